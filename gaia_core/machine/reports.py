@@ -1,0 +1,79 @@
+"""What workers say, as plain values. The wire layer makes them from report records; the machine and leases read them."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gaia_core.workflow.model import Failure, Fence, Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first word of an incarnation: what it is and where its inbox starts."""
+
+    pool: str
+    slots: int
+    prefetch: int
+    partition: int
+    start_offset: int
+    executor: str
+    host: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Every attempt held (or finished without an acknowledgement), and how far the inbox was read."""
+
+    inbox_offset: int
+    held: tuple[Fence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The attempt's program was started."""
+
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The attempt succeeded and its outputs are stored."""
+
+    fence: Fence
+    outputs: tuple[Publication, ...] = ()
+    run_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed; `outputs` are those kept in spite of it."""
+
+    fence: Fence
+    failure: Failure
+    outputs: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The attempt ended because it was cancelled."""
+
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The worker leaves on purpose."""
+
+    reason: str = ""
+
+
+Report: TypeAlias = Hello | Heartbeat | Started | Completed | Failed | Cancelled | Goodbye
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReports:
+    """One report record: what one incarnation of one worker says, in order."""
+
+    worker: str
+    incarnation: str
+    reports: tuple[Report, ...]

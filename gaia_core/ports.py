@@ -1,0 +1,201 @@
+"""What the coordinator and the workers need of their surroundings: few methods each, guarantees in the docstrings.
+
+Backends implement these, one file each, and one contract suite (`tests/contract`) runs over every one of them. Nothing
+here performs I/O. A port raises only errors of `gaia_core.errors`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+
+class Record(NamedTuple):
+    """One record of a log: its offset and its bytes."""
+
+    offset: int
+    value: bytes
+
+
+class Journal(Protocol):
+    """One durable, totally ordered log of records, written by one leader at a time.
+
+    Offsets grow but may have gaps. Others may have written in between: `append` returns the true offsets so that the
+    caller can see it.
+    """
+
+    def append(self, records: Sequence[bytes]) -> list[int]:
+        """Write the records in order and return their offsets once all of them are durable.
+
+        Raises:
+            Unavailable: not acknowledged (refused, timed out, or acknowledged without an offset). What was written is
+                then unknown; this object accepts no further append.
+        """
+
+    def read(self, start: int, end: int) -> Iterator[Record]:
+        """Yield every record with start ≤ offset < end, in order.
+
+        Raises:
+            Unavailable: the log does not answer, or start was already cut away.
+        """
+
+    def bounds(self) -> tuple[int, int]:
+        """Return (first offset kept, offset after the last record)."""
+
+    def close(self) -> None:
+        """Release what the journal holds; safe to call twice."""
+
+
+class Delivery(NamedTuple):
+    """The end of one inbox send: the offset it lies at, or None when it failed for good."""
+
+    worker: str
+    offset: int | None
+
+
+class ReportBatch(NamedTuple):
+    """Reports in order, and the offset to read next once they are dealt with."""
+
+    records: list[bytes]
+    next_offset: int
+
+
+class CoordinatorBus(Protocol):
+    """The coordinator's side of the way to the workers and back."""
+
+    def send(self, worker: str, partition: int, record: bytes) -> None:
+        """Queue one inbox record for a worker. Never blocks long; the end is told by `deliveries`."""
+
+    def flush(self) -> None:
+        """Push out what was queued by `send`; called once per batch."""
+
+    def deliveries(self) -> list[Delivery]:
+        """Return the deliveries that ended since the last call."""
+
+    def listen(self, offset: int, sink: Callable[[ReportBatch], None], failed: Callable[[Exception], None]) -> None:
+        """Deliver all reports from offset on to sink, from a thread of the bus, until `close`.
+
+        `sink` may block to slow the bus down. `failed` is called once if reading cannot go on.
+        """
+
+    def end_offset(self) -> int:
+        """Return the offset after the last report now on the bus."""
+
+    def close(self) -> None:
+        """Stop listening and release everything; safe to call twice."""
+
+
+class WorkerBus(Protocol):
+    """One worker incarnation's side of the bus."""
+
+    partition: int
+    """Partition of the steps topic the inbox is read from."""
+
+    start_offset: int
+    """Offset the inbox is read from: its end at the time of opening."""
+
+    def receive(self, timeout_s: float) -> list[Record]:
+        """Return the inbox records of this worker that arrived, waiting at most timeout_s for the first."""
+
+    def inbox_offset(self) -> int:
+        """Return the offset the inbox was read to, other workers' records included."""
+
+    def report(self, record: bytes) -> None:
+        """Queue one report record; it is sent, in order, however long that takes."""
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until every queued report is acknowledged; return whether that is so."""
+
+    def close(self) -> None:
+        """Release everything; safe to call twice."""
+
+
+class EventRecord(NamedTuple):
+    """One public event, ready to publish."""
+
+    workflow: str
+    workflow_uid: int
+    sequence: int
+    kind: str
+    time_ms: int
+    value: bytes
+
+
+class Position(NamedTuple):
+    """How far the journal has been published: the offset of the last entry whose events are all out; -1 for none."""
+
+    entry_offset: int
+
+
+class EventLog(Protocol):
+    """The public events. What one `publish` writes appears as a whole, once, together with the position."""
+
+    def position(self) -> Position:
+        """Return the last committed position, having shut out every earlier publisher."""
+
+    def publish(self, events: Sequence[EventRecord], position: Position) -> None:
+        """Write events and position atomically.
+
+        Raises:
+            Unavailable: the outcome is unknown; make a new EventLog, read its position and go on from there.
+        """
+
+    def close(self) -> None:
+        """Release everything; safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store says of one object as it is now: path inside the bucket, version, size."""
+
+    path: str
+    version: str
+    size_bytes: int
+
+
+class Store(Protocol):
+    """Versioned objects in buckets. Every put makes a new immutable version; the newest is the current one.
+
+    Paths are relative, "/"-separated. Methods are safe to call from several threads. An object `a` may lie beside
+    `a/b`. `bucket` None means the deployment's own bucket.
+    """
+
+    def check(self) -> None:
+        """Make sure that the bucket exists (creating it where missing) and keeps versions.
+
+        Raises:
+            ConfigError: it exists but keeps no versions.
+            StoreError: it cannot be reached, or the credentials are refused.
+        """
+
+    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
+        """Store a local file as the new current version; the content must not change meanwhile."""
+
+    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
+        """Store a small object as the new current version."""
+
+    def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
+        """Write one version to a new local file.
+
+        Raises:
+            ObjectMissing: there is no such object or version.
+        """
+
+    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
+        """Yield the content of one version in chunks of at most 1 MiB; raises as `get_file`, before the first chunk."""
+
+    def stat(self, bucket: str | None, path: str) -> Stored | None:
+        """Return the current version of an object, or None."""
+
+    def list(self, bucket: str | None, prefix: str, most: int) -> list[Stored]:
+        """Return at most `most` current objects whose path starts with prefix, in path order."""
+
+    def delete_version(self, bucket: str | None, path: str, version: str) -> None:
+        """Delete one version for good; a missing one is fine."""
+
+
+class Resolved(NamedTuple):
+    """Where a Key lies: bucket (None = the deployment's own) and path."""
+
+    bucket: str | None
+    path: str

@@ -1,0 +1,81 @@
+"""What a Key is: its grammar, its bucket, the folders above it, and where its bytes lie in a store.
+
+A Key is `path/file`, a tree `path/tree/`, or either with a bucket before it: `bucket:path`. Called by validation, the
+graph, the workers and the client.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+KEY_BYTES_MAX: Final = 900
+"""S3 allows 1,024 bytes for an object's name; the workflow's name and our prefixes need room too."""
+
+RESERVED_PREFIX: Final = "composite/"
+"""Keys of inner Steps of composites lie here."""
+
+INTERNAL_PREFIX: Final = ".gaia/"
+"""Gaia's own objects; no workflow name starts with a dot, so no data space collides."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+
+
+class Location(NamedTuple):
+    """Where a Key's bytes lie: bucket (None = the deployment's own) and path inside it."""
+
+    bucket: str | None
+    path: str
+
+
+def split_bucket(key: str) -> tuple[str | None, str]:
+    """Return (bucket, path); the text before the first ":" is a bucket only if it is a valid S3 bucket name.
+
+    Source: Amazon S3, general purpose bucket naming rules.
+    """
+    head, colon, tail = key.partition(":")
+    if colon and _BUCKET.fullmatch(head) and ".." not in head:
+        return head, tail
+    return None, key
+
+
+def is_tree(key: str) -> bool:
+    """Tell whether the Key stands for a directory tree."""
+    return key.endswith("/")
+
+
+def key_problem(key: str) -> str | None:
+    """Return what is wrong with a Key as a user wrote it, or None."""
+    bucket, path = split_bucket(key)
+    if not path or path == "/":
+        return "a Key needs a path"
+    if _CONTROL.search(key):
+        return f"{key!r} has control characters"
+    if len(key.encode("utf-8", "surrogatepass")) > KEY_BYTES_MAX:
+        return f"the Key is longer than {KEY_BYTES_MAX} bytes"
+    if path.startswith("/"):
+        return f"{key!r} is absolute; Keys are relative to the workflow's data space"
+    segments = path.rstrip("/").split("/")
+    if path.endswith("//") or any(segment in ("", ".", "..") for segment in segments):
+        return f"{key!r} has an empty, '.' or '..' segment"
+    if bucket is None and path.startswith(RESERVED_PREFIX):
+        return f"{key!r} lies under the reserved prefix {RESERVED_PREFIX!r}"
+    return None
+
+
+def folder_of(key: str) -> str:
+    """Return the tree that directly holds a Key: "a/b/c" → "a/b/", "a/b/" → "a/"; the root is "" (or "bucket:")."""
+    bucket, path = split_bucket(key)
+    root = f"{bucket}:" if bucket is not None else ""
+    head, slash, _ = path.rstrip("/").rpartition("/")
+    return f"{root}{head}{slash}"
+
+
+def location(workflow: str, key: str) -> Location:
+    """Return where a Key of a workflow lies in the store."""
+    bucket, path = split_bucket(key)
+    return Location(bucket, path) if bucket is not None else Location(None, f"{workflow}/{path}")
+
+
+def manifest_location(workflow: str, uid: int, step: int, attempt: int, output: int) -> Location:
+    """Return where an attempt stores the manifest of its output number `output`."""
+    return Location(None, f"{INTERNAL_PREFIX}manifests/{workflow}/{uid}/{step}-{attempt}-{output}")

@@ -1,0 +1,228 @@
+"""Commands, Steps and files as plain values, as users write them and as the machine keeps them.
+
+Owns no behaviour beyond small derived facts. Everything else in the pure core is written over these values; the wire
+layer turns them into protobuf and back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool
+"""A value of a var; spliced as its JSON text, strings as they are."""
+
+VarValue: TypeAlias = Scalar | tuple[Scalar, ...]
+"""A value of a Step's var; a tuple makes one Step per element."""
+
+TIMEOUT_S_DEFAULT: Final = 3600.0
+"""One hour, as in the original system."""
+
+STDOUT_BOTH: Final = ">"
+"""Internal path of an output that is stdout and stderr together, kept on success. `STDOUT` means the same."""
+
+STDOUT_ALWAYS: Final = ">>"
+"""The same with a header and a footer, kept even on failure."""
+
+EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    """Return the one shared empty mapping."""
+    return EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Compute that one attempt needs; None means no demand."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    gpus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings that a Command or a Step may give; None means not given."""
+
+    timeout_s: float | None = None
+    retries: int | None = None
+    resources: Resources | None = None
+    pool: str | None = None
+    priority: int | None = None
+    keep: str | None = None
+
+    def over(self, base: "Options") -> "Options":
+        """Return these settings with the gaps filled from base."""
+        if self == NO_OPTIONS:
+            return base
+        return Options(
+            *(
+                ours if ours is not None else theirs
+                for ours, theirs in zip(self.as_tuple(), base.as_tuple(), strict=True)
+            )
+        )
+
+    def as_tuple(self) -> tuple[Any, ...]:
+        """Return the settings in field order."""
+        return (self.timeout_s, self.retries, self.resources, self.pool, self.priority, self.keep)
+
+
+NO_OPTIONS: Final = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command-line program in an image, with named inputs, outputs and vars.
+
+    Attributes:
+        inputs: input name → absolute internal path (a directory when it ends in "/").
+        outputs: output name → absolute internal path, or ">" or ">>".
+        vars: defaults; a Step may override them.
+        stdout: internal path that receives standard output alone.
+    """
+
+    name: str
+    image: str = ""
+    command: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=_nothing)
+    outputs: Mapping[str, str] = field(default_factory=_nothing)
+    vars: Mapping[str, Scalar] = field(default_factory=_nothing)
+    stdout: str | None = None
+    options: Options = NO_OPTIONS
+    network: bool = False
+    env: Mapping[str, str] = field(default_factory=_nothing)
+    workdir: str | None = None
+    entrypoint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """A Step as its user wrote it; a tuple among the vars makes it a sweep of several Steps.
+
+    Attributes:
+        inputs: input name of the Command → Key to read.
+        outputs: output name of the Command → Key to write.
+    """
+
+    name: str
+    command: str
+    inputs: Mapping[str, str] = field(default_factory=_nothing)
+    outputs: Mapping[str, str] = field(default_factory=_nothing)
+    vars: Mapping[str, VarValue] = field(default_factory=_nothing)
+    options: Options = NO_OPTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One immutable version of one file in the store.
+
+    Attributes:
+        key: Key in the workflow's data space, or "bucket:path".
+        version: the store's own name of the version.
+        sha256: raw digest, 32 bytes.
+    """
+
+    key: str
+    version: str
+    size_bytes: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What lies under one Key: one file, the files of a small tree, or a manifest object that lists a large one."""
+
+    key: str
+    files: tuple[FileVersion, ...] = ()
+    manifest: FileVersion | None = None
+
+
+class FailureClass(Enum):
+    """Why an attempt ended without success. The first three are the Step's own and use its retries."""
+
+    COMMAND = 1
+    TIMEOUT = 2
+    OUT_OF_MEMORY = 3
+    OUTPUT_MISSING = 4
+    INPUT_MISSING = 5
+    IMAGE = 6
+    STORE = 7
+    LOST = 8
+    INPUT_CHANGED = 9
+    ENGINE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The end of a failed attempt.
+
+    Attributes:
+        message: one sentence with the cause, in the words of whoever refused.
+        exit_code: the program's, or None when it never ran or was killed.
+        log_tail: the last lines the program wrote.
+    """
+
+    kind: FailureClass
+    message: str
+    exit_code: int | None = None
+    log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Identity of one attempt: workflow uid, Step index, attempt number, and the term it was dispatched in."""
+
+    workflow_uid: int
+    step: int
+    attempt: int
+    term: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of an attempt: the internal path it goes to, and the pinned versions it is made of."""
+
+    name: str
+    key: str
+    path: str
+    sources: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One mapped output of an attempt: the internal path (or ">", ">>") and the Key it is stored under."""
+
+    name: str
+    key: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Everything a worker needs for one attempt: spliced, resolved, pinned.
+
+    Attributes:
+        argv: the program and its arguments.
+        stdout: internal path that receives standard output alone, or "".
+        inputs_by_rpc: the sources of the inputs are left out here and asked for by the Inputs method.
+    """
+
+    fence: Fence
+    workflow: str
+    step: str
+    command: str
+    image: str
+    argv: tuple[str, ...]
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    stdout: str = ""
+    timeout_s: float = TIMEOUT_S_DEFAULT
+    network: bool = False
+    env: Mapping[str, str] = field(default_factory=_nothing)
+    workdir: str = ""
+    entrypoint: tuple[str, ...] = ()
+    resources: Resources = Resources()
+    keep: str = ""
+    inputs_by_rpc: bool = False

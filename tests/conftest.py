@@ -1,0 +1,90 @@
+"""Fixtures that every test folder shares: the Docker engine, images, and real Kafka and MinIO, each started when asked.
+
+A service that cannot be had here skips its tests at home and fails them where CI is set.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.engine import Engine
+    from tests.support.services import KafkaService, MinioService
+
+Result = TypeVar("Result")
+
+
+def _or_skip(provide: Callable[[], Result]) -> Result:
+    """Return what provide gives; a missing service is a skip at home and an error in CI."""
+    from tests.support.machine import ServiceMissing
+
+    try:
+        return provide()
+    except ServiceMissing as problem:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(problem))
+
+
+@pytest.fixture(autouse=True)
+def _no_gaia_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the GAIA_* variables of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("GAIA_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Engine:
+    """The Docker engine that answers, started if need be; DOCKER_HOST names it from here on."""
+    from tests.support.engine import ensure_engine
+
+    return _or_skip(ensure_engine)
+
+
+@pytest.fixture(scope="session")
+def busybox_image(docker_engine: Engine) -> str:
+    """Name of a small image with the POSIX tools, present in the engine."""
+    from tests.support.images import ensure_image
+
+    return _or_skip(lambda: ensure_image("busybox"))
+
+
+@pytest.fixture(scope="session")
+def kafka(docker_engine: Engine) -> Iterator[KafkaService]:
+    """A real Kafka; tests share it and keep apart by topic_prefix."""
+    from tests.support.services import KafkaService
+
+    with _or_skip(KafkaService().start) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def minio(docker_engine: Engine) -> Iterator[MinioService]:
+    """A real MinIO; tests share it and keep apart by bucket_prefix."""
+    from tests.support.services import MinioService
+
+    with _or_skip(MinioService().start) as service:
+        yield service
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A topic prefix that no other test has."""
+    return f"t{uuid.uuid4().hex[:12]}."
+
+
+@pytest.fixture
+def bucket_prefix() -> str:
+    """A prefix of S3 bucket names that no other test has."""
+    return f"t{uuid.uuid4().hex[:12]}-"
+
+
+@pytest.fixture
+def bucket(bucket_prefix: str) -> str:
+    """A bucket name that no other test has; the bucket does not exist yet."""
+    return f"{bucket_prefix}data"

@@ -1,0 +1,1 @@
+"""What the tests need from the machine: a Docker engine, images, and real services in containers."""
