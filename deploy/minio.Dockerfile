@@ -5,6 +5,7 @@ ARG GO_BASE=golang:1.26-bookworm
 ARG BASE=busybox:1.36
 
 FROM ${GO_BASE} AS build
+LABEL gaia.stage=build
 ARG MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 # The pattern also matches this file, so it never is empty when no binary was put here.
 COPY minio* /prebuilt/

@@ -1,7 +1,10 @@
 """Fixtures that every test folder shares: the Docker engine, images, and real Kafka and MinIO, each started when asked.
 
-A service that cannot be had here skips its tests at home and fails them where CI is set.
+A service that cannot be had here skips its tests at home and fails them where CI is set. Imports are inside the
+fixtures, so that tests without services start without the libraries of services.
 """
+
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -59,8 +62,9 @@ def kafka(docker_engine: Engine) -> Iterator[KafkaService]:
     """A real Kafka; tests share it and keep apart by topic_prefix."""
     from tests.support.services import KafkaService
 
-    with _or_skip(KafkaService().start) as service:
-        yield service
+    service = _or_skip(KafkaService().start)
+    yield service
+    service.stop()
 
 
 @pytest.fixture(scope="session")
@@ -68,8 +72,9 @@ def minio(docker_engine: Engine) -> Iterator[MinioService]:
     """A real MinIO; tests share it and keep apart by bucket_prefix."""
     from tests.support.services import MinioService
 
-    with _or_skip(MinioService().start) as service:
-        yield service
+    service = _or_skip(MinioService().start)
+    yield service
+    service.stop()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What workers say, as plain values. The wire layer makes them from report records; the machine and leases read them."""
+"""What workers say, as plain values. The wire layer decodes them; the machine and the leases read them."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -74,6 +74,9 @@ def ensure_engine() -> Engine:
         ServiceMissing: none answers, and we may not or cannot start one; the message names the command that helps.
     """
     engine = find_engine()
+    named = os.environ.get("DOCKER_HOST", DEFAULT_HOST)
+    if engine is None and named != DEFAULT_HOST:
+        raise ServiceMissing(f"no Docker engine answers at DOCKER_HOST={named}; start it, or: unset DOCKER_HOST")
     if engine is None and may_install():
         ensure_programs("dockerd", "iptables")
         # Installing may already have started it, by the machine's service manager.

@@ -4,26 +4,28 @@ The order for each image: the official one if the engine has it; the equal one b
 packages. One printed line says which it was. What is built carries the tag gaia-local/NAME:VERSION-HASH, the hash being
 that of its recipe, so it is built once per machine and again when the recipe changes. MinIO publishes no image any
 more, so it is always built, from deploy/minio.Dockerfile. Used by conftest.py and the Makefile:
-`python -m tests.support.images [base busybox kafka minio]`.
+`python -m tests.support.images [base busybox kafka minio gaia]`; without names: all but gaia, which needs a whole tree.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import platform
 import re
 import shutil
 import sys
 import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import BuildError, DockerException, ImageNotFound
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
 from tests.support.engine import connect, ensure_engine
 from tests.support.machine import ROOT, ServiceMissing, cache_folder, ensure_programs, find_program, run
@@ -42,8 +44,14 @@ JAVA_MODULES = (
     "java.se,jdk.crypto.ec,jdk.jfr,jdk.management,jdk.management.agent,jdk.naming.dns,jdk.net,jdk.security.auth,"
     "jdk.security.jgss,jdk.unsupported,jdk.zipfs"
 )
+# Which builds of a package run on the base image, newest first; pip wants each named.
+MANYLINUX = ("manylinux_2_36", "manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "linux")
 # A registry that is out of reach must cost seconds, not minutes, before we build instead.
 REGISTRY_PROBE_S = 8
+# Other checkouts on this machine may use an earlier build, so a few stay.
+BUILDS_KEPT = 3
+# Marks what the first stages of our Dockerfiles leave behind.
+STAGE_LABEL = "gaia.stage"
 ERROR_TAIL_LINES = 15
 MESSAGE_CHARS_MAX = 300
 
@@ -72,7 +80,7 @@ class Recipe:
 
 @functools.cache
 def ensure_image(name: str) -> str:
-    """Return a runnable image name for `base`, `busybox`, `kafka` or `minio`, getting or building it where needed.
+    """Return a runnable image name for a key of RECIPES, getting or building it where needed.
 
     Cost: nothing when it is there; else a pull, or between 1 s (busybox) and some minutes (minio without a Go cache).
 
@@ -85,27 +93,29 @@ def ensure_image(name: str) -> str:
         return _say(name, recipe.official, "official, already here")
     if _has(tag):
         return _say(name, tag, "built earlier")
-    if recipe.official and pull(recipe.official):
+    reason = pull_problem(recipe.official) if recipe.official else "nobody publishes it"
+    if recipe.official and not reason:
         return _say(name, recipe.official, "official, pulled")
     begin = time.monotonic()
     recipe.build(tag)
-    reason = _pulls_fail() or "no official image is published"
     return _say(name, tag, f"built in {time.monotonic() - begin:.0f} s, since {reason}")
 
 
-def pull(image: str) -> bool:
-    """Make the engine have an official image if a pull works; a registry out of reach is asked once per process."""
+def pull_problem(image: str) -> str:
+    """Make the engine have an official image; return why that failed, or nothing.
+
+    A registry out of reach is asked once per process.
+    """
     if _has(image):
-        return True
-    if _pulls_fail():
-        return False
+        return ""
+    if reason := _pulls_fail():
+        return reason
     with _client() as client:
         try:
             client.images.pull(image)
-        except DockerException as problem:
-            print(f"pull of {image} failed: {_one_line(problem)}", flush=True)
-            return False
-    return True
+        except (DockerException, OSError) as problem:
+            return f"its pull failed ({_one_line(problem)})"
+    return ""
 
 
 @functools.cache
@@ -190,7 +200,7 @@ def _minio() -> Recipe:
 
 def _build_minio(tag: str) -> None:
     """Build the server inside Go's official image where that can be pulled, else with the Go of this machine."""
-    if pull(GO_IMAGE) and pull(BUSYBOX_IMAGE):
+    if not (pull_problem(GO_IMAGE) or pull_problem(BUSYBOX_IMAGE)):
         _build(DEPLOY, "minio.Dockerfile", tag, {})
         return
     if find_program("go") is None:
@@ -213,7 +223,62 @@ def _minio_version(dockerfile: str) -> str:
     return found[1]
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"base": _base, "busybox": _busybox, "kafka": _kafka, "minio": _minio}
+def _gaia() -> Recipe:
+    wheel = _wheel()
+    with zipfile.ZipFile(wheel) as archive:
+        content = "\n".join(f"{entry.filename} {entry.CRC}" for entry in archive.infolist())
+    dockerfile = (DEPLOY / "gaia.Dockerfile").read_text(encoding="utf-8")
+    ingredients = "\n".join((dockerfile, content, _base().ingredients))
+    return Recipe(None, wheel.name.split("-")[1], ingredients, functools.partial(_build_gaia, wheel))
+
+
+def _wheel() -> Path:
+    """Build the wheel of this source tree into the cache folder, in place of an earlier one."""
+    folder = cache_folder("wheel")
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT])
+    return next(folder.glob("*.whl"))
+
+
+def _build_gaia(wheel: Path, tag: str) -> None:
+    """Build the image of server and worker; where pulls fail, pip's index may be out of its reach too: bring wheels."""
+    base = ensure_image("base")
+    with tempfile.TemporaryDirectory(prefix="gaia-image-") as folder:
+        context = Path(folder)
+        (context / "dist").mkdir()
+        shutil.copy2(DEPLOY / "gaia.Dockerfile", context)
+        shutil.copy2(wheel, context / "dist")
+        if _pulls_fail():
+            shutil.copytree(_wheelhouse(wheel, _python_version(base)), context / "dist/wheelhouse")
+        _build(context, "gaia.Dockerfile", tag, {"BASE": base})
+
+
+def _wheelhouse(wheel: Path, python_version: str) -> Path:
+    """Return a folder with the wheels that Gaia needs under a Python version that need not be ours."""
+    folder = cache_folder(f"wheelhouse-{python_version}")
+    machine = platform.machine()
+    platforms = [f"--platform={name}_{machine}" for name in MANYLINUX]
+    run([sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", *platforms,
+         f"--python-version={python_version}", f"--dest={folder}", f"{wheel}[all]"])  # fmt: skip
+    for own in folder.glob("gaia_workflows-*.whl"):
+        own.unlink()
+    return folder
+
+
+def _python_version(image: str) -> str:
+    with _client() as client:
+        code = "import sys; print('%d.%d' % sys.version_info[:2])"
+        return client.containers.run(image, ["python3", "-c", code], remove=True, network_mode="none").decode().strip()
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "base": _base,
+    "busybox": _busybox,
+    "kafka": _kafka,
+    "minio": _minio,
+    "gaia": _gaia,
+}
 
 
 @contextmanager
@@ -253,6 +318,16 @@ def _build(context: Path, dockerfile: str, tag: str, arguments: dict[str, str]) 
             lines = [line.get("stream", "").rstrip() for line in problem.build_log]
             tail = "\n".join([line for line in lines if line][-ERROR_TAIL_LINES:])
             raise ServiceMissing(f"build of {tag} failed: {_one_line(problem)}\n{tail}") from problem
+        client.images.prune(filters={"dangling": True, "label": STAGE_LABEL})
+        _remove_old(client, tag.rpartition(":")[0])
+
+
+def _remove_old(client: docker.DockerClient, repository: str) -> None:
+    """Remove all but the newest builds of an image, so that a changing recipe does not fill the disk."""
+    builds = sorted(client.images.list(repository), key=lambda image: str(image.attrs["Created"]), reverse=True)
+    for image in builds[BUILDS_KEPT:]:
+        with suppress(APIError):  # in use
+            client.images.remove(image.tags[0])
 
 
 def _debian_mirror() -> tuple[str, str]:
@@ -283,12 +358,12 @@ def _say(name: str, image: str, how: str) -> str:
 
 
 def main(names: list[str]) -> int:
-    """Prepare the images named on the command line, all of them when none is named."""
+    """Prepare the images named on the command line; without names all that do not depend on our own code."""
     if unknown := [name for name in names if name not in RECIPES]:
         print(f"unknown image {', '.join(unknown)}; there are {', '.join(RECIPES)}", file=sys.stderr)
         return 2
     try:
-        for name in names or RECIPES:
+        for name in names or [name for name in RECIPES if name != "gaia"]:
             ensure_image(name)
     except ServiceMissing as problem:
         print(problem, file=sys.stderr)

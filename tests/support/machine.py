@@ -34,7 +34,7 @@ class ServiceMissing(RuntimeError):
 
 def cache_folder(name: str) -> Path:
     """Return (and make) the folder for what is worth keeping between runs; version control ignores it."""
-    top = Path(os.environ.get("GAIA_TEST_CACHE") or ROOT / ".cache")
+    top = ROOT / ".cache"
     folder = top / name
     folder.mkdir(parents=True, exist_ok=True)
     ignore = top / ".gitignore"
@@ -43,9 +43,7 @@ def cache_folder(name: str) -> Path:
     return folder
 
 
-def run(
-    command: Sequence[str | Path], *, cwd: Path | None = None, environment: Mapping[str, str] | None = None
-) -> str:
+def run(command: Sequence[str | Path], *, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
     """Run a program and return what it printed.
 
     Args:

@@ -1,0 +1,51 @@
+"""Flags shared by the commands that run servers and workers, and the Config they make."""
+
+import os
+import signal
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gaia_core.config import Config, load
+from gaia_core.errors import ConfigError
+
+config_option = click.option(
+    "--config", "config_file", metavar="FILE", type=click.Path(), help="Settings in TOML [GAIA_CONFIG]."
+)
+
+
+def read_config(config_file: str | None, flags: Mapping[str, Any]) -> Config:
+    """Build the configuration of this process.
+
+    Raises:
+        ConfigError: the file or a setting is wrong.
+    """
+    path = config_file or os.environ.get("GAIA_CONFIG")
+    return load(flags, os.environ, _document(Path(path)) if path else {})
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Call stop at the first Ctrl-C or SIGTERM, and end at once at the second."""
+    asked = False
+
+    def handler(number: int, _: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(128 + number)
+        asked = True
+        stop()
+
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration file {path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The configuration file {path} is no TOML: {error}.") from error

@@ -1,0 +1,67 @@
+"""From journal records to accepted entries: parts put together, the two reader rules, everything else counted as void.
+
+A reader accepts an entry only if it names the latest opening and the latest accepted entry that the reader knows. So
+what a deposed leader still managed to append changes nothing, for every reader alike.
+"""
+
+from google.protobuf.message import DecodeError
+
+from gaia_core.errors import JournalCorrupt
+from gaia_core.ports import Record
+from gaia_core.wire.frame import unwrap
+from gaia_core.wire.journal import Entry, decode_entry
+
+
+class EntryReader:
+    """Feeds on records in order of offset.
+
+    Attributes:
+        opening: offset of the latest opening; -1 before the first.
+        last: offset of the latest accepted entry; -1 before the first.
+        void: number of records that were passed over.
+    """
+
+    def __init__(self) -> None:
+        self.opening = -1
+        self.last = -1
+        self.void = 0
+        self._parts: dict[bytes, list[bytes]] = {}
+
+    def feed(self, record: Record) -> Entry | None:
+        """Take the next record; return the entry that it completes, if that is accepted.
+
+        Raises:
+            JournalCorrupt: the record is ours and cannot be read.
+        """
+        entry = self.assemble(record)
+        if entry is None:
+            return None
+        if entry.opening is not None:
+            self.opening = record.offset
+            self._parts.clear()
+        elif (entry.opening_offset, entry.previous_offset) != (self.opening, self.last):
+            self.void += 1
+            return None
+        self.last = record.offset
+        return entry
+
+    def assemble(self, record: Record) -> Entry | None:
+        """Return the entry that a record completes, accepted or not."""
+        frame = unwrap(record.offset, record.value)
+        if frame is None:
+            self.void += 1
+            return None
+        payload = frame.payload
+        if frame.parts > 1:
+            parts = self._parts.setdefault(frame.entry_id, [])
+            if frame.part != len(parts):
+                self.void += 1
+                return None
+            parts.append(payload)
+            if len(parts) < frame.parts:
+                return None
+            payload = b"".join(self._parts.pop(frame.entry_id))
+        try:
+            return decode_entry(payload)
+        except (DecodeError, ValueError) as error:
+            raise JournalCorrupt(f"The journal entry at offset {record.offset} cannot be decoded: {error}.") from error

@@ -1,0 +1,94 @@
+"""The way to the workers: effects become inbox records, and what became of each record is remembered.
+
+An attempt's entry in `sent` is the offset of its latest order, None while the delivery is open; it is missing when the
+delivery failed or an earlier leader ordered it. Heartbeats are judged by that.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from gaia_core.machine.effects import Effect, SendCancels, SendDispatches
+from gaia_core.machine.orders import Cancel, Dispatch, Inbox, Order
+from gaia_core.ports import CoordinatorBus
+from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
+from gaia_core.wire.frame import RECORD_BYTES_MAX
+from gaia_core.wire.inbox import encode_inbox
+from gaia_core.workflow.execution import execution_of
+from gaia_core.workflow.model import Fence
+
+ORDERS_PER_RECORD_MAX: Final = 500
+"""A dispatch without large input lists takes 0.3 to 1 KiB; a record may hold 512 KiB."""
+
+
+class Inboxes:
+    """Sends orders for one term."""
+
+    def __init__(self, bus: CoordinatorBus, fleet: Fleet, term: int) -> None:
+        self._bus = bus
+        self._fleet = fleet
+        self._term = term
+        self._open: dict[str, deque[tuple[AttemptId, ...]]] = {}
+        self.sent: dict[str, dict[AttemptId, int | None]] = {}
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Send what effects ask for: one record per worker, unless it would be too large."""
+        orders: dict[str, list[tuple[AttemptId, Order]]] = {}
+        for effect in effects:
+            if isinstance(effect, SendDispatches | SendCancels):
+                orders.setdefault(effect.worker, []).extend(self._orders(effect))
+        for name, ordered in orders.items():
+            worker = self._fleet.workers.get(name)
+            if worker is not None:
+                for at in range(0, len(ordered), ORDERS_PER_RECORD_MAX):
+                    self._send(worker, ordered[at : at + ORDERS_PER_RECORD_MAX])
+        if orders:
+            self._bus.flush()
+
+    def note_deliveries(self) -> None:
+        """Take in what became of records sent before."""
+        for delivery in self._bus.deliveries():
+            waiting = self._open.get(delivery.worker)
+            if waiting:
+                sent = self.sent.get(delivery.worker, {})
+                for attempt in waiting.popleft():
+                    if delivery.offset is None:
+                        sent.pop(attempt, None)
+                    elif attempt in sent:
+                        sent[attempt] = delivery.offset
+
+    def prune(self, worker: Worker) -> None:
+        """Forget attempts that a worker no longer holds."""
+        sent = self.sent.get(worker.name, {})
+        self.sent[worker.name] = {attempt: offset for attempt, offset in sent.items() if attempt in worker.held}
+
+    def forget(self, name: str) -> None:
+        """Forget all about a worker that left."""
+        self.sent.pop(name, None)
+
+    def _orders(self, effect: SendDispatches | SendCancels) -> Iterator[tuple[AttemptId, Order]]:
+        """Yield the orders of an effect; dispatches only of attempts that the worker still is to run."""
+        if isinstance(effect, SendCancels):
+            for step, attempt in effect.attempts:
+                fence = Fence(effect.uid, step, attempt, self._term)
+                yield AttemptId(effect.uid, step, attempt), Cancel(fence, effect.reason)
+            return
+        held = self._fleet.workers[effect.worker].held if effect.worker in self._fleet.workers else {}
+        for step in effect.steps:
+            attempt = AttemptId(effect.workflow.uid, step.index, step.attempt)
+            if held.get(attempt) is False:
+                yield attempt, Dispatch(execution_of(effect.workflow, step, self._term))
+
+    def _send(self, worker: Worker, ordered: list[tuple[AttemptId, Order]]) -> None:
+        """Send orders in one record, or in halves where that is too large."""
+        inbox = Inbox(worker.name, worker.incarnation, self._term, tuple(order for _, order in ordered))
+        record = encode_inbox(inbox)
+        if len(record) > RECORD_BYTES_MAX and len(ordered) > 1:
+            middle = len(ordered) // 2
+            self._send(worker, ordered[:middle])
+            self._send(worker, ordered[middle:])
+            return
+        attempts = tuple(attempt for attempt, _ in ordered)
+        self.sent.setdefault(worker.name, {}).update(dict.fromkeys(attempts))
+        self._open.setdefault(worker.name, deque()).append(attempts)
+        self._bus.send(worker.name, worker.partition, record)

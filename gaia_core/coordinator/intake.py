@@ -1,0 +1,108 @@
+"""What waits for the loop: requests with the futures of their answers, and reports. Bounded; thread-safe."""
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gaia_core.errors import TooLarge, Unavailable
+from gaia_core.machine.requests import Request
+from gaia_core.ports import ReportBatch
+
+REQUESTS_WAITING_MAX: Final = 10_000
+REPORT_BATCHES_WAITING_MAX: Final = 16
+"""Each holds up to a few thousand records; beyond that the bus is made to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request and where its answer goes."""
+
+    request: Request
+    answer: "Future[Any]" = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was waiting when the loop came by."""
+
+    submissions: list[Submission] = field(default_factory=list)
+    reports: list[ReportBatch] = field(default_factory=list)
+
+
+class Intake:
+    """The one queue in front of the loop."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._submissions: deque[Submission] = deque()
+        self._reports: deque[ReportBatch] = deque()
+        self._failure: Exception | None = None
+        self._closed = False
+        self._woken = False
+
+    def submit(self, request: Request) -> "Future[Any]":
+        """Queue a request; its answer or refusal comes through the future.
+
+        Raises:
+            TooLarge: too many requests wait already.
+            Unavailable: the loop has ended.
+        """
+        with self._changed:
+            if self._closed:
+                raise Unavailable("The coordinator is shutting down.")
+            if len(self._submissions) >= REQUESTS_WAITING_MAX:
+                raise TooLarge(f"More than {REQUESTS_WAITING_MAX} requests wait already.", hint="try again in a second")
+            submission = Submission(request)
+            self._submissions.append(submission)
+            self._changed.notify_all()
+        return submission.answer
+
+    def put_reports(self, batch: ReportBatch) -> None:
+        """Queue reports, waiting while too many batches wait already."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._reports) < REPORT_BATCHES_WAITING_MAX or self._closed)
+            self._reports.append(batch)
+            self._changed.notify_all()
+
+    def fail(self, error: Exception) -> None:
+        """Make the next drain raise: the reports cannot be read any more."""
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Make a waiting drain return."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def drain(self, timeout_s: float) -> Batch:
+        """Return all that waits, waiting at most timeout_s for the first.
+
+        Raises:
+            Exception: what `fail` was told.
+        """
+        with self._changed:
+            self._changed.wait_for(self._has_news, timeout_s)
+            if self._failure is not None:
+                raise self._failure
+            self._woken = False
+            batch = Batch(list(self._submissions), list(self._reports))
+            self._submissions.clear()
+            self._reports.clear()
+            self._changed.notify_all()
+        return batch
+
+    def close(self) -> list[Submission]:
+        """Take nothing more; return the submissions that nobody will answer."""
+        with self._changed:
+            self._closed = True
+            left = list(self._submissions)
+            self._submissions.clear()
+            self._changed.notify_all()
+        return left
+
+    def _has_news(self) -> bool:
+        return bool(self._submissions or self._reports or self._failure or self._woken or self._closed)

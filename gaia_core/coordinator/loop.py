@@ -1,0 +1,214 @@
+"""The one writer: drains what waits, lets the machine decide, journals the decision, and only then acts on it.
+
+While an append is in flight the next batch gathers, so the load sets the batch size by itself. Nothing is answered,
+dispatched or shown before the entry that holds it is durable; reads and refusals leave after the batch they came with.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gaia_core.coordinator.inboxes import Inboxes
+from gaia_core.coordinator.intake import Batch, Intake, Submission
+from gaia_core.coordinator.leases import Leases
+from gaia_core.coordinator.term import Term
+from gaia_core.errors import Bug, GaiaError, RequestError, Unavailable
+from gaia_core.machine import requests as rq
+from gaia_core.machine.decision import Decision
+from gaia_core.machine.effects import Effect, LookUp, SendCancels, SendDispatches
+from gaia_core.machine.handle import dispatch, handle
+from gaia_core.machine.outcomes import reports as enter_reports
+from gaia_core.machine.reports import Heartbeat, WorkerReports
+from gaia_core.ports import CoordinatorBus, Journal, ReportBatch
+from gaia_core.scheduling.fleet import AttemptId, Worker
+from gaia_core.scheduling.heartbeats import compare
+from gaia_core.wire.journal import Entry
+from gaia_core.wire.reports import decode_reports
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 0.5
+"""How often timers and leases are looked at when nothing else happens; backoffs are a second and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as the loop reads it; tests bring their own.
+
+    Attributes:
+        wall_ms: milliseconds since the epoch; read once, at the start of a term.
+        monotonic_s: seconds that never go back.
+    """
+
+    wall_ms: Callable[[], int]
+    monotonic_s: Callable[[], float]
+
+
+class Loop:
+    """Leads one shard for one term.
+
+    Args:
+        followers: called with each entry and its offset once it is durable; must be quick.
+        look_up: called with Keys that should be looked for in the store; must be quick.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        bus: CoordinatorBus,
+        clock: Clock,
+        lease_s: float,
+        followers: Callable[[int, Entry], None],
+        look_up: Callable[[LookUp], None],
+    ) -> None:
+        self.intake = Intake()
+        self.term = Term(journal)
+        self.refused_reports = 0
+        self._bus = bus
+        self._clock = clock
+        self._leases = Leases(lease_s)
+        self._followers = followers
+        self._look_up = look_up
+        self._stopping = threading.Event()
+        self._reports_offset = 0
+
+    def submit(self, request: rq.Request) -> "Future[Any]":
+        """Queue a request; see `Intake.submit`."""
+        return self.intake.submit(request)
+
+    def open(self, leader_address: str, version: str) -> None:
+        """Replay the journal, take office, and take in every report that waits, before anything is decided.
+
+        Raises:
+            JournalCorrupt: a record of ours cannot be read.
+            Unavailable: journal or bus do not answer.
+        """
+        self.term.open(self._clock.wall_ms(), leader_address, version)
+        self._base_ms = self.term.state.now_ms
+        self._base_s = self._clock.monotonic_s()
+        self._inboxes = Inboxes(self._bus, self.term.state.fleet, self.term.number)
+        self._reports_offset = self.term.reports_offset
+        target = self._bus.end_offset()
+        self._bus.listen(self._reports_offset, self.intake.put_reports, self.intake.fail)
+        while self._reports_offset < target and not self._stopping.is_set():
+            self._turn(self.intake.drain(LOOK_EVERY_S), catching_up=True)
+        log.info("took office", extra={"term": self.term.number, "void_records": self.term.void_records})
+
+    def run(self) -> None:
+        """Work until `stop`.
+
+        Raises:
+            Unavailable: the term ended by itself: journal or bus failed, or another leader took office.
+            Bug: the machine broke; nothing more can be trusted.
+        """
+        try:
+            while not self._stopping.is_set():
+                self._turn(self.intake.drain(LOOK_EVERY_S))
+        except GaiaError:
+            raise
+        except Exception as error:
+            raise Bug(f"The coordinator broke: {error!r}") from error
+        finally:
+            for submission in self.intake.close():
+                submission.answer.set_exception(Unavailable("The coordinator is shutting down."))
+
+    def stop(self) -> None:
+        """Make `run` return after the current batch."""
+        self._stopping.set()
+        self.intake.wake()
+
+    def _turn(self, batch: Batch, *, catching_up: bool = False) -> None:
+        """Deal with one batch, as a whole."""
+        now_s = self._clock.monotonic_s()
+        state = self.term.state
+        state.now_ms = max(state.now_ms, self._base_ms + int((now_s - self._base_s) * 1000))
+        decision = Decision(state)
+        extra: list[Effect] = []
+        for reports in batch.reports:
+            self._enter(decision, reports, now_s, extra)
+        answers = [(one, *self._answer(decision, one.request)) for one in batch.submissions if _is_wanted(one)]
+        if not catching_up:
+            self._keep_time(decision, now_s)
+            dispatch(decision)
+        if decision.events:
+            self._followers(*self.term.append(decision.events, state.now_ms, self._reports_offset))
+        self._perform(decision.effects + extra)
+        for submission, answer, refusal in answers:
+            if refusal is not None:
+                submission.answer.set_exception(refusal)
+            else:
+                submission.answer.set_result(answer)
+
+    def _answer(self, decision: Decision, request: rq.Request) -> tuple[Any, RequestError | None]:
+        """Carry out a request; return its answer or its refusal."""
+        try:
+            return handle(decision, request), None
+        except RequestError as refusal:
+            return None, refusal
+
+    def _enter(self, decision: Decision, batch: ReportBatch, now_s: float, extra: list[Effect]) -> None:
+        """Enter a batch of report records; undecodable ones are logged and passed over."""
+        for record in batch.records:
+            try:
+                said = decode_reports(record)
+            except RequestError as error:
+                log.warning("passed over an undecodable report record", extra={"cause": str(error)})
+                continue
+            self.refused_reports += enter_reports(decision, said)
+            worker = decision.state.fleet.workers.get(said.worker)
+            if worker is not None and worker.incarnation == said.incarnation:
+                self._leases.heard(said.worker, now_s)
+                self._judge(decision, worker, said, extra)
+        self._reports_offset = batch.next_offset
+
+    def _judge(self, decision: Decision, worker: Worker, said: WorkerReports, extra: list[Effect]) -> None:
+        """Compare a worker's heartbeats with what it should hold."""
+        for report in said.reports:
+            if isinstance(report, Heartbeat):
+                self._inboxes.note_deliveries()
+                self._inboxes.prune(worker)
+                claimed = {AttemptId(fence.workflow_uid, fence.step, fence.attempt) for fence in report.held}
+                sent = self._inboxes.sent[worker.name]
+                verdict = compare(worker.held, claimed, sent, report.inbox_offset)
+                if verdict.lost:
+                    lost = tuple(tuple(attempt) for attempt in verdict.lost)
+                    handle(decision, rq.LoseAttempts(worker.name, worker.incarnation, lost))
+                extra += self._orders_again(decision, worker, verdict.resend, verdict.cancel)
+
+    def _orders_again(
+        self, decision: Decision, worker: Worker, resend: list[AttemptId], cancel: list[AttemptId]
+    ) -> list[Effect]:
+        """Return the orders that a worker missed."""
+        effects: list[Effect] = [
+            SendCancels(worker.name, one.uid, ((one.step, one.attempt),), "no longer wanted") for one in cancel
+        ]
+        for one in resend:
+            workflow = decision.state.by_uid[one.uid]
+            effects.append(SendDispatches(worker.name, workflow, (workflow.steps[one.step],)))
+        return effects
+
+    def _keep_time(self, decision: Decision, now_s: float) -> None:
+        """End backoffs that are due, and give up workers that were silent too long."""
+        handle(decision, rq.Tick())
+        workers = decision.state.fleet.workers
+        silent = self._leases.silent(workers, now_s)
+        if silent and self._reports_offset >= self._bus.end_offset():
+            for name in silent:
+                log.warning("lost a silent worker", extra={"worker": name})
+                handle(decision, rq.LoseWorker(name, workers[name].incarnation, "silent for a whole lease"))
+
+    def _perform(self, effects: list[Effect]) -> None:
+        """Act on what is now durable."""
+        self._inboxes.note_deliveries()
+        self._inboxes.perform(effects)
+        for effect in effects:
+            if isinstance(effect, LookUp):
+                self._look_up(effect)
+
+
+def _is_wanted(submission: Submission) -> bool:
+    """Tell whether anybody still waits for the answer."""
+    return submission.answer.set_running_or_notify_cancel()

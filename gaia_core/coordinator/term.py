@@ -1,0 +1,97 @@
+"""One term in office: replay the journal, open the term, append entries that name their predecessors.
+
+The only writer of the journal. Whatever goes wrong with an append ends the term: what the state holds is then not
+known to be durable, and must be rebuilt from the journal.
+"""
+
+import secrets
+from collections.abc import Sequence
+
+from gaia_core.coordinator.entries import EntryReader
+from gaia_core.errors import Unavailable
+from gaia_core.machine.events import Event
+from gaia_core.machine.state import Deployment
+from gaia_core.ports import Journal
+from gaia_core.wire.frame import wrap
+from gaia_core.wire.journal import Entry, Opening, encode_entry
+
+
+class TermEnded(Unavailable):
+    """Another leader took office, or an append's outcome is unknown; the state must be dropped."""
+
+
+class Term:
+    """This process's time as the leader.
+
+    Attributes:
+        number: offset of the opening entry; grows from term to term.
+        state: the deployment, as of the last entry.
+        reports_offset: offset of the reports to read next.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.state = Deployment()
+        self.number = -1
+        self.reports_offset = 0
+        self._journal = journal
+        self._reader = EntryReader()
+        self._end = 0
+
+    @property
+    def void_records(self) -> int:
+        """Return the number of journal records that were passed over."""
+        return self._reader.void
+
+    def open(self, now_ms: int, leader_address: str, version: str) -> None:
+        """Replay the journal and take office.
+
+        Raises:
+            JournalCorrupt: a record of ours cannot be read.
+            Unavailable: the journal does not answer, or somebody else took office meanwhile.
+        """
+        start, self._end = self._journal.bounds()
+        self._replay(start, self._end)
+        opening = Opening(secrets.token_bytes(16), leader_address, version)
+        entry = Entry(-1, self._reader.last, max(now_ms, self.state.now_ms), (), self.reports_offset, opening)
+        offset = self._journal.append(wrap(encode_entry(entry), secrets.token_bytes(8)))[-1]
+        self._replay(self._end, offset + 1)
+        self._end = offset + 1
+        self.number = offset
+
+    def append(self, events: Sequence[Event], now_ms: int, reports_offset: int) -> tuple[int, Entry]:
+        """Make events durable; return the entry and its offset.
+
+        Raises:
+            TermEnded: the append failed, or another leader wrote in between.
+        """
+        entry = Entry(self.number, self._reader.last, now_ms, tuple(events), reports_offset)
+        try:
+            offsets = self._journal.append(wrap(encode_entry(entry), secrets.token_bytes(8)))
+        except Unavailable as error:
+            raise TermEnded(f"The journal took no entry: {error.message}") from error
+        if offsets != list(range(self._end, self._end + len(offsets))):
+            self._check_strangers(offsets)
+        self._end = offsets[-1] + 1
+        self._reader.last = offsets[-1]
+        self.reports_offset = reports_offset
+        return offsets[-1], entry
+
+    def _replay(self, start: int, end: int) -> None:
+        for record in self._journal.read(start, end):
+            entry = self._reader.feed(record)
+            if entry is not None:
+                self.state.now_ms = entry.now_ms
+                self.reports_offset = entry.reports_offset
+                for event in entry.events:
+                    self.state.apply(event)
+
+    def _check_strangers(self, offsets: Sequence[int]) -> None:
+        """Look at what others wrote before our entry; all of it must be void."""
+        ours = set(offsets)
+        strangers = EntryReader()
+        for record in self._journal.read(self._end, offsets[-1]):
+            if record.offset not in ours:
+                entry = strangers.assemble(record)
+                if entry is not None and (entry.opening is not None or entry.opening_offset == self.number):
+                    raise TermEnded(f"Another leader wrote at offset {record.offset} of the journal.")
+                self._reader.void += 1

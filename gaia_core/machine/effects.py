@@ -1,0 +1,36 @@
+"""What is to be done once the events it follows from are journaled."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gaia_core.workflow.state import Step, WorkflowState
+
+
+@dataclass(frozen=True, slots=True)
+class SendDispatches:
+    """Tell a worker to run the latest attempt of each of these Steps."""
+
+    worker: str
+    workflow: WorkflowState
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancels:
+    """Tell a worker to stop attempts of a workflow."""
+
+    worker: str
+    uid: int
+    attempts: tuple[tuple[int, int], ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """See whether these Keys, which no Step writes, lie in the store; answer by an Arrive request."""
+
+    workflow: str
+    keys: tuple[str, ...]
+
+
+Effect: TypeAlias = SendDispatches | SendCancels | LookUp

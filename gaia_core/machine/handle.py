@@ -1,0 +1,102 @@
+"""`handle`: one input in, events and effects out. And `dispatch`, which follows every batch.
+
+`handle` applies its events as it decides, so that the next input of the batch sees what this one did. It reads no
+clock: `now_ms` of the state is set by whoever drives it. A refusal (RequestError) changes nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from gaia_core.errors import NotAllowedNow
+from gaia_core.machine import events as own
+from gaia_core.machine import mutations, outcomes, queries
+from gaia_core.machine import requests as rq
+from gaia_core.machine.decision import Decision
+from gaia_core.machine.effects import SendDispatches
+from gaia_core.machine.state import Deployment
+from gaia_core.scheduling.placement import place
+from gaia_core.workflow import events as ev
+from gaia_core.workflow.state import Step, WorkflowState
+
+NAMES_REMEMBERED_MAX: Final = 1_000
+"""A remembered answer with more names keeps none of them, so that the journal stays small."""
+
+_MUTATIONS: Final[dict[type, Callable[[Decision, Any], mutations.Answer]]] = {
+    rq.Upload: mutations.upload,
+    rq.SetCommands: mutations.set_commands,
+    rq.Merge: mutations.merge,
+    rq.Run: mutations.run,
+    rq.Halt: mutations.halt,
+    rq.Expire: mutations.expire,
+}
+
+_QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
+    rq.ListWorkflows: queries.list_workflows,
+    rq.ListWorkers: queries.list_workers,
+    rq.GetStatus: queries.get_status,
+    rq.GetDebug: queries.get_debug,
+    rq.GetFiles: queries.get_files,
+    rq.GetInputs: queries.get_inputs,
+    rq.CheckPut: queries.check_put,
+}
+
+_INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {
+    rq.Arrive: mutations.arrive,
+    rq.Tick: outcomes.tick,
+    rq.LoseWorker: outcomes.lose_worker,
+    rq.LoseAttempts: outcomes.lose_attempts,
+}
+
+
+def handle(decision: Decision, request: rq.Request) -> Any:
+    """Carry out one request and return its answer.
+
+    Raises:
+        RequestError: refused; nothing was changed.
+    """
+    query = _QUERIES.get(type(request))
+    if query is not None:
+        return query(decision.state, request)
+    internal = _INTERNAL.get(type(request))
+    if internal is not None:
+        return internal(decision, request)
+    return _mutate(decision, cast(rq.Mutation, request))
+
+
+def dispatch(decision: Decision) -> None:
+    """Give ready Steps to workers with credit."""
+    grouped: dict[tuple[str, int], tuple[WorkflowState, list[Step]]] = {}
+    for worker, workflow, step in place(decision.state.fleet, decision.state.ready):
+        grouped.setdefault((worker, workflow.uid), (workflow, []))[1].append(step)
+    for (worker, uid), (workflow, steps) in grouped.items():
+        indexes, attempts = tuple(step.index for step in steps), tuple(step.attempt + 1 for step in steps)
+        decision.emit(ev.StepsDispatched(uid, worker, indexes, attempts))
+        decision.effects.append(SendDispatches(worker, workflow, tuple(steps)))
+
+
+def _mutate(decision: Decision, request: rq.Mutation) -> mutations.Answer:
+    """Carry out a mutation once, however often its request id comes."""
+    known = decision.state.answered.get(request.request.id)
+    if known is not None:
+        return _answer_again(decision, request, known.digest, known.answer)
+    answer = _MUTATIONS[type(request)](decision, request)
+    if request.request.id and not (isinstance(request, rq.SetCommands) and not request.commands):
+        decision.emit(own.RequestAnswered(request.request.id, request.request.digest, _remembered(answer)))
+    return answer
+
+
+def _answer_again(decision: Decision, request: rq.Mutation, digest: bytes, answer: Any) -> mutations.Answer:
+    """Answer a retried mutation as the first time."""
+    if digest != request.request.digest:
+        raise NotAllowedNow(f"The request id {request.request.id!r} was used before with another body.")
+    if isinstance(request, rq.SetCommands):
+        return {"commands": mutations.find(decision.state, request.workflow).commands.values()}
+    return answer  # type: ignore[no-any-return]
+
+
+def _remembered(answer: mutations.Answer) -> mutations.Answer:
+    """Return what is kept of an answer: lists of names only while they are short."""
+    lists = {name: value for name, value in answer.items() if isinstance(value, list)}
+    if "commands" in answer:
+        return {}
+    return answer if sum(map(len, lists.values())) <= NAMES_REMEMBERED_MAX else {name: [] for name in lists}

@@ -1,0 +1,182 @@
+"""What workers report, and what time brings: hellos, ends of attempts, losses, backoffs.
+
+A report counts only if it names the current attempt of a Step and comes from the incarnation that holds it. Anything
+else is late or forged and changes nothing.
+"""
+
+from collections.abc import Iterable
+
+from gaia_core.machine import events as own
+from gaia_core.machine import reports as rp
+from gaia_core.machine import requests as rq
+from gaia_core.machine.decision import Decision
+from gaia_core.scheduling.fleet import PREFETCH_MAX, AttemptId, Worker
+from gaia_core.workflow import events as ev
+from gaia_core.workflow.model import Failure, FailureClass, Fence, Publication
+from gaia_core.workflow.retry import retry_delay_ms
+
+
+def reports(decision: Decision, said: rp.WorkerReports) -> int:
+    """Enter what one incarnation said, in order; return how many reports were refused."""
+    completed = _Completions(decision, said.worker)
+    refused = 0
+    for report in said.reports:
+        if type(report) is rp.Completed:
+            refused += not _accept(decision, said, report.fence) or not completed.add(report)
+            continue
+        completed.flush()
+        match report:
+            case rp.Hello():
+                _hello(decision, said, report)
+            case rp.Goodbye():
+                lose_worker(decision, rq.LoseWorker(said.worker, said.incarnation, f"left: {report.reason}"))
+            case rp.Failed():
+                refused += not _accept(decision, said, report.fence) or not _failed(decision, said.worker, report)
+            case rp.Cancelled():
+                refused += not _accept(decision, said, report.fence) or not _cancelled(decision, said, report.fence)
+    completed.flush()
+    return refused
+
+
+def lose_worker(decision: Decision, request: rq.LoseWorker) -> None:
+    """Take an incarnation out; what it held is lost and goes elsewhere."""
+    worker = decision.state.fleet.workers.get(request.worker)
+    if worker is None or worker.incarnation != request.incarnation:
+        return
+    _lose(decision, worker, list(worker.held), f"worker {worker.name!r} was lost: {request.reason}")
+    decision.emit(own.WorkerLeft(worker.name, worker.incarnation, request.reason))
+
+
+def lose_attempts(decision: Decision, request: rq.LoseAttempts) -> None:
+    """Give up attempts that a worker should hold and does not."""
+    worker = decision.state.fleet.workers.get(request.worker)
+    if worker is None or worker.incarnation != request.incarnation:
+        return
+    held = [attempt for attempt in map(AttemptId._make, request.attempts) if attempt in worker.held]
+    _lose(decision, worker, held, f"worker {worker.name!r} does not know the attempt")
+
+
+def tick(decision: Decision, _: rq.Tick) -> None:
+    """End the backoffs that are due."""
+    by_workflow: dict[int, list[int]] = {}
+    for uid, step in decision.state.due(decision.state.now_ms):
+        by_workflow.setdefault(uid, []).append(step)
+    for uid, steps in by_workflow.items():
+        decision.emit(ev.BackoffsEnded(uid, tuple(steps)))
+
+
+class _Completions:
+    """Accepted completions of one worker, gathered into one event per workflow."""
+
+    def __init__(self, decision: Decision, worker: str) -> None:
+        self.decision = decision
+        self.worker = worker
+        self.by_workflow: dict[int, dict[int, rp.Completed]] = {}
+
+    def add(self, report: rp.Completed) -> bool:
+        """Take a completion of a current attempt; the end of a stopping one only frees its slot."""
+        if _is_stopping(self.decision, self.worker, report.fence):
+            _end_stopping(self.decision, self.worker, report.fence)
+            return False
+        steps = self.by_workflow.setdefault(report.fence.workflow_uid, {})
+        return steps.setdefault(report.fence.step, report) is report
+
+    def flush(self) -> None:
+        """Emit what was gathered."""
+        for uid, by_step in self.by_workflow.items():
+            ends = list(by_step.values())
+            outputs = tuple(_mapped(self.decision, end.fence, end.outputs) for end in ends)
+            self.decision.emit(
+                ev.StepsCompleted(
+                    uid,
+                    self.worker,
+                    tuple(by_step),
+                    tuple(end.fence.attempt for end in ends),
+                    tuple(end.run_ms for end in ends),
+                    outputs if any(outputs) else (),
+                )
+            )
+        self.by_workflow.clear()
+
+
+def _mapped(decision: Decision, fence: Fence, outputs: tuple[Publication, ...]) -> tuple[Publication, ...]:
+    """Keep only publications under Keys that the Step writes; a worker has no say about others."""
+    if not outputs:
+        return outputs
+    keys = {key.name for key in decision.state.by_uid[fence.workflow_uid].steps[fence.step].outputs}
+    return tuple(one for one in outputs if one.key in keys)
+
+
+def _accept(decision: Decision, said: rp.WorkerReports, fence: Fence) -> bool:
+    """Tell whether the incarnation holds the attempt."""
+    worker = decision.state.fleet.workers.get(said.worker)
+    return (
+        worker is not None
+        and worker.incarnation == said.incarnation
+        and AttemptId(fence.workflow_uid, fence.step, fence.attempt) in worker.held
+    )
+
+
+def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
+    """Enter a new incarnation; the earlier one of its name is lost at once."""
+    known = decision.state.fleet.workers.get(said.worker)
+    if known is not None and known.incarnation == said.incarnation:
+        return
+    if known is not None:
+        reason = "a new incarnation took its name"
+        lose_worker(decision, rq.LoseWorker(known.name, known.incarnation, reason))
+    decision.emit(
+        own.WorkerJoined(
+            said.worker, said.incarnation, hello.pool, max(1, hello.slots), min(hello.prefetch, PREFETCH_MAX),
+            hello.partition, hello.executor, hello.host,
+        )
+    )  # fmt: skip
+
+
+def _failed(decision: Decision, worker: str, report: rp.Failed) -> bool:
+    """Enter the failure of a current attempt; the end of a stopping one only frees its slot."""
+    if _is_stopping(decision, worker, report.fence):
+        _end_stopping(decision, worker, report.fence)
+        return False
+    _fail(decision, worker, report.fence, report.failure, _mapped(decision, report.fence, report.outputs))
+    return True
+
+
+def _cancelled(decision: Decision, said: rp.WorkerReports, fence: Fence) -> bool:
+    """Free the slot of a stopped attempt; one that nobody stopped was lost."""
+    if _is_stopping(decision, said.worker, fence):
+        _end_stopping(decision, said.worker, fence)
+    else:
+        failure = Failure(FailureClass.LOST, f"worker {said.worker!r} gave the attempt up")
+        _fail(decision, said.worker, fence, failure, ())
+    return True
+
+
+def _is_stopping(decision: Decision, worker: str, fence: Fence) -> bool:
+    held = decision.state.fleet.workers[worker].held
+    return held[AttemptId(fence.workflow_uid, fence.step, fence.attempt)]
+
+
+def _end_stopping(decision: Decision, worker: str, fence: Fence) -> None:
+    decision.emit(ev.AttemptsEnded(fence.workflow_uid, worker, (fence.step,), (fence.attempt,)))
+
+
+def _fail(decision: Decision, worker: str, fence: Fence, failure: Failure, outputs: tuple[Publication, ...]) -> None:
+    """Fail a current attempt, and decide whether there is a next one."""
+    workflow = decision.state.by_uid[fence.workflow_uid]
+    step = workflow.steps[fence.step]
+    delay_ms = retry_delay_ms(workflow.uid, step, workflow.commands[step.spec.command], failure)
+    retry_at_ms = None if delay_ms is None else decision.state.now_ms + delay_ms
+    decision.emit(ev.AttemptFailed(workflow.uid, worker, step.index, fence.attempt, failure, retry_at_ms, outputs))
+    if delay_ms == 0:
+        decision.emit(ev.BackoffsEnded(workflow.uid, (step.index,)))
+
+
+def _lose(decision: Decision, worker: Worker, held: Iterable[AttemptId], message: str) -> None:
+    """Fail current attempts as LOST, and end stopping ones."""
+    for attempt in held:
+        fence = Fence(*attempt)
+        if worker.held[attempt]:
+            _end_stopping(decision, worker.name, fence)
+        else:
+            _fail(decision, worker.name, fence, Failure(FailureClass.LOST, message), ())

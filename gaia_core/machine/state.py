@@ -1,0 +1,113 @@
+"""The state of the whole deployment, and `apply`, the only thing that changes it.
+
+Routes an event to its workflow and keeps the fleet, the ready queue, the backoff timers and the answered requests in
+step with it. Replay and the live leader run the same code.
+"""
+
+from collections import OrderedDict
+from heapq import heappop, heappush
+from typing import Final, NamedTuple
+
+from gaia_core.machine import events as own
+from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
+from gaia_core.scheduling.ready import ReadyQueue
+from gaia_core.workflow import events as ev
+from gaia_core.workflow.state import Consequences, WorkflowState
+from gaia_core.workflow.states import StepState
+
+ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
+"""Longer than any client retries."""
+
+
+class Answered(NamedTuple):
+    """A mutation that was answered, for retries of it."""
+
+    digest: bytes
+    answer: object
+    at_ms: int
+
+
+class Deployment:
+    """Everything the coordinator knows.
+
+    Attributes:
+        now_ms: time of the last entry; never goes back.
+        last_uid: the highest workflow uid ever given.
+        timers: heap of (due_ms, uid, step, attempt) of Steps that are RETRYING; stale entries are skipped.
+    """
+
+    def __init__(self) -> None:
+        self.now_ms = 0
+        self.last_uid = 0
+        self.workflows: dict[str, WorkflowState] = {}
+        self.by_uid: dict[int, WorkflowState] = {}
+        self.fleet = Fleet()
+        self.ready = ReadyQueue()
+        self.timers: list[tuple[int, int, int, int]] = []
+        self.answered: OrderedDict[str, Answered] = OrderedDict()
+
+    def apply(self, event: own.Event) -> Consequences:
+        """Enter one event, as of `now_ms`, and return what followed from it."""
+        match event:
+            case own.WorkerJoined():
+                self.fleet.join(
+                    Worker(
+                        event.worker, event.incarnation, event.pool, event.slots, event.prefetch, event.partition,
+                        event.executor, event.host,
+                    )
+                )  # fmt: skip
+            case own.WorkerLeft():
+                self.fleet.leave(event.worker)
+            case own.RequestAnswered():
+                self._answered(event)
+            case ev.WorkflowCreated():
+                self._created(event)
+            case _:
+                return self._apply_to_workflow(event)
+        return Consequences()
+
+    def due(self, now_ms: int) -> list[tuple[int, int]]:
+        """Return (uid, step) of every backoff that has ended by now_ms, dropping stale timers."""
+        found = []
+        while self.timers and self.timers[0][0] <= now_ms:
+            _, uid, index, attempt = heappop(self.timers)
+            workflow = self.by_uid.get(uid)
+            if workflow is not None:
+                step = workflow.steps[index]
+                if step.state is StepState.RETRYING and step.attempt == attempt:
+                    found.append((uid, index))
+        return found
+
+    def _created(self, event: ev.WorkflowCreated) -> None:
+        self.last_uid = event.uid
+        workflow = WorkflowState(event, self.now_ms)
+        self.workflows[event.name] = self.by_uid[event.uid] = workflow
+
+    def _apply_to_workflow(self, event: ev.WorkflowEvent) -> Consequences:
+        workflow = self.by_uid[event.uid]
+        followed = workflow.apply(event, self.now_ms)
+        match event:
+            case ev.StepsDispatched():
+                for index, attempt in zip(event.steps, event.attempts, strict=True):
+                    self.fleet.assign(event.worker, AttemptId(event.uid, index, attempt))
+                self.ready.trim(event.uid)
+            case ev.StepsCompleted() | ev.AttemptsEnded():
+                for index, attempt in zip(event.steps, event.attempts, strict=True):
+                    self.fleet.end(event.worker, AttemptId(event.uid, index, attempt))
+            case ev.AttemptFailed():
+                self.fleet.end(event.worker, AttemptId(event.uid, event.step, event.attempt))
+                if event.retry_at_ms is not None:
+                    heappush(self.timers, (event.retry_at_ms, event.uid, event.step, event.attempt))
+        for step, attempt, worker in followed.stopped:
+            self.fleet.stop(worker, AttemptId(event.uid, step.index, attempt))
+        for step in followed.ready:
+            self.ready.push(workflow, step)
+        return followed
+
+    def _answered(self, event: own.RequestAnswered) -> None:
+        self.answered[event.request_id] = Answered(event.digest, event.answer, self.now_ms)
+        while self.answered:
+            oldest = next(iter(self.answered))
+            if self.answered[oldest].at_ms > self.now_ms - ANSWERS_KEPT_MS:
+                break
+            del self.answered[oldest]

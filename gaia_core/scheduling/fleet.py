@@ -1,0 +1,76 @@
+"""The workers that the coordinator knows, what each holds, and how much more it may be given."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+PREFETCH_MAX: Final = 4_096
+
+
+class AttemptId(NamedTuple):
+    """Which attempt, inside the deployment."""
+
+    uid: int
+    step: int
+    attempt: int
+
+
+@dataclass(slots=True)
+class Worker:
+    """One incarnation of one worker.
+
+    Attributes:
+        held: attempts dispatched to it whose end is not known; True while the attempt is being stopped.
+    """
+
+    name: str
+    incarnation: str
+    pool: str
+    slots: int
+    prefetch: int
+    partition: int
+    executor: str = ""
+    host: str = ""
+    held: dict[AttemptId, bool] = field(default_factory=dict)
+
+    @property
+    def credit(self) -> int:
+        """Return how many more attempts it may be given."""
+        return self.slots + self.prefetch - len(self.held)
+
+
+class Fleet:
+    """All workers, by name."""
+
+    __slots__ = ("workers",)
+
+    def __init__(self) -> None:
+        self.workers: dict[str, Worker] = {}
+
+    def join(self, worker: Worker) -> None:
+        """Enter an incarnation; an earlier one of the name must have left."""
+        self.workers[worker.name] = worker
+
+    def leave(self, name: str) -> None:
+        """Take a worker out, with all it held."""
+        del self.workers[name]
+
+    def assign(self, name: str, attempt: AttemptId) -> None:
+        """Note that a worker was given an attempt."""
+        self.workers[name].held[attempt] = False
+
+    def stop(self, name: str, attempt: AttemptId) -> None:
+        """Note that a held attempt is being stopped; its slot stays taken until its end is known."""
+        worker = self.workers.get(name)
+        if worker is not None and attempt in worker.held:
+            worker.held[attempt] = True
+
+    def end(self, name: str, attempt: AttemptId) -> None:
+        """Note that an attempt's end is known."""
+        worker = self.workers.get(name)
+        if worker is not None:
+            worker.held.pop(attempt, None)
+
+    def of_pool(self, pool: str) -> Iterator[Worker]:
+        """Yield the workers of a pool."""
+        return (worker for worker in self.workers.values() if worker.pool == pool)

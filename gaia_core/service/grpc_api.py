@@ -1,0 +1,306 @@
+"""The gRPC service: protobuf to requests, answers to protobuf, errors to status codes. Decides nothing."""
+
+import asyncio
+import hashlib
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import grpc
+from google.protobuf.message import Message
+
+from gaia.v1 import api_pb2 as pb
+from gaia.v1 import api_pb2_grpc
+from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAuthorized, Problem, UnknownName
+from gaia_core.machine import requests as rq
+from gaia_core.ports import Store
+from gaia_core.service.data import DataSpace
+from gaia_core.service.replies import (
+    command_messages,
+    debug_message,
+    diff_message,
+    status_message,
+    summary_message,
+)
+from gaia_core.wire.files import file_to_proto, publication_to_proto
+from gaia_core.wire.model import commands_from_proto, steps_from_proto, struct_to_properties
+from gaia_core.workflow.keys import is_tree
+from gaia_core.workflow.names import workflow_name_problem
+from gaia_core.workflow.parse import parse_properties
+
+log = logging.getLogger(__name__)
+
+MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""About 200,000 Steps in one upload. Larger workflows are merged in parts."""
+
+CHUNK_BYTES: Final = 1024 * 1024
+
+REFUSAL_KEY: Final = "gaia-refusal-bin"
+"""Trailing metadata that holds the Refusal of a call that was refused."""
+
+
+class Launcher(Protocol):
+    """Starts workers where the server runs."""
+
+    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
+        """Start one worker for each name.
+
+        Raises:
+            GaiaError: they cannot be started here.
+        """
+
+    def close(self) -> None:
+        """End the workers that were started and wait for them."""
+
+
+Submit = Callable[[rq.Request], "Future[Any]"]
+
+
+class GaiaService(api_pb2_grpc.GaiaServicer):
+    """Every method of service gaia.v1.Gaia."""
+
+    def __init__(self, submit: Submit, store: Store, launcher: Launcher) -> None:
+        self._submit = submit
+        self._data = DataSpace(store)
+        self._launcher = launcher
+
+    async def Workflows(self, request: pb.WorkflowsRequest, context: Any) -> pb.WorkflowsResponse:
+        """List workflows."""
+        lines = await self._ask(rq.ListWorkflows(request.prefix, request.owner, request.state))
+        return pb.WorkflowsResponse(workflows=[summary_message(line) for line in lines])
+
+    async def Upload(self, request: pb.UploadRequest, context: Any) -> pb.UploadResponse:
+        """Create a workflow."""
+        properties, found = parse_properties(struct_to_properties(request.properties))
+        commands, wrong_commands = commands_from_proto(request.commands)
+        steps, wrong_steps = steps_from_proto(request.steps)
+        _refuse([*found, *wrong_commands, *wrong_steps])
+        identity = _identity(request)
+        upload = rq.Upload(request.workflow, properties, tuple(commands), tuple(steps), identity)
+        return pb.UploadResponse(diff=diff_message(await self._ask(upload)))
+
+    async def Command(self, request: pb.CommandRequest, context: Any) -> pb.CommandResponse:
+        """Add or list Commands."""
+        commands, problems = commands_from_proto(request.commands)
+        _refuse(problems)
+        answer = await self._ask(rq.SetCommands(request.workflow, tuple(commands), _identity(request)))
+        return pb.CommandResponse(commands=command_messages(answer["commands"]))
+
+    async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
+        """Add or update Steps."""
+        steps, problems = steps_from_proto(request.steps)
+        _refuse(problems)
+        answer = await self._ask(rq.Merge(request.workflow, tuple(steps), _identity(request)))
+        return pb.MergeResponse(diff=diff_message(answer))
+
+    async def Run(self, request: pb.RunRequest, context: Any) -> pb.RunResponse:
+        """Resume a workflow."""
+        return pb.RunResponse(**await self._ask(rq.Run(request.workflow, _identity(request))))
+
+    async def Halt(self, request: pb.HaltRequest, context: Any) -> pb.HaltResponse:
+        """Halt a workflow."""
+        return pb.HaltResponse(**await self._ask(rq.Halt(request.workflow, _identity(request))))
+
+    async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusResponse:
+        """Tell how a workflow stands."""
+        message = status_message(await self._ask(rq.GetStatus(request.workflow)))
+        if request.debug:
+            page = rq.GetDebug(request.workflow, request.page_start, request.page_size or 100)
+            message.debug.CopyFrom(debug_message(*await self._ask(page)))
+        return message
+
+    async def Expire(self, request: pb.ExpireRequest, context: Any) -> pb.ExpireResponse:
+        """Make Steps and Keys be made again."""
+        answer = await self._ask(rq.Expire(request.workflow, tuple(request.names), _identity(request)))
+        return pb.ExpireResponse(steps=answer["steps"], keys=answer["keys"])
+
+    async def Launch(self, request: pb.LaunchRequest, context: Any) -> pb.LaunchResponse:
+        """Start workers."""
+        taken = {worker.name for worker in await self._ask(rq.ListWorkers())}
+        _refuse(_launch_problems(request.names, taken))
+        metadata = struct_to_properties(request.metadata)
+        await asyncio.to_thread(self._launcher.launch, list(request.names), metadata)
+        return pb.LaunchResponse(names=request.names)
+
+    async def Put(self, request_iterator: AsyncIterator[pb.PutRequest], context: Any) -> pb.PutResponse:
+        """Store one file, or announce a tree as what lies under it now."""
+        first = await anext(aiter(request_iterator), None)
+        if first is None or first.WhichOneof("part") != "header":
+            raise InvalidWorkflow.of([Problem("header", "the first message must be the header")])
+        workflow, key = first.header.workflow, first.header.key
+        await self._ask(rq.CheckPut(workflow, key))
+        if is_tree(key):
+            tree = await asyncio.to_thread(self._data.tree, workflow, key)
+            await self._ask(rq.Arrive(workflow, (tree,)))
+            return pb.PutResponse()
+        with tempfile.TemporaryDirectory(prefix="gaia-put-") as folder:
+            path = Path(folder) / "file"
+            with path.open("wb") as file:
+                async for part in request_iterator:
+                    await asyncio.to_thread(file.write, part.data)
+            stored = await asyncio.to_thread(self._data.put, workflow, key, path)
+        await self._ask(rq.Arrive(workflow, (stored,)))
+        return pb.PutResponse(file=file_to_proto(stored.files[0]))
+
+    async def Get(self, request: pb.GetRequest, context: Any) -> AsyncIterator[pb.GetResponse]:
+        """Read one file."""
+        published = await self._ask(rq.GetFiles(request.workflow, request.key))
+        file = await asyncio.to_thread(self._data.find, published, request.key)
+        if file is None:
+            raise UnknownName(
+                f"Key {request.key!r} of {request.workflow!r} is not there.", hint="gaia ls lists what is"
+            )
+        chunks = self._data.open(request.workflow, file)
+        chunk = await asyncio.to_thread(next, chunks, None)
+        yield pb.GetResponse(file=file_to_proto(file))
+        while chunk is not None:
+            yield pb.GetResponse(data=chunk)
+            chunk = await asyncio.to_thread(next, chunks, None)
+
+    async def List(self, request: pb.ListRequest, context: Any) -> pb.ListResponse:
+        """List files."""
+        published = await self._ask(rq.GetFiles(request.workflow, request.prefix, is_prefix=True))
+        files, truncated = await asyncio.to_thread(self._data.list, published, request.prefix)
+        return pb.ListResponse(files=[file_to_proto(file) for file in files], truncated=truncated)
+
+    async def Inputs(self, request: pb.InputsRequest, context: Any) -> AsyncIterator[pb.InputsResponse]:
+        """Tell a worker the sources of an attempt's inputs, in pages."""
+        inputs = await self._ask(rq.GetInputs(request.workflow_uid, request.step, request.attempt))
+        for one in inputs:
+            for page in _pages(one.sources, 1000):
+                yield pb.InputsResponse(name=one.name, sources=[publication_to_proto(source) for source in page])
+
+    async def _ask(self, request: rq.Request) -> Any:
+        """Submit a request and wait for its answer."""
+        return await asyncio.wrap_future(self._submit(request))
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Turns our errors into status codes with a Refusal, checks the token, and logs one line a call."""
+
+    def __init__(self, token: str) -> None:
+        self._token = f"Bearer {token}" if token else ""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        """Wrap the method's handler."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(("/grpc.health", "/grpc.reflection")):
+            return handler
+        given = dict(handler_call_details.invocation_metadata or ()).get("authorization", "")
+        allowed = not self._token or _same(given, self._token)
+        wrap = _stream_wrapper if handler.response_streaming else _unary_wrapper
+        return _rebuild(handler, wrap(_behaviour(handler), method, allowed))
+
+
+def _behaviour(handler: Any) -> Any:
+    return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+
+def _rebuild(handler: Any, behaviour: Any) -> grpc.RpcMethodHandler:
+    """Return a handler of the same kind around another behaviour."""
+    kinds = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    make = kinds[handler.request_streaming, handler.response_streaming]
+    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+
+
+def _unary_wrapper(behaviour: Any, method: str, allowed: bool) -> Any:
+    async def call(request: Any, context: Any) -> Any:
+        try:
+            _check(allowed)
+            return await behaviour(request, context)
+        except Exception as error:  # noqa: BLE001
+            await _abort(context, method, error)
+
+    return call
+
+
+def _stream_wrapper(behaviour: Any, method: str, allowed: bool) -> Any:
+    async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            _check(allowed)
+            async for message in behaviour(request, context):
+                yield message
+        except Exception as error:  # noqa: BLE001
+            await _abort(context, method, error)
+
+    return call
+
+
+def _check(allowed: bool) -> None:
+    if not allowed:
+        raise NotAuthorized("The token is missing or wrong.", hint="set GAIA_TOKEN to the server's token")
+
+
+def _same(one: str, other: str) -> bool:
+    """Compare without telling by the time taken where they differ."""
+    return hashlib.sha256(one.encode()).digest() == hashlib.sha256(other.encode()).digest()
+
+
+async def _abort(context: Any, method: str, error: Exception) -> None:
+    """End a call with the status of an error."""
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if not isinstance(error, GaiaError):
+        log.error("a call broke", extra={"method": method}, exc_info=error)
+        error = Bug("The server broke while it answered; its log says more.")
+    refusal = pb.Refusal(
+        error=type(error).__name__,
+        message=error.message,
+        hint=error.hint,
+        problems=[pb.Problem(place=one.place, message=one.message) for one in error.problems],
+    )
+    log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
+    context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal)),))
+    await context.abort(grpc.StatusCode[error.grpc_code], error.message)
+
+
+def _fit(refusal: pb.Refusal) -> bytes:
+    """Serialize a refusal into what metadata may hold (8 KiB in all), dropping the last problems."""
+    while len(refusal.problems) > 1 and refusal.ByteSize() > 6000:
+        del refusal.problems[len(refusal.problems) * 3 // 4 :]
+    return refusal.SerializeToString()
+
+
+def _identity(request: Any) -> rq.RequestId:
+    """Return the id of a mutation and a digest of everything else in it."""
+    body = type(request)()
+    body.CopyFrom(request)
+    body.ClearField("request_id")
+    return rq.RequestId(request.request_id, _digest(body))
+
+
+def _digest(message: Message) -> bytes:
+    return hashlib.sha256(message.SerializeToString(deterministic=True)).digest()[:16]
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise InvalidWorkflow.of(problems)
+
+
+def _launch_problems(names: Sequence[str], taken: set[str]) -> list[Problem]:
+    problems = [] if names else [Problem("names", "name at least one worker")]
+    for number, name in enumerate(names):
+        wrong = workflow_name_problem(name)
+        if wrong:
+            problems.append(Problem(f"names[{number}]", wrong))
+        elif name in taken or name in names[:number]:
+            problems.append(Problem(f"names[{number}]", f"a worker is named {name!r} already"))
+    return problems
+
+
+def _pages(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[at : at + size] for at in range(0, len(items), size))

@@ -1,0 +1,68 @@
+"""Public events as protobuf: the value of the events topic's records."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gaia.v1 import events_pb2 as pb
+from gaia_core.machine import public
+from gaia_core.wire.files import failure_to_proto, file_to_proto, publication_to_proto
+
+
+def encode_announcement(told: public.Announcement) -> tuple[str, bytes]:
+    """Return the kind of a public event (the name of its field) and its bytes."""
+    kind, make = _MAKE[type(told.fact)]
+    event = pb.Event(
+        workflow=told.workflow,
+        workflow_uid=told.uid,
+        sequence=told.sequence,
+        time=timestamp(told.time_ms),
+        **{kind: make(told.fact)},
+    )
+    return kind, event.SerializeToString()
+
+
+def timestamp(time_ms: int) -> Timestamp:
+    """Return milliseconds since the epoch as protobuf has them."""
+    return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)
+
+
+def _completed(fact: public.StepCompleted) -> pb.StepCompleted:
+    outputs = [publication_to_proto(one) for one in fact.outputs]
+    return pb.StepCompleted(
+        step=fact.step, attempt=fact.attempt, worker=fact.worker, outputs=outputs, run_ms=fact.run_ms
+    )
+
+
+def _retrying(fact: public.StepRetrying) -> pb.StepRetrying:
+    return pb.StepRetrying(
+        step=fact.step,
+        attempt=fact.attempt,
+        failure=failure_to_proto(fact.failure),
+        not_before=timestamp(fact.not_before_ms),
+    )
+
+
+_MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+    public.WorkflowChanged: (
+        "workflow_changed",
+        lambda f: pb.WorkflowChanged(change=f.change, names=f.names, count=f.count),
+    ),
+    public.StepCompleted: ("step_completed", _completed),
+    public.StepFailed: (
+        "step_failed",
+        lambda f: pb.StepFailed(step=f.step, attempt=f.attempt, worker=f.worker, failure=failure_to_proto(f.failure)),
+    ),
+    public.StepCancelled: (
+        "step_cancelled",
+        lambda f: pb.StepCancelled(step=f.step, attempt=f.attempt, reason=f.reason),
+    ),
+    public.StepExpired: ("step_expired", lambda f: pb.StepExpired(step=f.step, reason=f.reason)),
+    public.StepRetrying: ("step_retrying", _retrying),
+    public.KeyAvailable: (
+        "key_available",
+        lambda f: pb.KeyAvailable(key=f.key, files=[file_to_proto(file) for file in f.files]),
+    ),
+    public.KeyForgotten: ("key_forgotten", lambda f: pb.KeyForgotten(key=f.key)),
+}

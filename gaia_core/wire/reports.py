@@ -1,0 +1,187 @@
+"""Report records: what one incarnation of one worker says, as bytes and back.
+
+Called by workers (`ReportPacker`, encode) and by the coordinator (decode). A record carries many reports, so that what
+ended together travels together.
+"""
+
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from gaia.v1 import worker_pb2
+from gaia_core.errors import RequestError
+from gaia_core.machine.reports import (
+    Cancelled,
+    Completed,
+    Failed,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Report,
+    Started,
+    WorkerReports,
+)
+from gaia_core.wire.files import (
+    failure_from_proto,
+    failure_to_proto,
+    fence_from_proto,
+    fence_to_proto,
+    publication_to_proto,
+    publications_from_proto,
+)
+
+RECORD_BYTES_FULL: Final = 256 * 1024
+"""A record that has grown this far is closed: half of what a bus takes, so that one more report always fits."""
+
+
+class ReportPacker:
+    """Reports that wait to be sent, packed into as few records as their size allows. Not safe for several threads."""
+
+    def __init__(self, worker: str, incarnation: str) -> None:
+        """Name who speaks."""
+        self._worker = worker
+        self._incarnation = incarnation
+        self._full: list[bytes] = []
+        self._record = self._empty()
+        self._size_bytes = 0
+
+    def add(self, report: Report) -> None:
+        """Append one report."""
+        message = report_to_proto(report)
+        self._record.reports.append(message)
+        self._grown(message.ByteSize())
+
+    def add_completed(self, fence: worker_pb2.Fence) -> None:
+        """Append the completion of an attempt without outputs; the cheap way for executors that take no time."""
+        self._record.reports.add().completed.fence.CopyFrom(fence)
+        self._grown(fence.ByteSize() + 8)
+
+    def take(self) -> list[bytes]:
+        """Return the records to send, and start anew."""
+        self._close()
+        records, self._full = self._full, []
+        return records
+
+    def _grown(self, size_bytes: int) -> None:
+        self._size_bytes += size_bytes
+        if self._size_bytes >= RECORD_BYTES_FULL:
+            self._close()
+
+    def _close(self) -> None:
+        if self._record.reports:
+            self._full.append(self._record.SerializeToString())
+            self._record = self._empty()
+            self._size_bytes = 0
+
+    def _empty(self) -> worker_pb2.ReportRecord:
+        return worker_pb2.ReportRecord(worker=self._worker, incarnation=self._incarnation)
+
+
+def encode_reports(reports: WorkerReports) -> bytes:
+    """Encode one report record."""
+    record = worker_pb2.ReportRecord(
+        worker=reports.worker,
+        incarnation=reports.incarnation,
+        reports=[report_to_proto(report) for report in reports.reports],
+    )
+    return record.SerializeToString()
+
+
+def decode_reports(data: bytes) -> WorkerReports:
+    """Decode one report record; reports of a kind that this version does not know are left out.
+
+    Raises:
+        RequestError: the bytes are no report record, or it does not say who speaks.
+    """
+    try:
+        record = worker_pb2.ReportRecord.FromString(data)
+    except DecodeError as problem:
+        raise RequestError(f"undecodable report record of {len(data)} bytes: {problem}") from problem
+    if not record.worker or not record.incarnation:
+        raise RequestError(f"report record of {len(data)} bytes names no worker or no incarnation")
+    reports = (report_from_proto(message) for message in record.reports)
+    return WorkerReports(record.worker, record.incarnation, tuple(report for report in reports if report is not None))
+
+
+def report_to_proto(report: Report) -> worker_pb2.Report:  # noqa: PLR0911 - one return per kind reads best
+    """Encode one report."""
+    match report:
+        case Completed():
+            outputs = [publication_to_proto(output) for output in report.outputs]
+            completed = worker_pb2.Completed(fence=fence_to_proto(report.fence), outputs=outputs, run_ms=report.run_ms)
+            return worker_pb2.Report(completed=completed)
+        case Started():
+            return worker_pb2.Report(started=worker_pb2.Started(fence=fence_to_proto(report.fence)))
+        case Failed():
+            return worker_pb2.Report(failed=_failed_to_proto(report))
+        case Cancelled():
+            return worker_pb2.Report(cancelled=worker_pb2.Cancelled(fence=fence_to_proto(report.fence)))
+        case Heartbeat():
+            held = [fence_to_proto(fence) for fence in report.held]
+            return worker_pb2.Report(heartbeat=worker_pb2.Heartbeat(inbox_offset=report.inbox_offset, held=held))
+        case Hello():
+            return worker_pb2.Report(hello=_hello_to_proto(report))
+        case Goodbye():
+            return worker_pb2.Report(goodbye=worker_pb2.Goodbye(reason=report.reason))
+
+
+def report_from_proto(message: worker_pb2.Report) -> Report | None:  # noqa: PLR0911 - one return per kind reads best
+    """Decode one report; None for a kind that this version does not know."""
+    match message.WhichOneof("report"):
+        case "completed":
+            completed = message.completed
+            outputs = publications_from_proto(completed.outputs) if completed.outputs else ()
+            return Completed(fence_from_proto(completed.fence), outputs, completed.run_ms)
+        case "started":
+            return Started(fence_from_proto(message.started.fence))
+        case "failed":
+            return _failed_from_proto(message.failed)
+        case "cancelled":
+            return Cancelled(fence_from_proto(message.cancelled.fence))
+        case "heartbeat":
+            held = tuple(fence_from_proto(fence) for fence in message.heartbeat.held)
+            return Heartbeat(message.heartbeat.inbox_offset, held)
+        case "hello":
+            return _hello_from_proto(message.hello)
+        case "goodbye":
+            return Goodbye(message.goodbye.reason)
+    return None
+
+
+def _failed_to_proto(report: Failed) -> worker_pb2.Failed:
+    return worker_pb2.Failed(
+        fence=fence_to_proto(report.fence),
+        failure=failure_to_proto(report.failure),
+        outputs=[publication_to_proto(output) for output in report.outputs],
+    )
+
+
+def _failed_from_proto(message: worker_pb2.Failed) -> Failed:
+    outputs = publications_from_proto(message.outputs)
+    return Failed(fence_from_proto(message.fence), failure_from_proto(message.failure), outputs)
+
+
+def _hello_to_proto(report: Hello) -> worker_pb2.Hello:
+    return worker_pb2.Hello(
+        pool=report.pool,
+        slots=report.slots,
+        prefetch=report.prefetch,
+        partition=report.partition,
+        start_offset=report.start_offset,
+        executor=report.executor,
+        host=report.host,
+        version=report.version,
+    )
+
+
+def _hello_from_proto(message: worker_pb2.Hello) -> Hello:
+    return Hello(
+        pool=message.pool,
+        slots=message.slots,
+        prefetch=message.prefetch,
+        partition=message.partition,
+        start_offset=message.start_offset,
+        executor=message.executor,
+        host=message.host,
+        version=message.version,
+    )

@@ -1,0 +1,85 @@
+"""From a Step to the Execution that a worker carries out: tokens spliced, inputs pinned to published versions."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from gaia_core.workflow.graph import Graph, Key
+from gaia_core.workflow.model import (
+    STDOUT_ALWAYS,
+    STDOUT_BOTH,
+    TIMEOUT_S_DEFAULT,
+    Execution,
+    Fence,
+    Input,
+    Output,
+    Publication,
+    Resources,
+)
+from gaia_core.workflow.splice import splice
+from gaia_core.workflow.state import Step, WorkflowState
+
+INLINE_FILES_MAX: Final = 1_000
+"""More input files than this do not travel with the dispatch (about 150 bytes each; records hold 512 KiB)."""
+
+
+def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
+    """Return everything a worker needs for the Step's latest attempt.
+
+    Args:
+        term: the leader's time in office, for the fence.
+    """
+    command = workflow.commands[step.spec.command]
+    options = step.spec.options.over(command.options)
+    values = step.values
+    inputs = {name: splice(path, values) for name, path in command.inputs.items()}
+    outputs = {name: splice(path, values) for name, path in command.outputs.items()}
+    words = {**values, **inputs, **outputs}
+    staged = pinned_inputs(workflow, step)
+    by_rpc = sum(len(source.files) for one in staged for source in one.sources) > INLINE_FILES_MAX
+    return Execution(
+        fence=Fence(workflow.uid, step.index, step.attempt, term),
+        workflow=workflow.name,
+        step=step.name,
+        command=command.name,
+        image=command.image,
+        argv=tuple(splice(token, words) for token in command.command),
+        inputs=tuple(Input(one.name, one.key, one.path) for one in staged) if by_rpc else staged,
+        outputs=tuple(
+            Output(name, key.name, _capture(outputs[name]))
+            for name, key in zip(step.output_names, step.outputs, strict=True)
+        ),
+        stdout=splice(command.stdout or "", values),
+        timeout_s=options.timeout_s or TIMEOUT_S_DEFAULT,
+        network=command.network,
+        env={name: splice(value, words) for name, value in command.env.items()},
+        workdir=splice(command.workdir or "", values),
+        entrypoint=tuple(splice(token, words) for token in command.entrypoint),
+        resources=options.resources or Resources(),
+        keep=options.keep or "",
+        inputs_by_rpc=by_rpc,
+    )
+
+
+def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
+    """Return a Step's inputs with the published versions that they are made of."""
+    paths = workflow.commands[step.spec.command].inputs
+    return tuple(
+        Input(name, key.name, splice(paths[name], step.values), tuple(sources(workflow.graph, key)))
+        for name, key in zip(step.input_names, step.inputs, strict=True)
+    )
+
+
+def sources(graph: Graph, key: Key) -> Iterator[Publication]:
+    """Yield what a read Key is made of: its writers' publications, or what arrived from outside."""
+    if not key.writers:
+        if key.arrived is not None:
+            yield key.arrived
+        return
+    for part in graph.all_over(key.name):
+        if part.writer is not None:
+            yield from (one for one in part.writer.published if one.key == part.name)
+
+
+def _capture(path: str) -> str:
+    """Return an output's internal path, `STDOUT` written as ">"."""
+    return STDOUT_BOTH if path == "STDOUT" else STDOUT_ALWAYS if path == STDOUT_ALWAYS else path

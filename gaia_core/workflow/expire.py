@@ -1,0 +1,83 @@
+"""What the names in an expire request stand for: Steps that write, and Keys that are looked up anew."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gaia_core.errors import InvalidWorkflow, Problem, UnknownName
+from gaia_core.workflow.expand import suggestion
+from gaia_core.workflow.graph import Key
+from gaia_core.workflow.state import Step, WorkflowState
+
+
+@dataclass(slots=True)
+class Targets:
+    """What is to be expired.
+
+    Attributes:
+        steps: Steps that run again.
+        keys: Keys that no Step writes; looked up anew, and their readers run again.
+    """
+
+    steps: dict[Step, None] = field(default_factory=dict)
+    keys: dict[Key, None] = field(default_factory=dict)
+
+
+def resolve(workflow: WorkflowState, names: Iterable[str]) -> Targets:
+    """Return what names stand for.
+
+    Args:
+        names: Step names (a sweep's stands for all its Steps) and Keys; `step:` or `key:` before them tells which.
+
+    Raises:
+        UnknownName: some are neither; `problems` names them all.
+        InvalidWorkflow: some are both.
+    """
+    targets = Targets()
+    unknown: list[Problem] = []
+    ambiguous: list[Problem] = []
+    for number, name in enumerate(names):
+        place = f"names[{number}]"
+        steps, keys = _meanings(workflow, name)
+        if steps and keys:
+            message = f"{name!r} is both a Step and a Key; write 'step:{name}' or 'key:{name}'"
+            ambiguous.append(Problem(place, message))
+        elif not steps and not keys:
+            known = {**workflow.by_name, **dict.fromkeys(workflow.groups)} if len(workflow.steps) < 10_000 else {}
+            message = f"{name!r} is neither a Step nor a Key of {workflow.name!r}{suggestion(name, known)}"
+            unknown.append(Problem(place, message))
+        targets.steps.update(dict.fromkeys(steps))
+        for key in keys:
+            _add_key(workflow, key, targets)
+    if ambiguous:
+        raise InvalidWorkflow.of([*ambiguous, *unknown])
+    if unknown:
+        raise UnknownName("Nothing was expired: some names are unknown.", problems=unknown)
+    return targets
+
+
+def steps_named(workflow: WorkflowState, name: str) -> list[Step]:
+    """Return the Steps that a name stands for: one Step, or all that were made from a sweep."""
+    step = workflow.by_name.get(name)
+    return [step] if step is not None else list(workflow.groups.get(name, ()))
+
+
+def _meanings(workflow: WorkflowState, name: str) -> tuple[list[Step], list[Key]]:
+    """Return the Steps and the Keys that one name may stand for."""
+    if name.startswith("step:") and name not in workflow.graph.keys:
+        return steps_named(workflow, name.removeprefix("step:")), []
+    if name.startswith("key:") and name not in workflow.graph.keys:
+        return [], _keys_named(workflow, name.removeprefix("key:"))
+    return steps_named(workflow, name), _keys_named(workflow, name)
+
+
+def _keys_named(workflow: WorkflowState, name: str) -> list[Key]:
+    """Return the Key of this name and, for a tree or a path inside one, every Key that overlaps it."""
+    return [key for key in workflow.graph.all_over(name) if key.writer or key.name == name or key.name.startswith(name)]
+
+
+def _add_key(workflow: WorkflowState, key: Key, targets: Targets) -> None:
+    """Add the writer of a Key, or else the Key itself when no Step writes it or any part of it."""
+    if key.writer is not None:
+        targets.steps[key.writer] = None
+    elif not any(other.writer is not None for other in workflow.graph.all_over(key.name)):
+        targets.keys[key] = None

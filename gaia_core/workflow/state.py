@@ -1,0 +1,318 @@
+"""The state of one workflow, and `apply`, the only thing that changes it.
+
+`apply` is deterministic and cannot refuse: everything was checked before the event was made. It returns what followed
+from the event (Steps that became ready, attempts to stop), so that the scheduler and the announcer need not look for
+it. A completion costs O(its consumers).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gaia_core.errors import Problem
+from gaia_core.workflow import events as ev
+from gaia_core.workflow.expand import FlatStep, expand
+from gaia_core.workflow.graph import Graph, Key
+from gaia_core.workflow.model import Command, Failure, FailureClass, Publication, StepSpec
+from gaia_core.workflow.states import FlowState, StepState, flow_state
+
+OWN_FAULTS: Final = frozenset({FailureClass.COMMAND, FailureClass.TIMEOUT, FailureClass.OUT_OF_MEMORY})
+"""Failures of the Step itself; they use its `retries`. All others count as disturbances."""
+
+_INDEXED: Final = (StepState.RUNNING, StepState.RETRYING, StepState.FAILED)
+
+
+class Step:
+    """One Step as it stands.
+
+    Attributes:
+        index: its place in the workflow; never reused, so it identifies the Step in fences and events.
+        missing: how many of its inputs are not there; kept while it is WAITING.
+        attempt: number of its latest attempt; 0 before the first.
+        worker: where the latest attempt was dispatched to.
+        faults: failures of its own since it last had to run; they use its retries.
+        disturbances: failures of the surroundings since then.
+        published: what the accepted attempt wrote; () unless COMPLETE.
+        failure: why the latest attempt failed, until the next one starts.
+        reason: why it last had to run (again).
+        queued: the ready queue that holds it, for the scheduler's use alone.
+    """
+
+    __slots__ = (
+        "attempt", "disturbances", "failure", "faults", "index", "input_names", "inputs", "missing", "name",
+        "output_names", "outputs", "published", "queued", "reason", "spec", "state", "values", "worker",
+    )  # fmt: skip
+
+    def __init__(self, index: int, flat: FlatStep) -> None:
+        self.index = index
+        self.name = flat.name
+        self.inputs: tuple[Key, ...] = ()
+        self.outputs: tuple[Key, ...] = ()
+        self.state = StepState.WAITING
+        self.missing = 0
+        self.attempt = 0
+        self.worker = ""
+        self.faults = 0
+        self.disturbances = 0
+        self.published: tuple[Publication, ...] = ()
+        self.failure: Failure | None = None
+        self.reason = "first"
+        self.queued: object = None
+        self.define(flat)
+
+    def define(self, flat: FlatStep) -> None:
+        """Take over a definition; the graph is linked apart."""
+        self.spec: StepSpec = flat.spec
+        self.values: Mapping[str, str] = flat.values
+        self.input_names = flat.input_names
+        self.output_names = flat.output_names
+
+    def is_defined_as(self, flat: FlatStep) -> bool:
+        """Tell whether a definition is what the Step already has."""
+        return (
+            self.values == flat.values
+            and self.spec.command == flat.spec.command
+            and self.spec.options == flat.spec.options
+            and self.input_names == flat.input_names
+            and self.output_names == flat.output_names
+            and tuple(key.name for key in self.inputs) == flat.inputs
+            and tuple(key.name for key in self.outputs) == flat.outputs
+        )
+
+    def __repr__(self) -> str:
+        return f"Step({self.name!r}, {self.state.word})"
+
+
+@dataclass(slots=True)
+class Consequences:
+    """What followed from one event.
+
+    Attributes:
+        ready: Steps that may be dispatched from now on.
+        stopped: (Step, attempt, worker) of running attempts that are to be stopped.
+        expired: Steps that were complete and no longer are.
+    """
+
+    ready: list[Step] = field(default_factory=list)
+    stopped: list[tuple[Step, int, str]] = field(default_factory=list)
+    expired: list[Step] = field(default_factory=list)
+
+
+class WorkflowState:
+    """Everything known of one workflow.
+
+    Attributes:
+        steps: by index.
+        groups: name of a spec → its Steps; a sweep has several.
+        counts: number of Steps by StepState.
+        members: RUNNING, RETRYING and FAILED Steps by StepState, in the order they became so; None for other states.
+        users: name of a Command → the Steps that use it.
+        revision: number of mutations by clients so far.
+    """
+
+    __slots__ = (
+        "by_name", "commands", "counts", "created_ms", "graph", "groups", "halted", "members", "name", "owner",
+        "properties", "revision", "steps", "uid", "updated_ms", "users",
+    )  # fmt: skip
+
+    def __init__(self, created: ev.WorkflowCreated, now_ms: int) -> None:
+        self.uid = created.uid
+        self.name = created.name
+        self.owner = created.owner
+        self.properties: Mapping[str, Any] = created.properties
+        self.created_ms = self.updated_ms = now_ms
+        self.commands: dict[str, Command] = {}
+        self.steps: list[Step] = []
+        self.by_name: dict[str, Step] = {}
+        self.groups: dict[str, list[Step]] = {}
+        self.users: dict[str, dict[Step, None]] = {}
+        self.graph = Graph()
+        self.counts = [0] * len(StepState)
+        self.members: tuple[dict[Step, None] | None, ...] = tuple(
+            {} if state in _INDEXED else None for state in StepState
+        )
+        self.halted = False
+        self.revision = 0
+
+    @property
+    def flow_state(self) -> tuple[FlowState, bool]:
+        """Return (state, stalled)."""
+        return flow_state(self.halted, self.counts)
+
+    def apply(self, event: ev.WorkflowEvent, now_ms: int) -> Consequences:
+        """Enter one event and return what followed from it."""
+        self.updated_ms = now_ms
+        followed = Consequences()
+        _APPLY[type(event)](self, event, followed)
+        return followed
+
+    def _commands_set(self, event: ev.CommandsSet, _: Consequences) -> None:
+        self.revision += 1
+        replaced = [command for command in event.commands if command.name in self.commands]
+        self.commands.update((command.name, command) for command in event.commands)
+        specs = {id(step.spec): step.spec for command in replaced for step in self.users.get(command.name, ())}
+        known = [flat for spec in specs.values() for flat in self.expand(spec) if flat.name in self.by_name]
+        self._define([flat for flat in known if self.by_name[flat.name].spec is flat.spec])
+
+    def _steps_merged(self, event: ev.StepsMerged, _: Consequences) -> None:
+        self.revision += 1
+        self._define(event.flat if event.flat is not None else [f for spec in event.specs for f in self.expand(spec)])
+
+    def expand(self, spec: StepSpec) -> list[FlatStep]:
+        """Expand a spec that was found to be free of problems."""
+        problems: list[Problem] = []
+        return expand(spec, self.commands[spec.command], "", problems)
+
+    def _define(self, flats: Iterable[FlatStep]) -> None:
+        """Add new Steps and give existing ones their new definition; a reset of all of them follows."""
+        flats = list(flats)
+        self.graph.unlink([self.by_name[flat.name] for flat in flats if flat.name in self.by_name])
+        for flat in flats:
+            step = self.by_name.get(flat.name)
+            if step is None:
+                step = self._add(flat)
+            else:
+                self.users[step.spec.command].pop(step, None)
+                step.define(flat)
+            self.users.setdefault(flat.spec.command, {})[step] = None
+            self.graph.link(step, flat.inputs, flat.outputs)
+
+    def _add(self, flat: FlatStep) -> Step:
+        step = Step(len(self.steps), flat)
+        self.steps.append(step)
+        self.by_name[flat.name] = step
+        self.groups.setdefault(flat.spec.name, []).append(step)
+        self.counts[StepState.WAITING] += 1
+        return step
+
+    def _steps_reset(self, event: ev.StepsReset, followed: Consequences) -> None:
+        steps = [self.steps[index] for index in event.steps]
+        for step in steps:
+            if step.state is StepState.COMPLETE:
+                self.graph.revoke(step)
+                step.published = ()
+                followed.expired.append(step)
+            step.reason = event.reason if step.attempt else "first"
+            self._start_afresh(step, followed)
+        for step in steps:
+            self._settle(step, followed)
+
+    def _start_afresh(self, step: Step, followed: Consequences) -> None:
+        """Stop a running attempt and forget earlier failures."""
+        if step.state is StepState.RUNNING:
+            followed.stopped.append((step, step.attempt, step.worker))
+        step.faults = step.disturbances = 0
+        step.failure = None
+        self._move(step, StepState.WAITING)
+
+    def _settle(self, step: Step, followed: Consequences) -> None:
+        """Count what a WAITING Step lacks and make it READY when that is nothing."""
+        step.missing = sum(not key.is_there for key in step.inputs)
+        if not step.missing:
+            self._make_ready(step, followed)
+
+    def _make_ready(self, step: Step, followed: Consequences) -> None:
+        self._move(step, StepState.READY)
+        followed.ready.append(step)
+
+    def _move(self, step: Step, state: StepState) -> None:
+        """Change a Step's state, and the counts and indexes with it."""
+        self.counts[step.state] -= 1
+        self.counts[state] += 1
+        left, entered = self.members[step.state], self.members[state]
+        if left is not None:
+            left.pop(step, None)
+        if entered is not None:
+            entered[step] = None
+        step.state = state
+
+    def in_state(self, *states: StepState) -> list[Step]:
+        """Return the Steps in these states, each of which must be RUNNING, RETRYING or FAILED."""
+        return [step for state in states for step in self.members[state] or ()]
+
+    def _halted(self, _: ev.WorkflowHalted, followed: Consequences) -> None:
+        self.revision += 1
+        self.halted = True
+        for step in self.in_state(StepState.RUNNING, StepState.RETRYING):
+            self._start_afresh(step, followed)
+            self._make_ready(step, followed)
+
+    def _resumed(self, _: ev.WorkflowResumed, followed: Consequences) -> None:
+        self.revision += 1
+        self.halted = False
+        for step in self.in_state(StepState.FAILED):
+            step.reason = "run"
+            self._start_afresh(step, followed)
+            self._settle(step, followed)
+
+    def _keys_arrived(self, event: ev.KeysArrived, followed: Consequences) -> None:
+        for publication in event.keys:
+            known = self.graph.keys.get(publication.key)
+            was_there = known is not None and known.is_there
+            key = self.graph.arrive(publication)
+            if key.is_there and not was_there:
+                self._supply(key, followed)
+
+    def _supply(self, key: Key, followed: Consequences) -> None:
+        """Tell the readers of a Key that it is there."""
+        for reader in key.readers:
+            if reader.state is StepState.WAITING:
+                reader.missing -= 1
+                if not reader.missing:
+                    self._make_ready(reader, followed)
+
+    def _keys_forgotten(self, event: ev.KeysForgotten, _: Consequences) -> None:
+        for name in event.keys:
+            self.graph.forget(self.graph.keys[name])
+
+    def _dispatched(self, event: ev.StepsDispatched, _: Consequences) -> None:
+        for index, attempt in zip(event.steps, event.attempts, strict=True):
+            step = self.steps[index]
+            step.attempt = attempt
+            step.worker = event.worker
+            step.failure = None
+            self._move(step, StepState.RUNNING)
+
+    def _completed(self, event: ev.StepsCompleted, followed: Consequences) -> None:
+        for place, index in enumerate(event.steps):
+            step = self.steps[index]
+            step.published = event.outputs[place] if event.outputs else ()
+            self._move(step, StepState.COMPLETE)
+            for key in self.graph.complete(step):
+                self._supply(key, followed)
+
+    def _attempt_failed(self, event: ev.AttemptFailed, _: Consequences) -> None:
+        step = self.steps[event.step]
+        step.failure = event.failure
+        if event.failure.kind in OWN_FAULTS:
+            step.faults += 1
+        else:
+            step.disturbances += 1
+        step.published = event.outputs
+        if event.retry_at_ms is None:
+            self._move(step, StepState.FAILED)
+        else:
+            self._move(step, StepState.RETRYING)
+
+    def _backoffs_ended(self, event: ev.BackoffsEnded, followed: Consequences) -> None:
+        for index in event.steps:
+            self._make_ready(self.steps[index], followed)
+
+    def _attempts_ended(self, _: ev.AttemptsEnded, __: Consequences) -> None:
+        """Change nothing here: the slots that became free are the fleet's."""
+
+
+_APPLY: Final[dict[type, Callable[[WorkflowState, Any, Consequences], None]]] = {
+    ev.CommandsSet: WorkflowState._commands_set,  # noqa: SLF001
+    ev.StepsMerged: WorkflowState._steps_merged,  # noqa: SLF001
+    ev.StepsReset: WorkflowState._steps_reset,  # noqa: SLF001
+    ev.WorkflowHalted: WorkflowState._halted,  # noqa: SLF001
+    ev.WorkflowResumed: WorkflowState._resumed,  # noqa: SLF001
+    ev.KeysArrived: WorkflowState._keys_arrived,  # noqa: SLF001
+    ev.KeysForgotten: WorkflowState._keys_forgotten,  # noqa: SLF001
+    ev.StepsDispatched: WorkflowState._dispatched,  # noqa: SLF001
+    ev.StepsCompleted: WorkflowState._completed,  # noqa: SLF001
+    ev.AttemptFailed: WorkflowState._attempt_failed,  # noqa: SLF001
+    ev.BackoffsEnded: WorkflowState._backoffs_ended,  # noqa: SLF001
+    ev.AttemptsEnded: WorkflowState._attempts_ended,  # noqa: SLF001
+}

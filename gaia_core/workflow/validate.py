@@ -1,0 +1,194 @@
+"""Whether Commands and Steps may enter a workflow: every Problem with its place, all at once, nothing changed.
+
+A request is laid beside the workflow as a draft (a second, small graph of the Steps it names), so that overlaps and
+cycles are found without touching the state. Cost is O(the request and what lies downstream of it).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gaia_core.errors import Problem
+from gaia_core.workflow.expand import FlatStep, expand, suggestion
+from gaia_core.workflow.graph import Graph, Key
+from gaia_core.workflow.model import STDOUT_ALWAYS, STDOUT_BOTH, Command, StepSpec
+from gaia_core.workflow.splice import Unspliceable, names_in
+from gaia_core.workflow.state import Step, WorkflowState
+
+PROBLEMS_MAX = 1000
+"""A request with more problems than this is answered with the first ones; nobody reads more."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a request would add or replace, expanded, with the problems found so far.
+
+    Attributes:
+        flats: the Steps it defines, each with its place in the request.
+    """
+
+    flats: list[tuple[str, FlatStep]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def check(commands: Iterable[Command], steps: Sequence[StepSpec]) -> list[Problem]:
+    """Return the problems of a new workflow of these Commands and Steps."""
+    given = list(commands)
+    problems = [problem for n, command in enumerate(given) for problem in command_problems(command, f"commands[{n}]")]
+    return problems + draft_steps(None, {command.name: command for command in given}, steps).problems
+
+
+def command_problems(command: Command, place: str) -> Iterator[Problem]:
+    """Yield what is wrong with one Command, whatever Steps will use it."""
+    for name in command.vars:
+        if name in command.inputs or name in command.outputs:
+            yield Problem(f"{place}.vars.{name}", f"{name!r} is both a var and an input or output")
+    for name in command.outputs:
+        if name in command.inputs:
+            yield Problem(f"{place}.outputs.{name}", f"{name!r} is both an input and an output")
+    seen: dict[str, str] = {}
+    for kind, paths in (("inputs", command.inputs), ("outputs", command.outputs)):
+        for name, path in paths.items():
+            if path not in (STDOUT_BOTH, STDOUT_ALWAYS) and path in seen:
+                yield Problem(f"{place}.{kind}.{name}", f"the internal path {path!r} is also that of {seen[path]}")
+            seen[path] = f"{kind}.{name}"
+    texts = [(f"command[{n}]", token) for n, token in enumerate(command.command)]
+    texts += [(f"inputs.{name}", path) for name, path in command.inputs.items()]
+    texts += [(f"outputs.{name}", path) for name, path in command.outputs.items()]
+    for where, text in texts:
+        try:
+            list(names_in(text))
+        except Unspliceable as refusal:
+            yield Problem(f"{place}.{where}", str(refusal))
+
+
+def draft_steps(workflow: WorkflowState | None, commands: Mapping[str, Command], specs: Sequence[StepSpec]) -> Draft:
+    """Lay Steps beside a workflow and find every problem.
+
+    Args:
+        workflow: what they would enter, or None for a new one.
+        commands: all Commands there will be.
+    """
+    draft = Draft()
+    for number, spec in enumerate(specs):
+        place = f"steps[{number}]"
+        command = commands.get(spec.command)
+        if command is None:
+            message = f"there is no Command {spec.command!r}{suggestion(spec.command, commands)}"
+            draft.problems.append(Problem(f"{place}.command", message))
+        else:
+            draft.flats += [(place, flat) for flat in expand(spec, command, place, draft.problems)]
+    _check_names(workflow, draft)
+    _check_graph(workflow, draft)
+    return draft
+
+
+def draft_commands(workflow: WorkflowState, changed: Sequence[Command]) -> Draft:
+    """Lay changed Commands beside a workflow: the Steps that use them, expanded anew, and what would break."""
+    draft = Draft()
+    for number, command in enumerate(changed):
+        users = workflow.users.get(command.name, ())
+        for spec in {id(step.spec): step.spec for step in users}.values():
+            found: list[Problem] = []
+            flats = expand(spec, command, "", found)
+            message = f"Step {spec.name!r} would become invalid: "
+            draft.problems += [
+                Problem(f"commands[{number}]", f"{message}{problem.place.lstrip('.')}: {problem.message}")
+                for problem in found
+            ]
+            own = [flat for flat in flats if workflow.by_name[flat.name].spec is spec]
+            draft.flats += [(f"commands[{number}]", flat) for flat in own]
+    _check_graph(workflow, draft)
+    return draft
+
+
+def _check_names(workflow: WorkflowState | None, draft: Draft) -> None:
+    """Refuse two Steps of one name, and a Step whose name another Step as written already stands for."""
+    seen: dict[str, FlatStep] = {}
+    for place, flat in draft.flats:
+        other = seen.setdefault(flat.name, flat)
+        existing = workflow.by_name.get(flat.name) if workflow is not None else None
+        if other is not flat:
+            draft.problems.append(Problem(place, f"makes the Step name {flat.name!r} twice"))
+        elif existing is not None and existing.spec.name != flat.spec.name:
+            message = f"makes the Step name {flat.name!r}, which {existing.spec.name!r} already made"
+            draft.problems.append(Problem(place, message))
+
+
+def _check_graph(workflow: WorkflowState | None, draft: Draft) -> None:
+    """Refuse overlapping writers and cycles among the Steps that could be expanded."""
+    overlay = _Overlay(workflow.graph if workflow is not None else None)
+    replaced = {flat.name for _, flat in draft.flats}
+    if workflow is not None:
+        overlay.replaced = {workflow.by_name[name] for name in replaced if name in workflow.by_name}
+    steps = []
+    for place, flat in draft.flats:
+        step = Step(-1, flat)
+        for name, key in zip(flat.output_names, flat.outputs, strict=True):
+            rival = overlay.other_writer(key, step)
+            if rival is not None and len(draft.problems) < PROBLEMS_MAX:
+                message = f"{key!r} is written by Step {flat.name!r} and, as {rival.name!r}, by Step {_owner(rival)!r}"
+                draft.problems.append(Problem(f"{place}.outputs.{name}", message))
+        overlay.graph.link(step, flat.inputs, flat.outputs)
+        steps.append((place, step))
+    draft.problems += overlay.cycles(steps)
+
+
+def _owner(key: Key) -> str:
+    """Return the name of the Step that writes a Key."""
+    return key.writer.name if key.writer is not None else ""
+
+
+class _Overlay:
+    """The workflow as it would be: its graph without the replaced Steps, and a small graph of the drafted ones."""
+
+    def __init__(self, base: Graph | None) -> None:
+        self.base = base
+        self.graph = Graph()
+        self.replaced: set[Step] = set()
+
+    def keys_over(self, name: str) -> Iterator[Key]:
+        """Yield every Key of either graph that overlaps a name."""
+        yield from self.graph.all_over(name)
+        if self.base is not None:
+            yield from self.base.all_over(name)
+
+    def other_writer(self, name: str, step: Step) -> Key | None:
+        """Return a Key overlapping name that another Step writes, or None."""
+        for key in self.keys_over(name):
+            if key.writer is not None and key.writer is not step and key.writer not in self.replaced:
+                return key
+        return None
+
+    def consumers(self, step: Step) -> list[Step]:
+        """Return the Steps that would read what a Step writes."""
+        names = [key.name for key in step.outputs]
+        return [
+            reader
+            for name in names
+            for key in self.keys_over(name)
+            for reader in key.readers
+            if reader not in self.replaced
+        ]
+
+    def cycles(self, steps: list[tuple[str, Step]]) -> Iterator[Problem]:
+        """Yield a Problem for each cycle found by walking down from the drafted Steps, without recursion."""
+        done: set[Step] = set()
+        for place, root in steps:
+            if root in done or not root.outputs:
+                continue
+            path = {root: None}
+            stack = [iter(self.consumers(root))]
+            while stack:
+                reader = next(stack[-1], None)
+                if reader is None:
+                    stack.pop()
+                    done.add(path.popitem()[0])
+                elif reader in path:
+                    names = [step.name for step in path]
+                    circle = " → ".join([*names[names.index(reader.name) :], reader.name])
+                    yield Problem(place, f"the Steps depend on each other in a circle: {circle}")
+                    done.update(path)
+                    break
+                elif reader not in done:
+                    path[reader] = None
+                    stack.append(iter(self.consumers(reader)))

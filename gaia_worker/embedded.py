@@ -1,0 +1,144 @@
+"""`gaia up`: a coordinator and its workers in one process, on SQLite and a folder. A composition root."""
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, Final
+
+from gaia_core.app import Server, embedded_backing
+from gaia_core.backends.inprocess import InProcessBus
+from gaia_core.config import Config
+from gaia_core.coordinator.loop import Loop
+from gaia_core.errors import GaiaError
+from gaia_core.machine import requests as rq
+from gaia_core.ports import Store
+from gaia_core.version import VERSION
+from gaia_core.workflow.model import Fence, Publication
+from gaia_worker.app import WorkerHandle, start_worker_thread
+from gaia_worker.executors.base import Executor
+from gaia_worker.executors.choose import choose_executor
+from gaia_worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+LAUNCHED_IDLE_EXIT_S: Final = 300.0
+"""A launched worker leaves five minutes after its last Step, as in the original system."""
+
+
+class LocalWorkers:
+    """Workers as threads of this process; also the launcher of the embedded mode."""
+
+    def __init__(self, config: Config, loop: Loop, bus: InProcessBus, store: Store, executor: Executor) -> None:
+        self._config = config
+        self._loop = loop
+        self._bus = bus
+        self._store = store
+        self._executor = executor
+        self._handles: list[WorkerHandle] = []
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Give up the workers of an earlier process and start those that the configuration asks for."""
+        for worker in self._loop.submit(rq.ListWorkers()).result():
+            reason = "Gaia was started again"
+            self._loop.submit(rq.LoseWorker(worker.name, worker.incarnation, reason)).result()
+        for number in range(self._config.workers):
+            self._start(f"{self._config.worker_name or 'local'}-{number + 1}", None)
+
+    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Start one worker for each name; each leaves after five idle minutes."""
+        for name in names:
+            self._start(name, self._config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
+
+    def close(self) -> None:
+        """End what runs and wait for the workers."""
+        with self._lock:
+            handles = list(self._handles)
+        for handle in handles:
+            handle.stop_now()
+        for handle in handles:
+            try:
+                handle.join()
+            except GaiaError as error:
+                log.warning("a worker ended badly", extra={"cause": error.message})
+
+    def _start(self, name: str, idle_exit_s: float | None) -> None:
+        data = self._config.data.absolute()
+        settings = WorkerSettings(
+            name=name,
+            slots=self._config.slots or os.cpu_count() or 1,
+            scratch=self._config.scratch or data / "scratch",
+            deployment=f"embedded-{uuid.uuid5(uuid.NAMESPACE_URL, str(data))}",
+            pool=self._config.pool,
+            prefetch=None if self._config.prefetch < 0 else self._config.prefetch,
+            idle_exit_s=idle_exit_s,
+            hidden=(data,),
+            host=socket.gethostname(),
+            version=VERSION,
+        )
+        bus = self._bus.connect(name)
+        handle = start_worker_thread(settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs)
+        with self._lock:
+            self._handles.append(handle)
+
+    def _inputs(self, fence: Fence) -> dict[str, tuple[Publication, ...]]:
+        """Ask the coordinator what an attempt's inputs are made of."""
+        request = rq.GetInputs(fence.workflow_uid, fence.step, fence.attempt)
+        return {one.name: one.sources for one in self._loop.submit(request).result()}
+
+
+class Embedded:
+    """All of Gaia in this process."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.executor_reason = ""
+        self._server: Server | None = None
+        self._stopped = threading.Event()
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Serve until `stop`.
+
+        Args:
+            ready: called once everything works, from this thread; must be quick.
+
+        Raises:
+            GaiaError: it could not start, or could not go on.
+        """
+        with ExitStack() as stack:
+            backing = stack.enter_context(embedded_backing(self.config))
+            hidden = (self.config.data.absolute(),)
+            choice = choose_executor(self.config.executor, hidden)
+            stack.callback(choice.executor.close)
+            self.executor_reason = choice.reason
+            bus = backing.bus
+            assert isinstance(bus, InProcessBus)
+            made: list[LocalWorkers] = []
+
+            def launcher(loop: Loop) -> LocalWorkers:
+                made.append(LocalWorkers(self.config, loop, bus, backing.store, choice.executor))
+                return made[0]
+
+            self._server = Server(self.config, backing, launcher)
+            self._server.run(lambda: self._begin(made[0], ready))
+
+    def stop(self) -> None:
+        """Make `run` return; from any thread or signal handler."""
+        self._stopped.set()
+        if self._server is not None:
+            self._server.stop()
+
+    def _begin(self, workers: LocalWorkers, ready: Callable[[], None]) -> None:
+        """Start the workers apart from the event loop, which must go on serving."""
+
+        def begin() -> None:
+            workers.start()
+            ready()
+
+        threading.Thread(target=begin, name="begin").start()
+        if self._stopped.is_set():
+            self.stop()
