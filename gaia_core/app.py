@@ -20,8 +20,7 @@ from typing import Any, Final
 
 import grpc
 import uvicorn
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gaia.v1 import api_pb2, api_pb2_grpc
@@ -156,7 +155,8 @@ class ProcessLauncher:
         for name in names:
             environ = {**os.environ, "GAIA_WORKER_NAME": name, "GAIA_IDLE_EXIT_S": idle_exit_s}
             command = [sys.executable, "-m", "gaia", "worker"]
-            self._processes.append(subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL))
+            process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+            self._processes.append(process)
 
     def close(self) -> None:
         """Ask every worker to drain and wait for it."""
@@ -314,14 +314,14 @@ class _Interfaces:
             ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
         ]
         server = grpc.aio.server(interceptors=[ErrorInterceptor(self._config.token)], options=options)
-        api_pb2_grpc.add_GaiaServicer_to_server(self._service, server)
-        health = health_aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        api_pb2_grpc.add_GaiaServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]
+        servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         name = api_pb2.DESCRIPTOR.services_by_name["Gaia"].full_name
         reflection.enable_server_reflection(
             [name, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME], server
         )
-        await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         try:
             server.add_insecure_port(self._config.listen)
         except RuntimeError as error:

@@ -69,9 +69,9 @@ class Inboxes:
     def _orders(self, effect: SendDispatches | SendCancels) -> Iterator[tuple[AttemptId, Order]]:
         """Yield the orders of an effect; dispatches only of attempts that the worker still is to run."""
         if isinstance(effect, SendCancels):
-            for step, attempt in effect.attempts:
-                fence = Fence(effect.uid, step, attempt, self._term)
-                yield AttemptId(effect.uid, step, attempt), Cancel(fence, effect.reason)
+            for index, number in effect.attempts:
+                fence = Fence(effect.uid, index, number, self._term)
+                yield AttemptId(effect.uid, index, number), Cancel(fence, effect.reason)
             return
         held = self._fleet.workers[effect.worker].held if effect.worker in self._fleet.workers else {}
         for step in effect.steps:

@@ -174,8 +174,7 @@ class Loop:
                 sent = self._inboxes.sent[worker.name]
                 verdict = compare(worker.held, claimed, sent, report.inbox_offset)
                 if verdict.lost:
-                    lost = tuple(tuple(attempt) for attempt in verdict.lost)
-                    handle(decision, rq.LoseAttempts(worker.name, worker.incarnation, lost))
+                    handle(decision, rq.LoseAttempts(worker.name, worker.incarnation, tuple(verdict.lost)))
                 extra += self._orders_again(decision, worker, verdict.resend, verdict.cancel)
 
     def _orders_again(

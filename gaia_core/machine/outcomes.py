@@ -79,7 +79,10 @@ class _Completions:
             _end_stopping(self.decision, self.worker, report.fence)
             return False
         steps = self.by_workflow.setdefault(report.fence.workflow_uid, {})
-        return steps.setdefault(report.fence.step, report) is report
+        if report.fence.step in steps:
+            return False
+        steps[report.fence.step] = report
+        return True
 
     def flush(self) -> None:
         """Emit what was gathered."""

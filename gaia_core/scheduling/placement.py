@@ -31,16 +31,17 @@ def _place_pool(fleet: Fleet, ready: ReadyQueue, pool: str) -> Iterator[Placemen
     open_workers = [worker for worker in fleet.of_pool(pool) if worker.credit > 0]
     if not open_workers:
         return
-    load = [[_load(worker, len(worker.held)), worker.credit, worker.name, len(worker.held)] for worker in open_workers]
+    load = [(_load(worker, len(worker.held)), worker.name, len(worker.held)) for worker in open_workers]
     by_name = {worker.name: worker for worker in open_workers}
     heapify(load)
     for workflow, step in ready.take(pool, sum(worker.credit for worker in open_workers)):
-        _, credit, name, held = load[0]
-        yield Placement(str(name), workflow, step)
-        if credit == 1:
+        _, name, held = load[0]
+        worker = by_name[name]
+        yield Placement(name, workflow, step)
+        if held + 1 == worker.slots + worker.prefetch:
             heappop(load)
         else:
-            heapreplace(load, [_load(by_name[name], held + 1), credit - 1, name, held + 1])
+            heapreplace(load, (_load(worker, held + 1), name, held + 1))
 
 
 def _load(worker: Worker, held: int) -> float:

@@ -178,7 +178,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
         return await asyncio.wrap_future(self._submit(request))
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Turns our errors into status codes with a Refusal, checks the token, and logs one line a call."""
 
     def __init__(self, token: str) -> None:
@@ -186,16 +186,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> Any:
         """Wrap the method's handler."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or method.startswith(("/grpc.health", "/grpc.reflection")):
             return handler
         given = dict(handler_call_details.invocation_metadata or ()).get("authorization", "")
-        allowed = not self._token or _same(given, self._token)
+        allowed = not self._token or _same(str(given), self._token)
         wrap = _stream_wrapper if handler.response_streaming else _unary_wrapper
         return _rebuild(handler, wrap(_behaviour(handler), method, allowed))
 
@@ -204,7 +204,7 @@ def _behaviour(handler: Any) -> Any:
     return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
 
-def _rebuild(handler: Any, behaviour: Any) -> grpc.RpcMethodHandler:
+def _rebuild(handler: Any, behaviour: Any) -> Any:
     """Return a handler of the same kind around another behaviour."""
     kinds = {
         (False, False): grpc.unary_unary_rpc_method_handler,

@@ -103,7 +103,7 @@ def decode_reports(data: bytes) -> WorkerReports:
     return WorkerReports(record.worker, record.incarnation, tuple(report for report in reports if report is not None))
 
 
-def report_to_proto(report: Report) -> worker_pb2.Report:  # noqa: PLR0911 - one return per kind reads best
+def report_to_proto(report: Report) -> worker_pb2.Report:
     """Encode one report."""
     match report:
         case Completed():
@@ -125,7 +125,7 @@ def report_to_proto(report: Report) -> worker_pb2.Report:  # noqa: PLR0911 - one
             return worker_pb2.Report(goodbye=worker_pb2.Goodbye(reason=report.reason))
 
 
-def report_from_proto(message: worker_pb2.Report) -> Report | None:  # noqa: PLR0911 - one return per kind reads best
+def report_from_proto(message: worker_pb2.Report) -> Report | None:
     """Decode one report; None for a kind that this version does not know."""
     match message.WhichOneof("report"):
         case "completed":

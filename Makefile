@@ -1,0 +1,97 @@
+# One place for every command of the project; CI calls the same targets. `make help` lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+SOURCES := gaia gaia_core gaia_worker gaia_client
+BUF := .tools/node_modules/.bin/buf
+export PYTHONPATH := $(CURDIR)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv dev demo check test lint types layers format protos protos-check unit services wheel bench lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+# ---- what users type ----
+
+demo: venv ## Set up in this folder and run the weather example
+	@$(BIN)/gaia demo
+
+test: dev lint types layers protos-check unit services ## Everything: static checks and tests, on real Kafka, MinIO and Docker
+
+check: dev lint types layers unit ## The fast part: no services
+
+bench: dev ## Measure throughput and latency, embedded and on Kafka, beside the bare loop
+	@$(BIN)/python -m tests.support.engine start
+	@$(BIN)/python -m benchmarks.throughput; code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
+
+# ---- environments: made once, made again when the lock changes ----
+
+$(VENV)/bin/python:
+	@deploy/make-venv "$(PYTHON)" $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Gaia and its libraries into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runtime.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
+	@echo "Installing the tools for tests and checks into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(BUF): requirements/buf/package.json requirements/buf/package-lock.json
+	@mkdir -p .tools && cp requirements/buf/package*.json .tools/ && cd .tools && npm ci --silent --no-fund --no-audit
+	@touch $@
+
+venv: $(VENV)/.runtime ## Install what users need into .venv
+
+dev: $(VENV)/.dev ## Install what developers need into .venv
+
+lock: $(VENV)/.dev ## Resolve the libraries anew and pin them
+	@$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 --extra all pyproject.toml requirements/build.in -o requirements/runtime.lock
+	@$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 --extra all --group dev pyproject.toml requirements/build.in -o requirements/dev.lock
+
+# ---- static checks ----
+
+lint: dev $(BUF) ## ruff, buf lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@cd protos && ../$(BUF) lint
+
+types: dev ## mypy --strict
+	@$(BIN)/mypy
+
+layers: dev ## import-linter
+	@$(BIN)/lint-imports --no-cache
+
+format: dev ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+protos: dev ## Generate code from protos/
+	@$(BIN)/python -m tests.support.protos .
+
+protos-check: dev ## Fail when the generated code is not what protos/ gives
+	@$(BIN)/python -m tests.support.protos --check .
+
+# ---- tests ----
+
+unit: dev ## Tests that need no services
+	@$(BIN)/python -m pytest -q tests/unit tests/property tests/scenarios
+
+services: dev ## Tests on real Kafka, MinIO and Docker, which are started and stopped here
+	@$(BIN)/python -m tests.support.engine start
+	@$(BIN)/python -m tests.support.images
+	@$(BIN)/python -m pytest -q tests/contract tests/integration; code=$$?; \
+		$(BIN)/python -m tests.support.engine stop; exit $$code
+
+wheel: dev ## Build the wheel into dist/
+	@rm -rf dist && $(BIN)/python -m build --wheel --no-isolation --outdir dist . > /dev/null && ls dist
+
+clean: ## Remove what was built here; images stay
+	@rm -rf $(VENV) .tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

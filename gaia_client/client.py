@@ -1,0 +1,279 @@
+"""The Python client: plain dicts and lists in and out, errors as exceptions with the server's words.
+
+    flow = gaia.Gaia({'gaia_host': 'localhost:24442'})
+    flow.upload('crick_demo_20191130.121500', {'owner': 'crick'}, commands, steps)
+    flow.wait('crick_demo_20191130.121500')
+
+What is wrong with Commands and Steps is told before anything is sent. Holds no state but the connection, and may be
+shared by threads.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final
+
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+
+from gaia.v1 import api_pb2
+from gaia_client import replies, transfer, waiting
+from gaia_client.config import client_config
+from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
+from gaia_core.errors import InvalidWorkflow, Problem, TooLarge
+from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
+from gaia_core.workflow import parse, validate
+
+PLAIN = Mapping[str, Any]
+
+CLOCK: Final = waiting.Clock(time.monotonic, time.sleep)
+
+
+class Gaia:
+    """A client of a Gaia server.
+
+    Every method raises subclasses of `gaia.GaiaError`: InvalidWorkflow with all problems and their places, UnknownName,
+    AlreadyExists, NotAllowedNow, TooLarge, NotAuthorized, and Unavailable when no server answers.
+    """
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        """Keep where the server is; the first call connects.
+
+        Args:
+            config: `gaia_host` ("host:port", or several with commas) and `token`. What is absent comes from the
+                variables GAIA_HOST and GAIA_TOKEN, then localhost:24442.
+
+        Raises:
+            ConfigError: an unknown key, or an address that is none.
+        """
+        self._clock = CLOCK
+        self._connection = Connection(client_config(config, os.environ), self._clock.sleep)
+
+    def workflows(
+        self, prefix: str | None = None, owner: str | None = None, state: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return all workflows by name, or those whose name starts so, of this owner, in this state.
+
+        Returns:
+            Maps of name, owner, state, properties, steps (counts by state), created and updated.
+        """
+        request = api_pb2.WorkflowsRequest(prefix=prefix or "", owner=owner or "", state=state or "")
+        answer = self._connection.call("Workflows", request, api_pb2.WorkflowsResponse)
+        return [replies.workflow(each) for each in answer.workflows]
+
+    def upload(
+        self, workflow: str, properties: PLAIN | None, commands: Sequence[PLAIN], steps: Sequence[PLAIN]
+    ) -> dict[str, list[str]]:
+        """Create a workflow and start it.
+
+        Args:
+            workflow: a new name, by custom owner_program_datetime.
+            properties: a free map; `owner`, `max_parallel`, `on_error` and `retention_s` act.
+            commands: maps of name, image, command, inputs, outputs, vars, stdout, ….
+            steps: maps of name, command, inputs, outputs, vars, ….
+
+        Returns:
+            The Steps that were added: {added, updated, unchanged, recomputed}.
+
+        Raises:
+            InvalidWorkflow: with every problem.
+            AlreadyExists: the name is taken; nothing was changed.
+        """
+        kept, problems = parse.parse_properties({} if properties is None else properties)
+        parsed = parse.parse_workflow(commands, steps, validate.check)
+        _refuse([*parse.name_problems(workflow), *problems, *parsed.problems])
+        request = api_pb2.UploadRequest(
+            request_id=_request_id(),
+            workflow=workflow,
+            properties=properties_to_struct(kept),
+            commands=[command_to_proto(command) for command in parsed.commands],
+            steps=[step_to_proto(step) for step in parsed.steps],
+        )
+        return replies.diff(self._connection.call("Upload", _sendable(request), api_pb2.UploadResponse).diff)
+
+    def command(self, workflow: str, commands: Sequence[PLAIN] | None = None) -> list[dict[str, Any]]:
+        """Add or replace Commands, creating the workflow if it is new, and return all of them.
+
+        Every Step that uses a changed Command, and all that depends on it, runs again. Without Commands, or with an
+        empty list, nothing changes.
+        """
+        parsed, problems = parse.parse_commands([] if commands is None else commands)
+        _refuse([*(parse.name_problems(workflow) if parsed else ()), *problems])
+        request = api_pb2.CommandRequest(
+            request_id=_request_id() if parsed else "",
+            workflow=_name(workflow),
+            commands=[command_to_proto(command) for command in parsed],
+        )
+        answer = self._connection.call("Command", _sendable(request), api_pb2.CommandResponse)
+        return [replies.command(each) for each in answer.commands]
+
+    def merge(self, workflow: str, steps: Sequence[PLAIN]) -> dict[str, list[str]]:
+        """Add or update Steps, creating the workflow if it is new.
+
+        A new Step runs when its inputs are there. A changed one, and all that depends on it, runs again.
+
+        Returns:
+            Step names: {added, updated, unchanged, recomputed}.
+        """
+        parsed, problems = parse.parse_steps(steps)
+        _refuse([*parse.name_problems(workflow), *problems])
+        messages = [step_to_proto(step) for step in parsed]
+        request = api_pb2.MergeRequest(request_id=_request_id(), workflow=workflow, steps=messages)
+        return replies.diff(self._connection.call("Merge", _sendable(request), api_pb2.MergeResponse).diff)
+
+    def run(self, workflow: str) -> dict[str, str]:
+        """Resume a halted workflow; on a running one, try its failed Steps again. Returns {workflow, state}."""
+        request = api_pb2.RunRequest(request_id=_request_id(), workflow=_name(workflow))
+        answer = self._connection.call("Run", request, api_pb2.RunResponse)
+        return {"workflow": answer.workflow, "state": answer.state}
+
+    def halt(self, workflow: str) -> dict[str, str]:
+        """Cancel what runs and start nothing more until `run`. Returns {workflow, state}."""
+        request = api_pb2.HaltRequest(request_id=_request_id(), workflow=_name(workflow))
+        answer = self._connection.call("Halt", request, api_pb2.HaltResponse)
+        return {"workflow": answer.workflow, "state": answer.state}
+
+    def status(
+        self, workflow: str, debug: bool = False, *, page_start: int = 0, page_size: int = 1000
+    ) -> dict[str, Any]:
+        """Tell how a workflow stands.
+
+        Args:
+            workflow: its name.
+            debug: add the workers and a page of the Steps under `debug`.
+            page_start: the first Step of the page, as `next-page-start` of the page before it gave it.
+            page_size: Steps of a page, at most 1,000.
+
+        Returns:
+            state, stalled, commands, steps (counts by state), waiting-inputs (at most 1,000, those that no Step will
+            produce first), waiting-inputs-count, missing-inputs (only those that no Step will produce), and failed.
+        """
+        request = api_pb2.StatusRequest(workflow=_name(workflow), debug=debug)
+        if debug:
+            request.page_start, request.page_size = page_start, page_size
+        return replies.status(self._connection.call("Status", request, api_pb2.StatusResponse))
+
+    def expire(self, workflow: str, names: Iterable[str]) -> dict[str, list[str]]:
+        """Make Steps, those that write these Keys, and all that depends on them, run again.
+
+        Returns:
+            {steps, keys}: what runs again and what is made or looked up anew.
+
+        Raises:
+            UnknownName: a name is neither a Step nor a Key; nothing was changed.
+        """
+        request = api_pb2.ExpireRequest(request_id=_request_id(), workflow=_name(workflow), names=_names(names))
+        answer = self._connection.call("Expire", request, api_pb2.ExpireResponse)
+        return {"steps": list(answer.steps), "keys": list(answer.keys)}
+
+    def launch(self, names: Iterable[str], metadata: PLAIN | None = None) -> list[str]:
+        """Start workers with these names where the server can; each leaves 5 minutes after its last Step."""
+        kept, problems = parse.parse_properties({} if metadata is None else metadata, "metadata")
+        _refuse(problems)
+        struct: Struct = properties_to_struct(kept)
+        request = api_pb2.LaunchRequest(request_id=_request_id(), names=_names(names), metadata=struct)
+        return list(self._connection.call("Launch", request, api_pb2.LaunchResponse).names)
+
+    def wait(
+        self,
+        workflow: str,
+        timeout_s: float | None = None,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Wait until a workflow is complete, in error, halted or stalled, and return its status then.
+
+        Args:
+            workflow: its name.
+            timeout_s: seconds to wait at most; None means for ever.
+            on_progress: called with every status on the way.
+
+        Raises:
+            TimeoutError: it goes on; the message tells how far it got.
+        """
+        return waiting.wait(lambda: self.status(workflow), self._clock, timeout_s, on_progress)
+
+    def put(self, workflow: str, key: str, source: transfer.Source) -> list[dict[str, Any]]:
+        """Store a file under a Key, or each file of a folder under a tree (a Key that ends in "/").
+
+        Args:
+            workflow: its name.
+            key: where to store it.
+            source: a path, bytes, or an open binary file.
+
+        Returns:
+            The stored files: maps of key, size, version and sha256.
+        """
+        return [replies.file(each) for each in transfer.put(self._connection, _name(workflow), key, source)]
+
+    def get(self, workflow: str, key: str, target: transfer.Target | None = None) -> bytes | None:
+        """Read a file of the data space, or each file of a tree into a folder.
+
+        Args:
+            workflow: its name.
+            key: what to read; a tree's Key ends in "/".
+            target: a path, a folder or an open binary file; a path is replaced once all is there.
+
+        Returns:
+            The bytes, or None if there is a target.
+        """
+        return transfer.get(self._connection, _name(workflow), key, target)
+
+    def ls(self, workflow: str, prefix: str = "") -> list[dict[str, Any]]:
+        """Return the files whose Keys start with prefix, at most 10,000: maps of key, size, version and sha256."""
+        return self.listing(workflow, prefix)["files"]  # type: ignore[no-any-return]
+
+    def listing(self, workflow: str, prefix: str = "") -> dict[str, Any]:
+        """Return {files, truncated}: what `ls` returns, and whether there is more than that."""
+        answer = transfer.listing(self._connection, _name(workflow), prefix)
+        return {"files": [replies.file(each) for each in answer.files], "truncated": answer.truncated}
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice."""
+        self._connection.close()
+
+    def __enter__(self) -> "Gaia":
+        """Return the client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+
+def _request_id() -> str:
+    """Return an id under which a server does a mutation once, however often it is sent."""
+    return uuid.uuid4().hex
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise InvalidWorkflow.of(problems)
+
+
+def _name(workflow: object) -> str:
+    """Return a workflow's name; whether it is one is for the server to say."""
+    if not isinstance(workflow, str):
+        raise InvalidWorkflow.of([Problem("workflow", f"must be a string, not a {type(workflow).__name__}")])
+    return workflow
+
+
+def _names(names: object) -> list[str]:
+    """Return names as a list; a lone string is a mistake, since it too is a sequence of strings."""
+    given = list(names) if isinstance(names, Iterable) and not isinstance(names, str | bytes) else [None]
+    found = [name for name in given if isinstance(name, str)]
+    if len(found) < len(given):
+        raise InvalidWorkflow.of([Problem("names", "must be a list of strings")])
+    return found
+
+
+def _sendable(request: Message) -> Any:
+    """Return the request, or refuse it here, in words, rather than in the transport."""
+    size = request.ByteSize()
+    if size > MESSAGE_BYTES_MAX:
+        message = f"The request has {size:,} bytes; the limit is {MESSAGE_BYTES_MAX:,} bytes"
+        raise TooLarge(message, hint="upload a part, then merge the rest")
+    return request

@@ -1,0 +1,206 @@
+"""Calls to the first server of a list that answers, repeated while none does.
+
+Every mutation carries a request id, so repeating one is harmless. A client that never reached a server gives up at
+once; one that did waits out a restart or a change of leader. Knows nothing of what is called.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from gaia_client import refusals
+from gaia_client.config import ClientConfig, address
+from gaia_core.errors import ConfigError
+
+MESSAGE_BYTES_MAX: Final = 64 * 1024**2
+"""What the server takes in one message."""
+
+CALL_TIMEOUT_S: Final = 120.0
+"""Accepting a large upload takes the server seconds, never minutes."""
+
+PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 3.0, 3.0)
+"""Twelve seconds in all: a change of leader takes about six, a restart of an embedded server less."""
+
+_OPTIONS: Final = (
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    # A refusal with a thousand problems travels in the trailing metadata.
+    ("grpc.max_metadata_size", 1024**2),
+    ("grpc.absolute_max_metadata_size", 2 * 1024**2),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # This is the time one attempt to connect may take, too.
+    ("grpc.min_reconnect_backoff_ms", 5000),
+    # A proxy of the browsing kind does not carry this, and never leads to localhost.
+    ("grpc.enable_http_proxy", 0),
+)
+
+Answer = TypeVar("Answer", bound=Message)
+Result = TypeVar("Result")
+Metadata = tuple[tuple[str, str], ...]
+
+
+class Connection:
+    """Channels to a list of servers, the one that answered last first."""
+
+    def __init__(self, config: ClientConfig, sleep: Callable[[float], None]) -> None:
+        """Keep the addresses; nothing is opened before the first call."""
+        self._given = config.hosts
+        self._hosts = list(config.hosts)
+        self._metadata: Metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
+        self._channels: dict[str, grpc.Channel] = {}
+        self._sleep = sleep
+        self._reached = False
+
+    def close(self) -> None:
+        """Close every channel; safe to call twice."""
+        while self._channels:
+            self._channels.popitem()[1].close()
+
+    def call(self, method: str, request: Message, answer: type[Answer]) -> Answer:
+        """Call a method and return its answer.
+
+        Raises:
+            GaiaError: the server's refusal, or Unavailable.
+        """
+
+        def attempt(channel: grpc.Channel) -> Answer:
+            invoke: Any = channel.unary_unary(_path(method), _serialised, answer.FromString)
+            return cast("Answer", invoke(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata))
+
+        return self.trying(attempt)
+
+    def download(
+        self, method: str, request: Message, answer: type[Answer], consume: Callable[[Iterator[Answer]], Result]
+    ) -> Result:
+        """Call a method that answers with a stream, and return what consume makes of it.
+
+        Args:
+            method: name of the method.
+            request: its request.
+            answer: class of the messages of the stream.
+            consume: reads the stream to its end; it is called anew when the stream breaks.
+        """
+
+        def attempt(channel: grpc.Channel) -> Result:
+            invoke: Any = channel.unary_stream(_path(method), _serialised, answer.FromString)
+            stream = invoke(request, metadata=self._metadata)
+            try:
+                return consume(stream)
+            finally:
+                stream.cancel()
+
+        return self.trying(attempt)
+
+    def upload(self, method: str, requests: Callable[[], Iterator[Message]], answer: type[Answer]) -> Answer:
+        """Call a method that takes a stream.
+
+        Args:
+            method: name of the method.
+            requests: makes the stream; it is called anew when the stream breaks.
+            answer: class of the answer.
+
+        Raises:
+            Exception: whatever the stream itself raised; the call is cancelled then.
+        """
+
+        def attempt(channel: grpc.Channel) -> Answer:
+            source = _Source(requests())
+            invoke: Any = channel.stream_unary(_path(method), _serialised, answer.FromString)
+            return cast("Answer", source.finish(invoke.future(source, metadata=self._metadata)))
+
+        return self.trying(attempt)
+
+    def trying(self, attempt: Callable[[grpc.Channel], Result]) -> Result:
+        """Return the result of the first attempt that a server answers, over all servers and pauses."""
+        pauses = iter(PAUSES_S)
+        while True:
+            for host in list(self._hosts):
+                try:
+                    result = attempt(self._channel(host))
+                except grpc.RpcError as problem:
+                    failure = problem
+                    self._after_failure(host, problem)
+                else:
+                    self._prefer(host)
+                    return result
+            pause = next(pauses, None) if self._reached else None
+            if pause is None:
+                raise refusals.error_of(failure, self._given) from None
+            self._sleep(pause)
+
+    def _after_failure(self, host: str, failure: grpc.RpcError) -> None:
+        """Raise what another attempt would not change; follow a standby to its leader."""
+        refused = refusals.refusal(failure)
+        self._reached = self._reached or refused is not None
+        if refusals.code_of(failure) is not grpc.StatusCode.UNAVAILABLE:
+            self._prefer(host)
+            raise refusals.error_of(failure, [host]) from None
+        leader = refusals.trailer(failure, refusals.LEADER_KEY)
+        if isinstance(leader, str) and leader:
+            self._follow(leader)
+
+    def _follow(self, leader: str) -> None:
+        try:
+            leader = address(leader)
+        except ConfigError:
+            return
+        self._hosts = [leader, *(host for host in self._hosts if host != leader)]
+
+    def _prefer(self, host: str) -> None:
+        self._reached = True
+        if self._hosts[0] != host:
+            self._hosts = [host, *(other for other in self._hosts if other != host)]
+
+    def _channel(self, host: str) -> grpc.Channel:
+        if host not in self._channels:
+            self._channels[host] = grpc.insecure_channel(host, options=_OPTIONS)
+        return self._channels[host]
+
+
+class _Source:
+    """A stream of requests; what it raises cancels the call and reaches the caller, instead of a log of gRPC's."""
+
+    def __init__(self, requests: Iterator[Message]) -> None:
+        self._requests = requests
+        self._failure: Exception | None = None
+        self._call: Any = None
+        self._started = threading.Event()
+
+    def __iter__(self) -> Iterator[Message]:
+        return self
+
+    def __next__(self) -> Message:
+        try:
+            return next(self._requests)
+        except StopIteration:
+            raise
+        except Exception as failure:  # noqa: BLE001 - raised again by finish, in the caller's thread
+            self._failure = failure
+            self._started.wait()
+            if self._call is not None:
+                self._call.cancel()
+            raise StopIteration from None
+
+    def finish(self, call: Any) -> Any:
+        """Return the call's answer, or raise what the stream raised."""
+        self._call = call
+        self._started.set()
+        try:
+            return call.result()
+        except BaseException:
+            call.cancel()
+            if self._failure is not None:
+                raise self._failure from None
+            raise
+
+
+def _path(method: str) -> str:
+    return f"/gaia.v1.Gaia/{method}"
+
+
+def _serialised(message: Message) -> bytes:
+    return message.SerializeToString()

@@ -1,0 +1,488 @@
+"""Objects as plain files that a person finds: `root/BUCKET/PATH` is the current version, all versions are kept aside.
+
+- `root/data/wf/a.txt`: the current version, a hard link to one of the next
+- `root/.versions/data/3f/SHA256-VERSION`: every version; SHA256 is that of the path
+- `root/.versions/data/beside/wf%2Fa`: the current version of `wf/a` where its plain place is a folder
+- `root/.versions/data/temp/RANDOM`: puts under way; a killed one leaves its file here and nowhere else
+
+A version names its file's time and size, so a look at a plain file tells which version it is. What a person dropped or
+edited there is none that was kept: an outside arrival, whose version names its inode too. Below the root no symbolic
+link is followed.
+
+A put that has returned survives a kill of the process; with fsync (the default) also a power cut: the file and every
+folder that has a new name in it are flushed. Processes may share a root. Where the file system folds upper and lower
+case, paths that differ only so share one plain file: their versions stay apart, but `stat` and `list` mix them up.
+"""
+
+import builtins
+import fcntl
+import hashlib
+import heapq
+import os
+import re
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Final
+from urllib.parse import quote, unquote
+
+from gaia_core.backends.folder_tree import Found, Place, is_absent, opened_folder, walk
+from gaia_core.backends.store_paths import check_path, check_prefix, choose_bucket
+from gaia_core.errors import ConfigError, ObjectMissing, StoreError
+from gaia_core.ports import Store, Stored
+
+CHUNK_BYTES: Final = 1024 * 1024
+VERSIONS: Final = ".versions"
+"""No bucket's name begins with a dot."""
+
+BESIDE: Final = "beside"
+TEMP: Final = "temp"
+PIECE_CHARS: Final = 200
+"""Quoted paths are cut into folders of this length, since a file's name has at most 255 bytes."""
+
+STAMP_TRIES: Final = 40
+"""The step between two times doubles with each try: forty reach the coarsest clock a file system has."""
+
+PLACE_TRIES: Final = 100
+"""A put places its file again when somebody removes the folder, or makes one, between two of its steps."""
+
+LEFTOVER_S: Final = 24 * 3600
+"""No put takes a day: what is older in the temp folder was left by a killed process."""
+
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_VERSION = re.compile(r"[vx][0-9a-f-]{1,60}")
+
+
+class FolderStore(Store):
+    """The port on a folder.
+
+    Args:
+        root: folder of all buckets, on one file system; made where missing.
+        bucket: the deployment's own bucket; other buckets are made beside it by the first put.
+        fsync: whether a put that returned also survives a power cut.
+    """
+
+    def __init__(self, root: Path, bucket: str = "data", *, fsync: bool = True) -> None:
+        self._root = root.absolute()
+        self._bucket = bucket
+        self._fsync = fsync
+        self._clock = threading.Lock()
+        self._last_stamp = 0
+
+    def check(self) -> None:
+        """Make the folders, see that files can be linked, and remove what killed puts left behind.
+
+        Raises:
+            ConfigError: the file system has no hard links, so it keeps no versions.
+            StoreError: the folder cannot be written.
+        """
+        with _in_words(self._root):
+            self._make_folder(self._root / self._bucket)
+            with self._temporary(self._bucket) as (temp, _):
+                self._try_link(temp)
+            self._remove_leftovers()
+
+    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
+        """Copy a local file in."""
+        with _in_words(source), source.open("rb") as file:
+            return self._put(bucket, path, lambda target: shutil.copyfileobj(file, target, CHUNK_BYTES))
+
+    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
+        """Write a new file."""
+        return self._put(bucket, path, lambda target: target.write(data))
+
+    def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
+        """Copy one version to a new file, the receiver's to change; it is removed again when that fails."""
+        chunks = self.open(bucket, path, version)
+        first = next(chunks, b"")  # before the file is made: a missing object leaves none behind
+        with _in_words(target), target.open("xb") as file:
+            try:
+                file.write(first)
+                file.writelines(chunks)
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
+
+    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
+        """Yield one version in chunks; an outside arrival that changes meanwhile ends in ObjectMissing."""
+        name = self._checked(bucket, path)
+        with _in_words(self._root / name / path):
+            descriptor = self._open_version(name, path, version)
+            if descriptor is None:
+                raise ObjectMissing(f"There is no {path!r} of version {version!r} in the bucket {name!r}.")
+            with os.fdopen(descriptor, "rb", buffering=0) as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    yield chunk
+                if version not in _versions_of(os.fstat(descriptor)):
+                    raise ObjectMissing(f"{path!r} in the bucket {name!r} was changed while it was read.")
+
+    def stat(self, bucket: str | None, path: str) -> Stored | None:
+        """Return what lies at the plain path, or beside it where that is a folder."""
+        name = self._checked(bucket, path)
+        with _in_words(self._root / name / path):
+            # Twice: between two looks a put may have brought the file from one place to the other.
+            for _ in range(2):
+                for place in self._places(name, path):
+                    status = place.file_status()
+                    if status is not None:
+                        return self._stored(name, Found(path, status))
+        return None
+
+    def list(self, bucket: str | None, prefix: str, most: int) -> builtins.list[Stored]:
+        """Return current versions in path order; only folders that can hold such paths are read."""
+        name = choose_bucket(self._bucket, bucket)
+        check_prefix(prefix)
+        with _in_words(self._root / name / prefix):
+            return [self._stored(name, found) for found in islice(self._current(name, prefix), max(most, 0))]
+
+    def delete_version(self, bucket: str | None, path: str, version: str) -> None:
+        """Delete one version; if it was the current one, the latest of the rest is, by their files' times."""
+        name = self._checked(bucket, path)
+        if not _VERSION.fullmatch(version):
+            return
+        with _in_words(self._root / name / path):
+            with self._locked(name, path) as shard:
+                Place(shard, _kept_name(path, version)).remove()
+                for place in self._places(name, path):
+                    status = place.file_status()
+                    if status is not None and version in _versions_of(status):
+                        self._fall_back(name, path, place, shard)
+                self._flush(shard)
+            self._prune(name, path)
+
+    def _checked(self, bucket: str | None, path: str) -> str:
+        name = choose_bucket(self._bucket, bucket)
+        check_path(path)
+        return name
+
+    def _put(self, bucket: str | None, path: str, write: Callable[[BinaryIO], object]) -> Stored:
+        name = self._checked(bucket, path)
+        with _in_words(self._root / name / path), self._temporary(name) as (temp, file):
+            write(file)
+            file.flush()
+            stored = self._keep(name, path, temp, file.fileno())
+            for _ in range(PLACE_TRIES):
+                if self._placed(name, path, temp):
+                    return stored
+        raise StoreError(f"{self._root / name / path} cannot be written: its folders change all the time.")
+
+    @contextmanager
+    def _temporary(self, bucket: str) -> Iterator[tuple[Path, BinaryIO]]:
+        """Yield a new file that is removed again unless it was moved to a place."""
+        folder = self._root / VERSIONS / bucket / TEMP
+        self._make_folder(folder)
+        temp = folder / uuid.uuid4().hex
+        # Read-only: the plain path shares this file, and an editor there must not write into a version.
+        with os.fdopen(os.open(temp, _CREATE, 0o444), "wb") as file:
+            try:
+                yield temp, file
+            finally:
+                temp.unlink(missing_ok=True)
+
+    def _keep(self, bucket: str, path: str, temp: Path, descriptor: int) -> Stored:
+        """Give the finished file a time that no version of the path has, and keep it as that version."""
+        for attempt in range(STAMP_TRIES):
+            stamp = self._stamp(1 << attempt)
+            os.utime(descriptor, ns=(stamp, stamp))
+            self._flush(descriptor)
+            status = os.fstat(descriptor)
+            version = _own_version(status)
+            with suppress(FileExistsError), self._shard(bucket, path) as shard:
+                os.link(temp, _kept_name(path, version), dst_dir_fd=shard)
+                self._flush(shard)
+                return Stored(path, version, status.st_size)
+        raise StoreError(f"{self._root / bucket / path} cannot be written: no time is left for another version.")
+
+    def _stamp(self, step_ns: int) -> int:
+        """Return a time in ns, later than all before even when the clock is set back."""
+        with self._clock:
+            self._last_stamp = max(time.time_ns(), self._last_stamp + step_ns)
+            return self._last_stamp
+
+    def _placed(self, bucket: str, path: str, temp: Path) -> bool:
+        """Make the file the current version; return False when the folders changed under our hands."""
+        try:
+            with self._plain(bucket, path, make=True) as place, self._locked(bucket, path) as shard:
+                self._keep_outside(path, place, shard)
+                try:
+                    os.replace(temp, place.name, dst_dir_fd=place.folder)
+                except IsADirectoryError:
+                    self._move_beside(bucket, path, Place(-1, str(temp)))
+                else:
+                    self._beside_path(bucket, path).unlink(missing_ok=True)
+                self._flush(place.folder)
+        except OSError as error:
+            if is_absent(error):
+                return False
+            raise
+        return True
+
+    def _keep_outside(self, path: str, place: Place, shard: int) -> None:
+        """Keep an outside arrival that is about to be replaced: it may be somebody's only copy, and pinned already."""
+        status = place.file_status()
+        if status is None or Place(shard, _kept_name(path, _own_version(status))).file_status():
+            return
+        kept = _kept_name(path, _outside_version(status))
+        try:
+            os.link(place.name, kept, src_dir_fd=place.folder, dst_dir_fd=shard, follow_symlinks=False)
+        except FileExistsError:
+            return
+        except PermissionError:  # Linux lets nobody link a stranger's file; moving it is allowed
+            os.rename(place.name, kept, src_dir_fd=place.folder, dst_dir_fd=shard)
+
+    def _make_room(self, bucket: str, path: str, place: Place) -> None:
+        """Move away the file whose name a folder needs.
+
+        Raises:
+            StoreError: it is no file but, say, a symbolic link.
+        """
+        with self._locked(bucket, path):
+            if place.file_status() is not None:
+                self._move_beside(bucket, path, place)
+                self._flush(place.folder)
+            elif place.is_taken() and not place.is_folder():
+                raise StoreError(f"{self._root / bucket / path} is no folder, and links are not followed.")
+
+    def _move_beside(self, bucket: str, path: str, place: Place) -> None:
+        beside = self._beside_path(bucket, path)
+        self._make_folder(beside.parent)
+        os.replace(place.name, beside, src_dir_fd=place.folder if place.folder >= 0 else None)
+        self._flush_folder(beside.parent)
+
+    def _fall_back(self, bucket: str, path: str, place: Place, shard: int) -> None:
+        """Make the latest version left the current one in the place of the deleted one."""
+        latest = _latest_kept(shard, path)
+        if latest is None:
+            place.remove()
+        else:
+            temp = self._root / VERSIONS / bucket / TEMP / uuid.uuid4().hex
+            os.link(latest, temp, src_dir_fd=shard)
+            os.replace(temp, place.name, dst_dir_fd=place.folder)
+        self._flush(place.folder)
+
+    def _prune(self, bucket: str, path: str) -> None:
+        """Remove the folders that a deletion left empty; a put that needs one makes it again."""
+        folder = path.rpartition("/")[0]
+        with suppress(OSError):  # the usual end: a folder that is not empty
+            while folder:
+                with self._plain(bucket, folder) as place:
+                    os.rmdir(place.name, dir_fd=place.folder)
+                folder = folder.rpartition("/")[0]
+
+    def _try_link(self, temp: Path) -> None:
+        second = temp.with_suffix(".link")
+        try:
+            os.link(temp, second)
+        except OSError as error:
+            raise ConfigError(
+                f"The store at {self._root} can keep no versions: hard links fail ({error.strerror}).",
+                hint="choose a folder on another file system",
+            ) from error
+        second.unlink()
+
+    def _remove_leftovers(self) -> None:
+        for temp in (self._root / VERSIONS).glob(f"*/{TEMP}/*"):
+            with suppress(FileNotFoundError):
+                if temp.lstat().st_mtime < time.time() - LEFTOVER_S:
+                    temp.unlink()
+
+    def _current(self, bucket: str, prefix: str) -> Iterator[Found]:
+        """Yield what lies at plain paths and beside them, in path order; a plain file hides one beside it."""
+        beside = sorted(self._all_beside(bucket, prefix), key=_path_of)
+        before = None
+        for found in heapq.merge(self._all_plain(bucket, prefix), beside, key=_path_of):
+            if found.path != before:
+                yield found
+            before = found.path
+
+    def _all_plain(self, bucket: str, prefix: str) -> Iterator[Found]:
+        folder, slash, _ = prefix.rpartition("/")
+        try:
+            with self._plain(bucket, f"{folder}{slash}any") as place:
+                yield from walk(place.folder, folder + slash, prefix)
+        except OSError as error:
+            if not is_absent(error):
+                raise
+
+    def _all_beside(self, bucket: str, prefix: str) -> Iterator[Found]:
+        """Yield the (few) current versions whose plain place is a folder, in any order."""
+        top = self._root / VERSIONS / bucket / BESIDE
+        for folder, _, names in os.walk(top):
+            for name in names:
+                file = Path(folder, name)
+                path = _unquoted(str(file.relative_to(top)))
+                with suppress(FileNotFoundError):
+                    if path.startswith(prefix):
+                        yield Found(path, file.lstat())
+
+    def _stored(self, bucket: str, found: Found) -> Stored:
+        """Tell which version the file at a plain place is, by its time and size."""
+        own = _own_version(found.status)
+        kept = os.path.lexists(self._shard_path(bucket, found.path) / _kept_name(found.path, own))
+        return Stored(found.path, own if kept else _outside_version(found.status), found.status.st_size)
+
+    def _open_version(self, bucket: str, path: str, version: str) -> int | None:
+        """Open the file that a version names, wherever it lies.
+
+        A file counts only if its time and size say so: a version that somebody edited is not that version any more.
+        """
+        if not _VERSION.fullmatch(version):
+            return None
+        for place in self._places(bucket, path, version):
+            descriptor = place.open_file()
+            if descriptor is not None:
+                if version in _versions_of(os.fstat(descriptor)):
+                    return descriptor
+                os.close(descriptor)
+        return None
+
+    def _places(self, bucket: str, path: str, version: str | None = None) -> Iterator[Place]:
+        """Yield where the path's file may lie: kept aside (if a version is given), at its plain place, beside it."""
+        kept = self._shard_path(bucket, path) / _kept_name(path, version) if version else None
+        for aside in (kept, None, self._beside_path(bucket, path)):
+            try:
+                with self._plain(bucket, path) if aside is None else _in_folder(aside) as place:
+                    yield place
+            except OSError as error:
+                if not is_absent(error):
+                    raise
+
+    @contextmanager
+    def _plain(self, bucket: str, path: str, *, make: bool = False) -> Iterator[Place]:
+        """Yield a path's plain place, having opened (or made) folder after folder, no link among them."""
+        segments = [bucket, *path.split("/")]
+        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for depth, segment in enumerate(segments[:-1]):
+                place = Place(descriptor, segment)
+                if make:
+                    self._make_plain_folder(bucket, "/".join(segments[1 : depth + 1]), place)
+                descriptor = place.open_folder()
+                os.close(place.folder)
+            yield Place(descriptor, segments[-1])
+        finally:
+            os.close(descriptor)
+
+    def _make_plain_folder(self, bucket: str, path: str, place: Place) -> None:
+        """Make a folder at a place where it is missing, moving away a file; path "" stands for the bucket."""
+        try:
+            os.mkdir(place.name, dir_fd=place.folder)
+        except FileExistsError:
+            if path and not place.is_folder():
+                self._make_room(bucket, path, place)
+        else:
+            self._flush(place.folder)
+
+    @contextmanager
+    def _locked(self, bucket: str, path: str) -> Iterator[int]:
+        """Hold the lock of a path against threads and processes; yield the folder of its versions.
+
+        Many paths share a lock, so whoever holds one takes no other.
+        """
+        with self._shard(bucket, path) as shard:
+            fcntl.flock(shard, fcntl.LOCK_EX)  # ends when the descriptor is closed, also by a kill
+            yield shard
+
+    @contextmanager
+    def _shard(self, bucket: str, path: str) -> Iterator[int]:
+        folder = self._shard_path(bucket, path)
+        self._make_folder(folder)
+        with opened_folder(folder) as descriptor:
+            yield descriptor
+
+    def _shard_path(self, bucket: str, path: str) -> Path:
+        return self._root / VERSIONS / bucket / _digest(path)[:2]
+
+    def _beside_path(self, bucket: str, path: str) -> Path:
+        return self._root / VERSIONS / bucket / BESIDE / _quoted(path)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make one of Gaia's own folders, and those above it, where missing."""
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+        self._flush_folder(folder.parent)
+
+    def _flush_folder(self, folder: Path) -> None:
+        if self._fsync:
+            with opened_folder(folder) as descriptor:
+                os.fsync(descriptor)
+
+    def _flush(self, descriptor: int) -> None:
+        if self._fsync:
+            os.fsync(descriptor)
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Turn what the file system raises into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{error.filename or path} cannot be used by the store: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _in_folder(file: Path) -> Iterator[Place]:
+    with opened_folder(file.parent) as folder:
+        yield Place(folder, file.name)
+
+
+def _latest_kept(shard: int, path: str) -> str | None:
+    """Return the name of the latest version kept of a path, or None. Costs a look at all names of the shard."""
+    beginning = _kept_name(path, "")
+    kept = [(name, Place(shard, name).file_status()) for name in os.listdir(shard) if name.startswith(beginning)]
+    whole = [
+        (status.st_mtime_ns, name)
+        for name, status in kept
+        if status is not None and name.removeprefix(beginning) in _versions_of(status)
+    ]
+    return max(whole)[1] if whole else None
+
+
+def _own_version(status: os.stat_result) -> str:
+    """Return the version of a put: its file's time, which no other version of the path has, and size.
+
+    No inode: the root may be copied to another disk, times and links preserved, and every version stays what it is.
+    """
+    return f"v{status.st_mtime_ns:016x}-{status.st_size:x}"
+
+
+def _outside_version(status: os.stat_result) -> str:
+    """Return the version of an outside arrival."""
+    return f"x{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _versions_of(status: os.stat_result) -> tuple[str, str]:
+    return _own_version(status), _outside_version(status)
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(path.encode()).hexdigest()
+
+
+def _kept_name(path: str, version: str) -> str:
+    return f"{_digest(path)}-{version}"
+
+
+def _quoted(path: str) -> str:
+    """Return a path as one name, or as names in folders where it is long; a folder ends in a bare "%"."""
+    quoted = quote(path, safe="")
+    return "%/".join(quoted[start : start + PIECE_CHARS] for start in range(0, len(quoted), PIECE_CHARS))
+
+
+def _unquoted(quoted: str) -> str:
+    return unquote(quoted.replace("%/", ""))
+
+
+def _path_of(found: Found) -> str:
+    return found.path

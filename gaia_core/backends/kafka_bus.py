@@ -1,0 +1,139 @@
+"""The coordinator's side of the bus on Kafka: inbox records out, reports in.
+
+Called by the coordinator's loop; reports are read by a thread of the bus.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from gaia_core.backends.kafka import Clients, KafkaSettings, cleanly, read_error
+from gaia_core.ports import Delivery, ReportBatch
+
+BATCH_MOST: Final = 5_000
+"""Reports per batch: beyond a few thousand a larger batch gains nothing and only delays the first of it."""
+
+DELIVERY_S: Final = 10.0
+"""An inbox record that Kafka has not taken by then has failed; the coordinator sends its Steps again."""
+
+WAKE_S: Final = 0.1
+"""How often the listening thread looks whether it has to stop."""
+
+STOP_S: Final = 10.0
+"""How long `close` waits for a sink that blocks."""
+
+
+class KafkaCoordinatorBus:
+    """A CoordinatorBus on the topics `<prefix>.steps` and `<prefix>.reports`, for one term of one leader.
+
+    Args:
+        settings: where; the topics must exist.
+
+    Raises:
+        ConfigError: librdkafka refuses the settings.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._clients = Clients(settings)
+        self._settings = settings
+        self._producer = self._clients.producer({"message.timeout.ms": int(DELIVERY_S * 1000)})
+        self._asker = self._clients.consumer({})
+        self._ended: list[Delivery] = []
+        self._listener: _Listener | None = None
+        self._closed = False
+
+    def send(self, worker: str, partition: int, record: bytes) -> None:
+        """Queue one inbox record; see `ports.CoordinatorBus.send`."""
+        topic = self._settings.steps_topic
+        try:
+            self._producer.produce(topic, record, worker, partition, on_delivery=self._delivered)
+        except (KafkaException, BufferError):
+            self._ended.append(Delivery(worker, None))
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        offset = message.offset()
+        known = error is None and offset is not None and offset >= 0
+        self._ended.append(Delivery((message.key() or b"").decode(), offset if known else None))
+
+    def flush(self) -> None:
+        """Let librdkafka tell what ended; it sends by itself as soon as a record is queued."""
+        self._producer.poll(0)
+
+    def deliveries(self) -> list[Delivery]:
+        """Return the deliveries that ended since the last call."""
+        if not self._closed:
+            self._producer.poll(0)
+        ended, self._ended = self._ended, []
+        return ended
+
+    def listen(self, offset: int, sink: Callable[[ReportBatch], None], failed: Callable[[Exception], None]) -> None:
+        """Deliver all reports from offset on, from a thread of ours; see `ports.CoordinatorBus.listen`."""
+        self._stop()
+        self._listener = _Listener(self._clients, offset, sink, failed)
+        self._listener.start()
+
+    def end_offset(self) -> int:
+        """Return the offset after the last report now on the bus."""
+        return self._clients.bounds(self._asker, self._settings.reports_topic, self._settings.shard)[1]
+
+    def close(self) -> None:
+        """Stop listening and drop what is not sent yet; safe to call twice."""
+        self._stop()
+        if not self._closed:
+            self._closed = True
+            # A deposed leader must not send on; its successor sends what matters.
+            self._producer.purge()
+            self._producer.close()
+            self._asker.close()
+
+    def _stop(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stopped.set()
+            if listener is not threading.current_thread():
+                listener.join(STOP_S)
+
+
+class _Listener(threading.Thread):
+    """Hands reports to one coordinator until stopped; its consumer belongs to this thread alone."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        offset: int,
+        sink: Callable[[ReportBatch], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        super().__init__(name="gaia-reports", daemon=True)
+        self._clients, self._offset, self._sink, self._failed = clients, offset, sink, failed
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        """Read and deliver until told to stop; any error ends it and is told once."""
+        try:
+            consumer = self._clients.consumer({})
+            try:
+                self._deliver(consumer)
+            finally:
+                consumer.close()
+        except Exception as error:  # noqa: BLE001 - the coordinator judges it, in its own thread
+            if not self.stopped.is_set():
+                self._failed(error)
+
+    def _deliver(self, consumer: Consumer) -> None:
+        settings = self._clients.settings
+        with self._clients.asking(f"let us read {settings.reports_topic}"):
+            consumer.assign([TopicPartition(settings.reports_topic, settings.shard, self._offset)])
+        while not self.stopped.is_set():
+            # The first one as soon as it comes, then all that came with it.
+            if first := consumer.consume(1, WAKE_S):
+                self._pass_on(first + consumer.consume(BATCH_MOST, 0))
+
+    def _pass_on(self, messages: list[Message]) -> None:
+        good, error = read_error(self._clients, messages, self._clients.settings.reports_topic)
+        if good and not self.stopped.is_set():
+            self._sink(ReportBatch([cleanly(message) for message in good], (good[-1].offset() or 0) + 1))
+        if error is not None:
+            raise error

@@ -1,0 +1,227 @@
+"""The public events on Kafka: one transaction per publication, holding the events and the position they lead to.
+
+Events are CloudEvents 1.0 in the Kafka protocol's binary mode. Called by the publisher, off the critical path.
+
+Source: github.com/cloudevents/spec, bindings/kafka-protocol-binding.md and extensions/sequence.md, version 1.0.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from gaia_core.backends.kafka import (
+    ANSWER_S,
+    AT_END,
+    EVENTS_PARTITIONS,
+    Clients,
+    KafkaSettings,
+    Setting,
+    cleanly,
+    partition_of,
+    read_error,
+)
+from gaia_core.errors import JournalCorrupt, Unavailable
+from gaia_core.ports import EventRecord, Position
+
+TRANSACTION_S: Final = 10.0
+"""An abandoned transaction holds up every consumer of its partitions for this long."""
+
+BEGIN_S: Final = 30.0
+"""Shutting out the earlier publisher may have to wait for the end of its transaction."""
+
+TAIL_RECORDS: Final = 1_000
+"""Our last position is nearly always among so many last records of the topic; if not, all of it is read."""
+
+CACHED_MOST: Final = 10_000
+"""Ready-made header values: events of one publication share their second, and mostly their workflow and kind."""
+
+Headers: TypeAlias = dict[str, str | bytes | None]
+
+TYPE_PREFIX: Final = "io.gaia.v1."
+
+_READER: Final[dict[str, Setting]] = {"enable.partition.eof": True, "isolation.level": "read_committed"}
+_FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001
+
+
+class KafkaEventLog:
+    """An EventLog on the topics `<prefix>.events` and `<prefix>.published`.
+
+    After any error the object is of no more use: librdkafka does not implement KIP-890, so what was in doubt could
+    end up in the next transaction of the same producer. A new object shuts out the old one, however much it still has
+    under way.
+
+    Args:
+        settings: where; the topics must exist.
+
+    Raises:
+        ConfigError: librdkafka refuses the settings.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._clients = Clients(settings)
+        self._settings = settings
+        self._key = str(settings.shard).encode()
+        must: dict[str, Setting] = {
+            "transactional.id": f"{settings.topic_prefix}.publisher.{settings.shard}",
+            "transaction.timeout.ms": int(TRANSACTION_S * 1000),
+        }
+        # The first partition of each transaction is answered "busy" while the last one ends; the default waits 100 ms.
+        self._producer: Producer | None = self._clients.producer(must, {"retry.backoff.ms": 1})
+        self._begun = False
+        self._broken = ""
+
+    def position(self) -> Position:
+        """Return the last committed position, having shut out every earlier publisher."""
+        producer = self._live()
+        try:
+            with self._clients.asking("let this publisher begin"):
+                if not self._begun:
+                    producer.init_transactions(BEGIN_S)
+                    self._begun = True
+            return self._last_position()
+        except BaseException as error:
+            self._break(f"This publisher has failed before: {error}")
+            raise
+
+    def publish(self, events: Sequence[EventRecord], position: Position) -> None:
+        """Write events and position in one transaction; see `ports.EventLog.publish`."""
+        producer = self._live()
+        if not self._begun:
+            self.position()
+        try:
+            producer.begin_transaction()
+            for event in events:
+                self._produce_event(producer, event)
+            value = json.dumps({"shard": self._settings.shard, "entry_offset": position.entry_offset})
+            _produce(producer, self._settings.published_topic, value.encode(), self._key, 0)
+            producer.commit_transaction(TRANSACTION_S)
+        except BaseException as error:
+            failure = self._failure(producer, error)
+            self._break(f"This publisher has failed before: {failure}")
+            if failure is error:
+                raise
+            raise failure from error
+
+    def _failure(self, producer: Producer, error: BaseException) -> BaseException:
+        if not isinstance(error, KafkaException | BufferError):
+            return error
+        # Only a poll brings the cause of a fatal error.
+        producer.poll(0)
+        codes = [found.code() for found in (*error.args, self._clients.last_error) if isinstance(found, KafkaError)]
+        if any(code in _FENCED for code in codes):
+            return Unavailable("Another publisher has taken over.")
+        return self._clients.unavailable(f"publish to {self._settings.events_topic}", error)
+
+    def _produce_event(self, producer: Producer, event: EventRecord) -> None:
+        headers: Headers = {
+            **_fixed_headers(self._settings.topic_prefix, event.workflow, event.kind),
+            "ce_id": b"%d-%d" % (event.workflow_uid, event.sequence),
+            "ce_sequence": b"%d" % event.sequence,
+            "ce_time": rfc3339(event.time_ms),
+        }
+        key, partition = event.workflow.encode(), partition_of(event.workflow, EVENTS_PARTITIONS)
+        _produce(producer, self._settings.events_topic, event.value, key, partition, headers, event.time_ms)
+
+    def _last_position(self) -> Position:
+        topic = self._settings.published_topic
+        consumer = self._clients.consumer(_READER)
+        try:
+            first, end = self._clients.bounds(consumer, topic, 0)
+            tail = max(first, end - TAIL_RECORDS)
+            found = self._newest(consumer, tail, end)
+            if found is None and tail > first:
+                found = self._newest(consumer, first, end)
+        finally:
+            consumer.close()
+        return Position(-1) if found is None else _position(topic, found)
+
+    def _newest(self, consumer: Consumer, start: int, end: int) -> bytes | None:
+        """Return our newest record between two offsets."""
+        topic = self._settings.published_topic
+        found, reached = None, start
+        with self._clients.asking(f"let us read {topic}"):
+            consumer.assign([TopicPartition(topic, 0, start)])
+        while reached < end:
+            messages = consumer.consume(TAIL_RECORDS, 0) or consumer.consume(1, ANSWER_S)
+            if not messages:
+                raise self._clients.unavailable(f"let us read {topic}", f"silent for {ANSWER_S:g} s")
+            at_end = [message for message in messages if _is_end(message.error())]
+            good, error = read_error(self._clients, [m for m in messages if not _is_end(m.error())], topic)
+            if error is not None:
+                raise error
+            mine = [cleanly(message) for message in good if message.key() == self._key]
+            found = mine[-1] if mine else found
+            reached = max((message.offset() or 0) + 1 for message in good) if good else reached
+            reached = end if at_end else reached
+        return found
+
+    def close(self) -> None:
+        """Release everything; what is under way is given up. Safe to call twice."""
+        self._break("This publisher is closed.")
+
+    def _live(self) -> Producer:
+        if self._producer is None:
+            raise Unavailable(self._broken)
+        return self._producer
+
+    def _break(self, why: str) -> None:
+        """Let go of the producer: its own close() would wait without end for a broker that does not answer."""
+        if self._producer is not None:
+            self._broken = why
+            self._producer.purge()
+            self._producer = None
+
+
+def _produce(
+    producer: Producer,
+    topic: str,
+    value: bytes,
+    key: bytes,
+    partition: int,
+    headers: Headers | None = None,
+    time_ms: int = 0,
+) -> None:
+    while True:
+        try:
+            producer.produce(topic, value, key, partition, timestamp=time_ms, headers=headers)
+        except BufferError:
+            # The queue is full: it empties while we wait, or the messages in it time out and the commit fails.
+            producer.poll(0.1)
+        else:
+            return
+
+
+def rfc3339(time_ms: int) -> bytes:
+    """Return a time in milliseconds since the epoch as RFC 3339 has it, in UTC."""
+    return _rfc3339_second(time_ms // 1000) + b".%03dZ" % (time_ms % 1000)
+
+
+@lru_cache(CACHED_MOST)
+def _rfc3339_second(second: int) -> bytes:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+
+
+def _is_end(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == AT_END
+
+
+def _position(topic: str, value: bytes) -> Position:
+    try:
+        return Position(int(json.loads(value)["entry_offset"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalCorrupt(f"The last position in {topic} cannot be read: {value[:100]!r}.") from error
+
+
+@lru_cache(CACHED_MOST)
+def _fixed_headers(prefix: str, workflow: str, kind: str) -> Headers:
+    """Return the headers that all events of a workflow and kind share."""
+    return {
+        "content-type": b"application/protobuf",
+        "ce_specversion": b"1.0",
+        "ce_type": f"{TYPE_PREFIX}{kind}".encode(),
+        "ce_source": f"/gaia/{prefix}/{workflow}".encode(),
+    }

@@ -1,0 +1,107 @@
+"""A store in memory: the fake that tests of other parts use. It keeps every promise of the port until the process ends.
+
+Versions are numbers in the order of the puts. Nothing here touches a disk except the local files it is handed.
+"""
+
+import builtins
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Final
+
+from gaia_core.backends.store_paths import check_path, check_prefix, choose_bucket
+from gaia_core.errors import ObjectMissing, StoreError
+from gaia_core.ports import Store, Stored
+
+CHUNK_BYTES: Final = 1024 * 1024
+OWN_BUCKET: Final = "gaia"
+
+
+class MemoryStore(Store):
+    """Objects in dicts: bucket → path → version → content, versions in the order they were put.
+
+    Args:
+        bucket: name of the deployment's own bucket; any other valid name is a bucket too.
+    """
+
+    def __init__(self, bucket: str = OWN_BUCKET) -> None:
+        self._bucket = bucket
+        self._lock = threading.Lock()
+        self._numbers = count(1)
+        self._objects: dict[str, dict[str, dict[str, bytes]]] = defaultdict(lambda: defaultdict(dict))
+
+    def check(self) -> None:
+        """Find everything in order."""
+
+    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
+        """Read a local file and put its content."""
+        try:
+            return self.put_bytes(bucket, path, source.read_bytes())
+        except OSError as error:
+            raise StoreError(f"{source} cannot be read: {error.strerror}.") from error
+
+    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
+        """Keep a copy of data as the newest version."""
+        name = choose_bucket(self._bucket, bucket)
+        check_path(path)
+        with self._lock:
+            version = f"{next(self._numbers):016x}"
+            self._objects[name][path][version] = bytes(data)
+        return Stored(path, version, len(data))
+
+    def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
+        """Write one version to a new local file; an existing one is refused."""
+        data = self._content(bucket, path, version)
+        try:
+            with target.open("xb") as file:
+                file.write(data)
+        except OSError as error:
+            raise StoreError(f"{target} cannot be written: {error.strerror}.") from error
+
+    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
+        """Yield one version in chunks."""
+        data = self._content(bucket, path, version)
+        for start in range(0, len(data), CHUNK_BYTES):
+            yield data[start : start + CHUNK_BYTES]
+
+    def stat(self, bucket: str | None, path: str) -> Stored | None:
+        """Return the version that was put last and not deleted."""
+        name = choose_bucket(self._bucket, bucket)
+        check_path(path)
+        with self._lock:
+            return self._current(name, path)
+
+    def list(self, bucket: str | None, prefix: str, most: int) -> builtins.list[Stored]:
+        """Return current versions in path order."""
+        name = choose_bucket(self._bucket, bucket)
+        check_prefix(prefix)
+        with self._lock:
+            # Code points sort as their UTF-8 bytes do, which is the order of S3.
+            paths = sorted(path for path in self._objects[name] if path.startswith(prefix))
+            found = (self._current(name, path) for path in paths)
+            return [*islice((stored for stored in found if stored is not None), max(most, 0))]
+
+    def delete_version(self, bucket: str | None, path: str, version: str) -> None:
+        """Forget one version; if it was the current one, the newest of the rest is."""
+        name = choose_bucket(self._bucket, bucket)
+        check_path(path)
+        with self._lock:
+            self._objects[name][path].pop(version, None)
+
+    def _current(self, bucket: str, path: str) -> Stored | None:
+        versions = self._objects[bucket][path]
+        if not versions:
+            return None
+        version = next(reversed(versions))
+        return Stored(path, version, len(versions[version]))
+
+    def _content(self, bucket: str | None, path: str, version: str) -> bytes:
+        name = choose_bucket(self._bucket, bucket)
+        check_path(path)
+        with self._lock:
+            data = self._objects[name][path].get(version)
+        if data is None:
+            raise ObjectMissing(f"There is no {path!r} of version {version!r} in the bucket {name!r}.")
+        return data

@@ -1,0 +1,320 @@
+"""Objects in a server that speaks plain S3: MinIO or any other with versions.
+
+Only calls that every such server has are made. Nothing here decides what a path means, and nothing is tried again
+beyond a few quick attempts per request: whoever calls knows how long to go on. Built by the composition roots of server
+and worker; one S3Store is meant for all threads of a process, and for no forked child.
+"""
+
+import builtins
+import io
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+from xml.etree.ElementTree import ParseError
+
+import urllib3
+from minio import Minio
+from minio.commonconfig import ENABLED
+from minio.error import MinioException, S3Error
+from minio.versioningconfig import VersioningConfig
+from urllib3.exceptions import HTTPError, MaxRetryError
+
+from gaia_core.backends.store_paths import check_path, check_prefix, choose_bucket, path_problem
+from gaia_core.errors import ConfigError, ObjectMissing, StoreError
+from gaia_core.ports import Store, Stored
+
+CHUNK_BYTES: Final = 1024 * 1024
+PART_BYTES: Final = 16 * 1024 * 1024
+"""Part of a multipart upload. Six parts of one file can be in memory at once: three on their way, three waiting."""
+
+POOL_SIZE: Final = 64
+"""Connections kept open: the workers' transfers run side by side, each with up to three parts."""
+
+CONNECT_TIMEOUT_S: Final = 3.0
+READ_TIMEOUT_S: Final = 60.0
+"""A server may take long to join the parts of a large object, but it answers something within a minute."""
+
+LOOKS: Final = 6
+LOOK_PAUSE_S: Final = 0.2
+"""Another process may be between creating the bucket and switching versions on: so often we look again."""
+
+CONDITIONAL: Final = "null-"
+"""Begins the version of an object that lies in a bucket without versions; its ETag follows."""
+
+_MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "PreconditionFailed", "MethodNotAllowed"})
+_REFUSED: Final = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidTokenId"})
+_CREATED_MEANWHILE: Final = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """Where the server is and who we are.
+
+    Attributes:
+        endpoint: host and port, without scheme.
+        access_key: name of the account.
+        secret_key: its secret; never shown.
+        secure: whether to speak TLS.
+        region: None asks the server, one request per bucket.
+        bucket: the deployment's own bucket.
+        buckets: the other buckets that Keys may name.
+    """
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    secure: bool = True
+    region: str | None = None
+    bucket: str = "gaia"
+    buckets: frozenset[str] = frozenset()
+
+
+class S3Store(Store):
+    """The port on one S3 server. No request is made before the first call.
+
+    MinIO holds `a` beside `a/b` and hands out both, but its listings leave out `a/b` as long as `a` is there; no
+    request finds it then. Source: MinIO documentation, Thresholds and Limits, conflicting objects.
+    """
+
+    def __init__(self, settings: S3Settings) -> None:
+        self._settings = settings
+        self._keeps_versions: set[str] = set()
+        self._connections = _connections()
+        try:
+            self._client = Minio(
+                settings.endpoint,
+                settings.access_key,
+                settings.secret_key,
+                secure=settings.secure,
+                region=settings.region,
+                http_client=self._connections,
+            )
+        except ValueError as error:
+            raise ConfigError(f"{settings.endpoint!r} is no S3 endpoint: {error}.", hint="host:port") from error
+
+    def check(self) -> None:
+        """Create the bucket with versions switched on, or see that the existing one keeps versions.
+
+        Raises:
+            ConfigError: it exists but keeps no versions; what is in it stays as it is.
+            StoreError: the server cannot be reached, or refuses our credentials.
+        """
+        bucket = self._settings.bucket
+        with self._in_words(f"the bucket {bucket!r}"):
+            if self._client.bucket_exists(bucket):
+                versions = self._soon_has_versions(bucket)
+            else:
+                versions = self._create(bucket)
+        if not versions:
+            raise ConfigError(
+                f"The bucket {bucket!r} at {self._settings.endpoint} keeps no versions.", hint=_hint(bucket)
+            )
+        self._keeps_versions.add(bucket)
+
+    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
+        """Upload a file, in parts when it is large."""
+        name = self._writable(bucket, path)
+        with self._in_words(f"{name}:{path}"), source.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            written = self._client.put_object(name, path, file, size, part_size=_part_bytes(size))
+        return self._stored(name, path, written.version_id, size)
+
+    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
+        """Upload in one request."""
+        name = self._writable(bucket, path)
+        with self._in_words(f"{name}:{path}"):
+            written = self._client.put_object(name, path, io.BytesIO(data), len(data), part_size=_part_bytes(len(data)))
+        return self._stored(name, path, written.version_id, len(data))
+
+    def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
+        """Download one version into a new local file, which is removed again when that fails."""
+        chunks = self.open(bucket, path, version)
+        first = next(chunks, b"")  # before the file is made: a missing object leaves none behind
+        with self._in_words(str(target)), target.open("xb") as file:
+            try:
+                file.write(first)
+                for chunk in chunks:
+                    file.write(chunk)
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
+
+    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
+        """Yield one version in chunks; the request is made when the first is asked for.
+
+        The connection goes back when the content ends, fails, or the iterator is closed.
+        """
+        name = self._allowed(bucket)
+        check_path(path)
+        with self._in_words(f"{name}:{path} of version {version!r}"):
+            response = self._request(name, path, version)
+            try:
+                # As stored: a Content-Encoding that somebody else's upload set is none of our business.
+                yield from response.stream(CHUNK_BYTES, decode_content=False)
+            finally:
+                response.close()
+                response.release_conn()
+
+    def stat(self, bucket: str | None, path: str) -> Stored | None:
+        """Ask for the current version with one HEAD."""
+        name = self._allowed(bucket)
+        check_path(path)
+        try:
+            with self._in_words(f"{name}:{path}"):
+                found = self._client.stat_object(name, path)
+        except ObjectMissing:
+            return None
+        return Stored(path, _version(found.version_id, found.etag), found.size or 0)
+
+    def list(self, bucket: str | None, prefix: str, most: int) -> builtins.list[Stored]:
+        """Return current versions in path order.
+
+        Only the listing of all versions names versions, so old ones cost their share of the pages of 1,000 entries.
+        """
+        name = self._allowed(bucket)
+        check_prefix(prefix)
+        if most <= 0:
+            return []
+        try:
+            with self._in_words(f"the bucket {name!r}"):
+                return [*islice(self._current(name, prefix), most)]
+        except ObjectMissing:
+            return []
+
+    def delete_version(self, bucket: str | None, path: str, version: str) -> None:
+        """Delete one version; if it was the current one, the newest of the rest is."""
+        name = self._allowed(bucket)
+        check_path(path)
+        if not version or (version.startswith(CONDITIONAL) and not self._is_current(bucket, path, version)):
+            return
+        identity = "null" if version.startswith(CONDITIONAL) else version
+        try:
+            with self._in_words(f"{name}:{path} of version {version!r}"):
+                self._client.remove_object(name, path, version_id=identity)
+        except ObjectMissing:
+            return
+
+    def close(self) -> None:
+        """Close the kept connections; safe to call twice."""
+        self._connections.clear()
+
+    def _soon_has_versions(self, bucket: str) -> bool:
+        """Tell whether the bucket keeps versions, giving another process the time to switch them on."""
+        for look in range(LOOKS):
+            if look:
+                time.sleep(LOOK_PAUSE_S)
+            if self._client.get_bucket_versioning(bucket).status == ENABLED:
+                return True
+        return False
+
+    def _create(self, bucket: str) -> bool:
+        try:
+            self._client.make_bucket(bucket)
+        except S3Error as error:
+            if error.code not in _CREATED_MEANWHILE:
+                raise
+            return self._soon_has_versions(bucket)
+        self._client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+        return True
+
+    def _allowed(self, bucket: str | None) -> str:
+        name = choose_bucket(self._settings.bucket, bucket)
+        if bucket is not None and name not in self._settings.buckets:
+            allowed = ", ".join(sorted(self._settings.buckets)) or "none"
+            raise StoreError(f"Keys may not name the bucket {name!r}; allowed: {allowed}.")
+        return name
+
+    def _writable(self, bucket: str | None, path: str) -> str:
+        """Return the bucket's name, having asked once whether it keeps versions."""
+        name = self._allowed(bucket)
+        check_path(path)
+        if name not in self._keeps_versions:
+            with self._in_words(f"the bucket {name!r}"):
+                versions = self._client.get_bucket_versioning(name).status == ENABLED
+            if not versions:
+                raise StoreError(f"Nothing is written to the bucket {name!r}: it keeps no versions.", hint=_hint(name))
+            self._keeps_versions.add(name)
+        return name
+
+    def _stored(self, bucket: str, path: str, version: str | None, size_bytes: int) -> Stored:
+        if not version or version == "null":
+            self._keeps_versions.discard(bucket)
+            raise StoreError(f"The bucket {bucket!r} no longer keeps versions.", hint=_hint(bucket))
+        return Stored(path, version, size_bytes)
+
+    def _current(self, bucket: str, prefix: str) -> Iterator[Stored]:
+        for found in self._client.list_objects(bucket, prefix, recursive=True, include_version=True):
+            # Names that no put of ours makes, such as the "folder/" of a console, cannot be Keys.
+            if found.is_latest == "true" and not found.is_delete_marker and path_problem(found.object_name) is None:
+                yield Stored(found.object_name, _version(found.version_id, found.etag), found.size or 0)
+
+    def _is_current(self, bucket: str | None, path: str, version: str) -> bool:
+        current = self.stat(bucket, path)
+        return current is not None and current.version == version
+
+    def _request(self, bucket: str, path: str, version: str) -> Any:
+        if not version:  # S3 would understand the current one
+            raise ObjectMissing(f"There is no {path!r} without a version in the bucket {bucket!r}.")
+        if not version.startswith(CONDITIONAL):
+            return self._client.get_object(bucket, path, version_id=version)
+        condition: dict[str, str | builtins.list[str] | tuple[str]]
+        condition = {"If-Match": f'"{version.removeprefix(CONDITIONAL)}"'}
+        return self._client.get_object(bucket, path, version_id="null", request_headers=condition)
+
+    @contextmanager
+    def _in_words(self, what: str) -> Iterator[None]:
+        """Turn whatever the client or the network raises into errors of ours that name server and object."""
+        place = f"{what} at {self._settings.endpoint}"
+        try:
+            yield
+        except S3Error as error:
+            words = f"{error.code}: {error.message}"
+            if _means_missing(error):
+                raise ObjectMissing(f"The store has no {place} ({words}).") from error
+            if error.code in _REFUSED:
+                raise StoreError(f"The store refuses our credentials for {place} ({words}).") from error
+            raise StoreError(f"The store refuses {place} ({words}).") from error
+        except MaxRetryError as error:
+            raise StoreError(f"The store cannot be reached for {place}: {error.reason}.") from error
+        except OSError as error:  # the network's are HTTPErrors by now
+            raise StoreError(f"A local file hinders the transfer of {place}: {error}.") from error
+        # ValueError: a name the client refuses. ParseError: the answer of a server that speaks no S3.
+        except (MinioException, HTTPError, ValueError, ParseError) as error:
+            raise StoreError(f"The store failed for {place}: {error}.") from error
+
+
+def _connections() -> urllib3.PoolManager:
+    """Return a pool that gives up on a server that is not there within a few seconds."""
+    retries = urllib3.Retry(
+        total=3, connect=1, read=1, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False
+    )
+    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
+    return urllib3.PoolManager(maxsize=POOL_SIZE, timeout=timeout, retries=retries)
+
+
+def _part_bytes(size_bytes: int) -> int:
+    """Return the part size: ours, or the client's own choice (0) for what 10,000 parts of ours cannot hold."""
+    return PART_BYTES if size_bytes <= PART_BYTES * 10_000 else 0
+
+
+def _version(version: str | None, etag: str | None) -> str:
+    """Return what names this content for good: the version, or the ETag where the bucket keeps no versions."""
+    return version if version and version != "null" else f"{CONDITIONAL}{(etag or '').strip(chr(34))}"
+
+
+def _means_missing(error: S3Error) -> bool:
+    """Tell whether the server says that object or version is not there; "405" is a GET of a delete marker."""
+    malformed = error.code == "InvalidArgument" and "version id" in (error.message or "").lower()
+    return error.code in _MISSING or malformed
+
+
+def _hint(bucket: str) -> str:
+    return (
+        f"switch versions on with `mc version enable ALIAS/{bucket}` (or `aws s3api put-bucket-versioning --bucket "
+        f"{bucket} --versioning-configuration Status=Enabled`), or name a bucket that does not exist yet"
+    )

@@ -1,0 +1,110 @@
+"""The worker's composition root: builds an agent and its parts, and runs it in this thread or in one of its own.
+
+`gaia up` starts workers as threads (`start_worker_thread`); `gaia worker` runs one in its main thread (`run_worker`).
+Bus, store and executor are made, and closed, by the caller: it knows which backing is meant.
+"""
+
+import logging
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from gaia_core.ports import Store, WorkerBus
+from gaia_worker.agent import Agent
+from gaia_worker.attempt import Attempts, FetchInputs
+from gaia_worker.executors.base import Executor
+from gaia_worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """An agent together with what runs its attempts."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        incarnation: str,
+        bus: WorkerBus,
+        store: Store,
+        executor: Executor,
+        fetch_inputs: FetchInputs | None = None,
+    ) -> None:
+        """Build a worker that has said nothing yet.
+
+        Args:
+            settings: name, slots and the like.
+            incarnation: random id of this life of the worker; the bus was opened for it.
+            bus: its inbox and its way to the coordinator.
+            store: where inputs lie and outputs go.
+            executor: what runs the programs.
+            fetch_inputs: asks the coordinator for the sources of inputs that were too many for a dispatch.
+        """
+        self._attempts = Attempts(settings, store, executor, fetch_inputs)
+        run_attempt = None if executor.instant else self._attempts.run
+        self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt)
+
+    def run(self) -> str:
+        """Remove what an earlier incarnation left, then work until told to leave; return why it left.
+
+        Raises:
+            Unavailable: the executor's engine does not answer at the start.
+        """
+        try:
+            self._attempts.cleanup()
+            return self.agent.run()
+        finally:
+            self._attempts.close()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHandle:
+    """A worker that runs in a thread of its own."""
+
+    agent: Agent
+    thread: threading.Thread
+    outcome: Future[str]
+
+    def drain(self) -> None:
+        """Ask it to take nothing new, finish what runs, and leave."""
+        self.agent.drain()
+
+    def stop_now(self) -> None:
+        """Ask it to kill what runs and leave."""
+        self.agent.stop_now()
+
+    def join(self, timeout_s: float | None = None) -> str:
+        """Wait until it left; return why.
+
+        Raises:
+            TimeoutError: it is still there after timeout_s.
+            GaiaError: what broke it.
+        """
+        reason = self.outcome.result(timeout_s)
+        self.thread.join()
+        return reason
+
+
+def start_worker_thread(
+    settings: WorkerSettings,
+    incarnation: str,
+    bus: WorkerBus,
+    store: Store,
+    executor: Executor,
+    fetch_inputs: FetchInputs | None = None,
+) -> WorkerHandle:
+    """Start a worker in a thread of its own; the arguments are those of `Worker`."""
+    worker = Worker(settings, incarnation, bus, store, executor, fetch_inputs)
+    outcome: Future[str] = Future()
+    thread = threading.Thread(target=_run_into, args=(worker, outcome), name=f"worker-{settings.name}")
+    thread.start()
+    return WorkerHandle(worker.agent, thread, outcome)
+
+
+def _run_into(worker: Worker, outcome: "Future[str]") -> None:
+    """Run the worker and put its end, good or bad, where the one who waits finds it."""
+    try:
+        outcome.set_result(worker.run())
+    except BaseException as problem:
+        log.exception("worker broke")
+        outcome.set_exception(problem)

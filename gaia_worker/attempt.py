@@ -1,0 +1,376 @@
+"""One attempt as a pipeline: make scratch, stage in, run, judge, stage out, publish, report.
+
+Every way to fail ends as data, a `Failure` of the class that says who must act; a stop at any stage ends the attempt
+with nothing published. Called by the agent, in a slot's thread, through `Attempts.run`.
+"""
+
+import hashlib
+import logging
+import os
+import shlex
+import shutil
+import signal
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from gaia_core.errors import ObjectMissing, Unavailable
+from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
+from gaia_core.ports import Store
+from gaia_core.workflow.keys import location, manifest_location
+from gaia_core.workflow.model import Execution, FailureClass, Fence, FileVersion, Output, Publication
+from gaia_worker.capture import Capture, frame
+from gaia_worker.control import Control
+from gaia_worker.executors.base import (
+    EngineFailed,
+    Executor,
+    Exit,
+    Exited,
+    ImageFailed,
+    OutOfMemory,
+    Stopped,
+    Task,
+    TimedOut,
+)
+from gaia_worker.failing import AttemptFailed
+from gaia_worker.inputs import Source, pick
+from gaia_worker.outputs import collect
+from gaia_worker.settings import WorkerSettings
+from gaia_worker.staging import StagedInput, StagePlan, plan
+from gaia_worker.transfer import Download, Interrupted, Transfers, upload_of
+
+log = logging.getLogger(__name__)
+
+INLINE_FILES_MAX: Final = 100
+"""A tree of more files is published by a manifest: reports and journal entries stay small."""
+
+KEEP_ON_FAILURE: Final = "on_failure"
+
+FetchInputs: TypeAlias = Callable[[Fence], Mapping[str, tuple[Publication, ...]]]
+"""Asks the coordinator what the inputs of an attempt are made of: input name → sources."""
+
+Say: TypeAlias = Callable[[Report], None]
+
+
+class Attempts:
+    """Runs attempts one after the other or side by side; to be closed."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        store: Store,
+        executor: Executor,
+        fetch_inputs: FetchInputs | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Run attempts with this executor, between this store and the settings' scratch folder."""
+        self.settings = settings
+        self.executor = executor
+        self.transfers = Transfers(store)
+        self.fetch_inputs = fetch_inputs
+        self.wall_clock = wall_clock
+        self.scratch = settings.scratch.absolute() / settings.name
+
+    def run(self, execution: Execution, control: Control, say: Say) -> Completed | Failed | Cancelled:
+        """Run one attempt to its end and return the report of it."""
+        return _Attempt(self, execution, control, say).run()
+
+    def cleanup(self) -> None:
+        """End and remove what an earlier incarnation of this worker left.
+
+        Raises:
+            Unavailable: the executor's engine does not answer.
+        """
+        labels = {"gaia.deployment": self.settings.deployment, "gaia.worker": self.settings.name}
+        found = self.executor.cleanup(labels)
+        remove_folder(self.scratch)
+        if found:
+            log.warning("leftovers removed", extra={"worker": self.settings.name, "count": found})
+
+    def close(self) -> None:
+        """End the threads that move files; safe to call twice."""
+        self.transfers.close()
+
+
+class _Attempt:
+    """The stages of one attempt, with what they hand on."""
+
+    def __init__(self, attempts: Attempts, execution: Execution, control: Control, say: Say) -> None:
+        self._attempts = attempts
+        self._execution = execution
+        self._control = control
+        self._say = say
+        self._stopped = control.stopped
+        self._transfers = attempts.transfers
+        self._id = attempt_id(execution.fence)
+        self._scratch = attempts.scratch / self._id
+        self._plan: StagePlan = plan(execution, self._scratch)
+        self._capture: Capture | None = None
+        self._inputs_laid_in: set[Path] = set()
+        self._began_s = attempts.wall_clock()
+        self._run_ms = 0
+
+    def run(self) -> Completed | Failed | Cancelled:
+        """Go through the stages; whatever happens, leave nothing behind."""
+        try:
+            end = self._guarded()
+        except Interrupted:
+            end = self._control.end(self._execution.fence)
+        finally:
+            self._close_capture()
+        self._clear_away(end)
+        log.info("attempt ended", extra=self._fields(end))
+        return end
+
+    def _guarded(self) -> Completed | Failed | Cancelled:
+        """Go through the stages and turn every problem into a report."""
+        try:
+            return self._stages()
+        except AttemptFailed as problem:
+            return self._failed(problem)
+        except ObjectMissing as problem:
+            return self._failed(AttemptFailed(FailureClass.INPUT_CHANGED, problem.message))
+        except Unavailable as problem:
+            return self._failed(AttemptFailed(FailureClass.STORE, problem.message))
+        except OSError as problem:
+            return self._failed(AttemptFailed(FailureClass.ENGINE, f"the worker's files: {problem}"))
+
+    def _stages(self) -> Completed | Failed | Cancelled:
+        self._make_scratch()
+        self._stage_in()
+        self._judge(self._run_program())
+        outputs = self._stage_out()
+        if self._stopped.is_set():
+            raise Interrupted
+        return Completed(self._execution.fence, outputs, self._run_ms)
+
+    def _make_scratch(self) -> None:
+        remove_folder(self._scratch)
+        for folder in self._plan.folders:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _stage_in(self) -> None:
+        """Fetch the inputs, then make the empty files of the plan where no input brought one."""
+        sources = self._sources()
+        jobs = [job for staged in self._plan.inputs for job in self._downloads(staged, sources[staged.input.name])]
+        for folder in {job.target.parent for job in jobs}:
+            folder.mkdir(parents=True, exist_ok=True)
+        self._transfers.download(jobs, self._stopped)
+        for path in self._plan.files:
+            if not path.exists():
+                path.touch()
+            os.utime(path, ns=(0, 0))
+
+    def _sources(self) -> Mapping[str, tuple[Publication, ...]]:
+        execution = self._execution
+        if not execution.inputs_by_rpc:
+            return {item.name: item.sources for item in execution.inputs}
+        if self._attempts.fetch_inputs is None:
+            raise AttemptFailed(FailureClass.ENGINE, "this worker has no way to ask for its inputs")
+        found = self._attempts.fetch_inputs(execution.fence)
+        return {item.name: found.get(item.name, ()) for item in execution.inputs}
+
+    def _downloads(self, staged: StagedInput, publications: tuple[Publication, ...]) -> Iterator[Download]:
+        """Yield what must be fetched for one input."""
+        for relative, file in pick(staged.input, self._expanded(publications)):
+            target = staged.source / relative if relative else staged.source
+            if staged.laid_in and staged.read_only:
+                self._inputs_laid_in.add(target)
+            yield Download(file, location(self._execution.workflow, file.key), target, staged.read_only)
+
+    def _expanded(self, publications: tuple[Publication, ...]) -> list[Source]:
+        return [(publication, self._transfers.files_of(publication, self._stopped)) for publication in publications]
+
+    def _run_program(self) -> Exit:
+        captured = self._plan.both or self._plan.always
+        self._capture = Capture(self._plan.stdout, self._words() if captured else None)
+        if self._stopped.is_set():
+            raise Interrupted
+        self._say(Started(self._execution.fence))
+        began_s = time.monotonic()
+        try:
+            return self._attempts.executor.run(self._task(), self._stopped, self._capture.write)
+        finally:
+            self._run_ms = int((time.monotonic() - began_s) * 1000)
+            self._close_capture()
+
+    def _task(self) -> Task:
+        execution, settings = self._execution, self._attempts.settings
+        fence = execution.fence
+        return Task(
+            name=f"gaia-{self._id}-{short_hash(settings.deployment)}",
+            image=execution.image,
+            argv=execution.argv,
+            mounts=self._plan.mounts,
+            labels={
+                "gaia.deployment": settings.deployment,
+                "gaia.worker": settings.name,
+                "gaia.workflow": execution.workflow,
+                "gaia.step": execution.step,
+                "gaia.attempt": str(fence.attempt),
+            },
+            entrypoint=execution.entrypoint,
+            env=execution.env,
+            workdir=execution.workdir,
+            network=execution.network,
+            resources=execution.resources,
+            timeout_s=execution.timeout_s,
+        )
+
+    def _judge(self, end: Exit) -> None:
+        """Let a success pass; turn anything else into the failure it is."""
+        match end:
+            case Exited(code=0):
+                return
+            case Exited(code=code):
+                raise AttemptFailed(FailureClass.COMMAND, exit_message(code), exit_code=code)
+            case TimedOut():
+                raise AttemptFailed(FailureClass.TIMEOUT, f"not done after {self._execution.timeout_s:g} s")
+            case OutOfMemory():
+                raise AttemptFailed(FailureClass.OUT_OF_MEMORY, self._memory_message())
+            case Stopped():
+                raise Interrupted
+            case ImageFailed(message=message):
+                raise AttemptFailed(FailureClass.IMAGE, message)
+            case EngineFailed(message=message):
+                raise AttemptFailed(FailureClass.ENGINE, message)
+
+    def _memory_message(self) -> str:
+        limit = self._execution.resources.memory_bytes
+        return "killed for want of memory" + (f"; it was given {limit} bytes" if limit else "")
+
+    def _stage_out(self) -> tuple[Publication, ...]:
+        """Store every output as new versions; return what each Key then stands for, in the order of the outputs."""
+        excluded = set(self._plan.files) | self._inputs_laid_in
+        found = [
+            (staged.index, staged.output, collect(staged, set(self._plan.files) if staged.with_inputs else excluded))
+            for staged in self._plan.outputs
+        ]
+        found += [(index, output, [(output.key, self._words())]) for index, output in self._plan.both]
+        found += self._framed("exit code 0")
+        return self._publish(found)
+
+    def _publish(self, found: list[tuple[int, Output, list[tuple[str, Path]]]]) -> tuple[Publication, ...]:
+        """Upload the files of several outputs at once and publish each."""
+        jobs = [upload_of(self._execution.workflow, key, path) for _, _, files in found for key, path in files]
+        versions = iter(self._transfers.upload(jobs, self._stopped))
+        stored = {index: (output, tuple(next(versions) for _ in files)) for index, output, files in found}
+        return tuple(self._publication(index, *stored[index]) for index in sorted(stored))
+
+    def _publication(self, index: int, output: Output, files: tuple[FileVersion, ...]) -> Publication:
+        if len(files) <= INLINE_FILES_MAX:
+            return Publication(output.key, files)
+        fence = self._execution.fence
+        place = manifest_location(self._execution.workflow, fence.workflow_uid, fence.step, fence.attempt, index)
+        return Publication(output.key, manifest=self._transfers.write_manifest(place, files, self._stopped))
+
+    def _failed(self, problem: AttemptFailed) -> Failed:
+        """Return the report of a failure, with the outputs that are kept in spite of it."""
+        self._close_capture()
+        if self._stopped.is_set():
+            raise Interrupted
+        tail = self._capture.tail() if self._capture is not None else ""
+        outcome = f"failed, {problem.kind.name}: {problem.message}"
+        return Failed(self._execution.fence, problem.failure(tail), self._kept(outcome))
+
+    def _kept(self, outcome: str) -> tuple[Publication, ...]:
+        try:
+            return self._publish(self._framed(outcome))
+        except (Unavailable, OSError) as problem:
+            log.warning("log of a failed attempt not stored", extra={"step": self._execution.step, "why": str(problem)})
+            return ()
+
+    def _framed(self, outcome: str) -> list[tuple[int, Output, list[tuple[str, Path]]]]:
+        """Write the log with header and footer, if an output asks for it."""
+        if not self._plan.always:
+            return []
+        target = self._scratch / "logs" / "always"
+        footer = [f"{outcome}; {self._run_ms / 1000:.3f} s; {self._time()}"]
+        frame(self._words(), self._header(), footer, target)
+        return [(index, output, [(output.key, target)]) for index, output in self._plan.always]
+
+    def _header(self) -> list[str]:
+        execution, attempts = self._execution, self._attempts
+        began = datetime.fromtimestamp(self._began_s, UTC).isoformat(timespec="seconds")
+        return [
+            f"workflow {execution.workflow}, step {execution.step}, attempt {execution.fence.attempt}",
+            f"command {shlex.join((*execution.entrypoint, *execution.argv))}",
+            f"image {execution.image or '-'}",
+            f"worker {attempts.settings.name}, executor {attempts.executor.describe()}",
+            f"began {began}",
+        ]
+
+    def _time(self) -> str:
+        return datetime.fromtimestamp(self._attempts.wall_clock(), UTC).isoformat(timespec="seconds")
+
+    def _words(self) -> Path:
+        """Return the file of stdout and stderr together."""
+        return self._scratch / "logs" / "output"
+
+    def _close_capture(self) -> None:
+        if self._capture is not None:
+            self._capture.close()
+
+    def _clear_away(self, end: Report) -> None:
+        """Remove the scratch folder, or put it aside where a failed attempt's files were asked to be kept."""
+        if isinstance(end, Failed) and self._execution.keep == KEEP_ON_FAILURE and self._scratch.exists():
+            kept = self._attempts.settings.scratch.absolute() / "kept" / self._id
+            remove_folder(kept)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            self._scratch.rename(kept)
+            log.info("scratch kept", extra={"step": self._execution.step, "folder": str(kept)})
+        else:
+            remove_folder(self._scratch)
+
+    def _fields(self, end: Completed | Failed | Cancelled) -> dict[str, object]:
+        execution = self._execution
+        fields: dict[str, object] = {
+            "worker": self._attempts.settings.name,
+            "workflow": execution.workflow,
+            "step": execution.step,
+            "attempt": execution.fence.attempt,
+            "executor": self._attempts.executor.name,
+            "outcome": type(end).__name__.lower(),
+            "run_ms": self._run_ms,
+        }
+        if isinstance(end, Failed):
+            fields |= {"failure": end.failure.kind.name, "cause": end.failure.message}
+        return fields
+
+
+def attempt_id(fence: Fence) -> str:
+    """Return a name for an attempt that no other attempt of the deployment has."""
+    return f"{fence.workflow_uid}-{fence.step}-a{fence.attempt}"
+
+
+def short_hash(text: str) -> str:
+    """Return a few characters that stand for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def exit_message(code: int) -> str:
+    """Say how a program ended, with the name of the signal that a code above 128 stands for."""
+    try:
+        return f"exit code {code} ({signal.Signals(code - 128).name})"
+    except ValueError:
+        return f"exit code {code}"
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it, also what its program forbade to be removed."""
+
+    def unlock(_function: object, path: str, _problem: object) -> None:
+        parent = Path(path).parent
+        parent.chmod(parent.stat().st_mode | stat.S_IRWXU)
+        target = Path(path)
+        if target.is_dir() and not target.is_symlink():
+            target.chmod(stat.S_IRWXU)
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            target.unlink(missing_ok=True)
+
+    if folder.exists():
+        shutil.rmtree(folder, onerror=unlock)

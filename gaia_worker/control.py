@@ -1,0 +1,34 @@
+"""The one switch of a running attempt: whether it must stop, and how its end is then reported."""
+
+import threading
+
+from gaia_core.machine.reports import Cancelled, Failed
+from gaia_core.workflow.model import Failure, FailureClass, Fence
+
+
+class Control:
+    """Tells one attempt to stop. Anyone may ask, from any thread; the first to ask decides what is reported."""
+
+    def __init__(self) -> None:
+        """Begin with nobody having asked."""
+        self.stopped = threading.Event()
+        self._lost_because = ""
+
+    def cancel(self) -> None:
+        """Stop the attempt because the coordinator wants so."""
+        self.stopped.set()
+
+    def abandon(self, reason: str) -> None:
+        """Stop the attempt because the worker leaves; somebody else shall run it again."""
+        if not self.stopped.is_set():
+            self._lost_because = reason
+            self.stopped.set()
+
+    def end(self, fence: Fence) -> Cancelled | Failed:
+        """Return the report of an attempt that was stopped."""
+        return lost(fence, self._lost_because) if self._lost_because else Cancelled(fence)
+
+
+def lost(fence: Fence, reason: str) -> Failed:
+    """Return the report of an attempt that this worker gives back, to be run elsewhere."""
+    return Failed(fence, Failure(FailureClass.LOST, reason))

@@ -1,0 +1,132 @@
+"""What an attempt needs of an executor, and what an executor is given: plain values and one protocol.
+
+An executor runs one program with a prepared set of mounts and tells how it ended. It knows no Keys, no store and no
+bus; those are the business of `gaia_worker.attempt`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
+
+from gaia_core.workflow.model import Resources
+
+TERMINATE_GRACE_S: Final = 10.0
+"""What a program gets to end by itself after its time is up, as `docker stop` gives."""
+
+NO_DEMAND: Final = Resources()
+
+STDOUT: Final = 1
+STDERR: Final = 2
+
+Sink: TypeAlias = Callable[[int, bytes], None]
+"""Takes what the program writes, in order: (STDOUT or STDERR, bytes). Called from one thread at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file or folder of the host (source) that the program sees at target, an absolute path."""
+
+    source: Path
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One program to run.
+
+    Attributes:
+        name: unique among attempts of all deployments; the same attempt has always the same.
+        labels: what it belongs to, for finding leftovers.
+        argv: program and arguments; run without the image's entrypoint unless `entrypoint` names one.
+        mounts: in the order in which they are made, a folder before what lies in it.
+        workdir: absolute path to start in, "" for the executor's default.
+        timeout_s: time after which the program is asked to end, and killed after a grace.
+    """
+
+    name: str
+    image: str
+    argv: tuple[str, ...]
+    mounts: tuple[Mount, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = ""
+    network: bool = False
+    resources: Resources = NO_DEMAND
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The program ended by itself, or was never found (127) or not executable (126) as a shell would say."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The program was ended because its time was up."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The program was killed because it used more memory than it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The program was killed, or not started, because the attempt was cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailed:
+    """The image cannot be had; the message is the engine's."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
+    """The engine, not the program, failed; the message is the engine's."""
+
+    message: str
+
+
+Exit: TypeAlias = Exited | TimedOut | OutOfMemory | Stopped | ImageFailed | EngineFailed
+
+
+class Executor(Protocol):
+    """Runs programs; safe to use from several threads."""
+
+    @property
+    def name(self) -> str:
+        """Return the word users choose it by."""
+
+    @property
+    def instant(self) -> bool:
+        """Tell whether attempts complete at once and write nothing; then `run` is never called."""
+
+    def describe(self) -> str:
+        """Return one line for logs: what it is and what it does not do."""
+
+    def run(self, task: Task, cancelled: threading.Event, sink: Sink) -> Exit:
+        """Run the program to its end and tell how it ended; nothing of it is left running.
+
+        Args:
+            task: what to run.
+            cancelled: once set, the program is killed at once.
+            sink: gets what the program writes, all of it before this returns.
+        """
+
+    def cleanup(self, labels: Mapping[str, str]) -> int:
+        """End and remove what earlier processes left under these labels; return how much that was.
+
+        Raises:
+            Unavailable: the engine does not answer.
+        """
+
+    def close(self) -> None:
+        """Release connections; safe to call twice."""

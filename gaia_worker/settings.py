@@ -1,0 +1,51 @@
+"""What a worker is told when it starts; a plain value that the composition root builds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HEARTBEAT_S: Final = 5.0
+"""A sixth of the lease time, so that a few lost seconds cost nobody an attempt."""
+
+PREFETCH: Final = 2
+"""Steps held beyond the slots: enough to hide the round trip of an executor that takes tens of milliseconds."""
+
+PREFETCH_INSTANT: Final = 4096
+"""The most that may be held: an executor that takes no time is limited by the round trip alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Settings of one worker.
+
+    Attributes:
+        name: unique in the deployment; a new process of the same name replaces the old one.
+        pool: class of workers it belongs to.
+        slots: attempts that run at the same time.
+        scratch: folder for the files of running attempts; an engine in a VM or container must see it at this path.
+        deployment: name of the Gaia it belongs to; containers carry it as a label.
+        prefetch: attempts held beyond the slots; None leaves it to the executor's kind.
+        heartbeat_s: pause between two heartbeats.
+        idle_exit_s: leave after so long without an attempt; None never leaves. Only launched workers set it.
+        hidden: folders of the host that a sandboxed program must not see.
+        host: name of the machine, for people.
+        version: of Gaia, for people.
+    """
+
+    name: str
+    slots: int
+    scratch: Path
+    deployment: str
+    pool: str = "default"
+    prefetch: int | None = None
+    heartbeat_s: float = HEARTBEAT_S
+    idle_exit_s: float | None = None
+    hidden: tuple[Path, ...] = ()
+    host: str = ""
+    version: str = ""
+
+    def prefetch_for(self, *, instant: bool) -> int:
+        """Return how many attempts to hold beyond the slots with an executor that is instant or not."""
+        if self.prefetch is not None:
+            return min(self.prefetch, PREFETCH_INSTANT)
+        return PREFETCH_INSTANT if instant else PREFETCH

@@ -1,0 +1,330 @@
+"""The life of Steps: dispatch, completion, dependents, trees, failure, halt and run."""
+
+import pytest
+
+from gaia_core.errors import AlreadyExists, InvalidWorkflow, NotAllowedNow, UnknownName
+from gaia_core.machine import reports as rp
+from gaia_core.machine import requests as rq
+from gaia_core.workflow.model import Command, FailureClass, Options, StepSpec
+from tests.unit.machine.deployment import COMMANDS, MAKE, Driver, copy, make
+
+
+@pytest.fixture
+def driver() -> Driver:
+    driver = Driver()
+    driver.join()
+    return driver
+
+
+def state(driver: Driver) -> str:
+    word, stalled = driver.flow().flow_state
+    return f"{word} stalled" if stalled else word.value
+
+
+def test_dependents_run_after_what_they_read_was_written(driver: Driver) -> None:
+    """A Step is dispatched once every Key it reads is available, and not before."""
+    driver.upload(copy("b", "a.txt", "b.txt"), make("a", "a.txt"))
+    assert driver.sent() == (["a"], [])
+    driver.complete("a")
+    assert driver.sent() == (["b"], [])
+    driver.complete("b")
+    assert state(driver) == "complete"
+
+
+def test_upload_of_an_existing_name_is_refused(driver: Driver) -> None:
+    """An existing name is an error and changes nothing."""
+    driver.upload(make("a", "a.txt"))
+    with pytest.raises(AlreadyExists):
+        driver.upload(make("other", "b.txt"))
+    assert driver.states() == {"a": "running"}
+
+
+def test_owner_is_the_name_up_to_the_first_underscore(driver: Driver) -> None:
+    """Without an owner among the properties the name tells it."""
+    driver.upload(name="crick_demo_2019")
+    driver.upload(name="other_x", owner="watson")
+    assert [driver.flow("crick_demo_2019").owner, driver.flow("other_x").owner] == ["crick", "watson"]
+
+
+def test_a_tree_waits_for_all_of_its_writers(driver: Driver) -> None:
+    """A Step that gathers a tree depends on every Step that writes under it."""
+    driver.upload(make("x", "r/x"), make("y", "r/deep/y"), copy("gather", "r/", "all", command="list"))
+    driver.complete("x")
+    assert driver.states()["gather"] == "waiting"
+    driver.complete("y")
+    assert driver.sent() == (["gather"], [])
+
+
+def test_a_key_under_a_written_tree_waits_for_its_writer(driver: Driver) -> None:
+    """A Key inside a tree that a Step writes depends on that Step."""
+    driver.upload(make("t", "out/", command="tree"), copy("c", "out/a.txt", "c.txt"))
+    assert driver.states() == {"t": "running", "c": "waiting"}
+    driver.complete("t")
+    assert driver.states()["c"] == "running"
+
+
+def test_a_late_writer_under_a_tree_makes_its_readers_run_again(driver: Driver) -> None:
+    """A new writer recomputes every Step that reads a tree over its Key."""
+    driver.upload(make("x", "r/x"), copy("gather", "r/", "all", command="list"))
+    driver.run_all()
+    assert driver.merge(make("y", "r/y"))["recomputed"] == ["gather"]
+    assert driver.states() == {"x": "complete", "gather": "waiting", "y": "running"}
+    assert driver.run_all() == ["y", "gather"]
+
+
+def test_merge_recomputes_the_step_and_all_its_dependents_and_nothing_else(driver: Driver) -> None:
+    """An updated Step and everything downstream run again; the rest stays."""
+    driver.upload(make("a", "a"), copy("b", "a", "b"), copy("c", "b", "c"), make("z", "z"))
+    driver.run_all()
+    answer = driver.merge(copy("b", "a", "b"))
+    assert answer == {"added": [], "updated": [], "unchanged": ["b"], "recomputed": ["b", "c"]}
+    assert driver.states() == {"a": "complete", "b": "running", "c": "waiting", "z": "complete"}
+
+
+def test_a_remapped_output_leaves_its_old_readers_waiting(driver: Driver) -> None:
+    """What a re-mapped writer left behind does not count until it is put or announced."""
+    driver.upload(make("a", "old"), copy("b", "old", "b"))
+    driver.run_all()
+    assert driver.merge(make("a", "new"))["recomputed"] == ["a", "b"]
+    driver.run_all()
+    assert driver.states() == {"a": "complete", "b": "waiting"}
+    assert state(driver) == "running stalled"
+
+
+def test_merge_cancels_a_running_attempt_and_its_slot_stays_taken_until_its_end(driver: Driver) -> None:
+    """A cancelled attempt is stopping, with its slot, until its end is reported."""
+    driver = Driver()
+    driver.join(slots=1)
+    driver.upload(make("a", "a"))
+    driver.merge(make("a", "a"))
+    assert driver.sent() == ([], ["a"])
+    assert driver.states() == {"a": "ready"}
+    driver.say("w", rp.Cancelled(driver.fence("a", attempt=1)))
+    assert driver.step("a").attempt == 2
+    assert driver.states() == {"a": "running"}
+
+
+def test_a_completion_of_a_cancelled_attempt_is_not_accepted(driver: Driver) -> None:
+    """Only the current attempt may complete; the end of another one frees its slot."""
+    driver.upload(make("a", "a"))
+    late = driver.fence("a")
+    driver.merge(make("a", "a"))
+    driver.say("w", rp.Completed(late))
+    assert driver.refused == 1
+    assert driver.states() == {"a": "running"}
+
+
+@pytest.mark.parametrize("forged", ["attempt", "worker", "incarnation", "step", "workflow"])
+def test_a_forged_or_late_report_changes_nothing(driver: Driver, forged: str) -> None:
+    """A report counts only from the incarnation that holds the named attempt."""
+    driver.join("other")
+    driver.upload(make("a", "a"))
+    fence = driver.fence("a")
+    holder = driver.step("a").worker
+    bad = {
+        "attempt": rp.Completed(driver.fence("a", attempt=7)),
+        "step": rp.Completed(type(fence)(fence.workflow_uid, 99, 1)),
+        "workflow": rp.Completed(type(fence)(99, fence.step, 1)),
+    }.get(forged, rp.Completed(fence))
+    speaker = {"worker": "w" if holder == "other" else "other"}.get(forged, holder)
+    driver.say(speaker, bad, incarnation="i2" if forged == "incarnation" else "i1")
+    assert (driver.refused, driver.events) == (1, [])
+
+
+def test_a_duplicate_completion_is_ignored(driver: Driver) -> None:
+    """The same completion twice, also within one record, counts once."""
+    driver.upload(make("a", "a"), copy("b", "a", "b"))
+    done = rp.Completed(driver.fence("a"))
+    driver.say("w", done, done)
+    assert driver.refused == 1
+    assert driver.states() == {"a": "complete", "b": "running"}
+
+
+def test_halt_cancels_everything_and_run_starts_afresh(driver: Driver) -> None:
+    """After halt nothing starts, and run dispatches new attempts."""
+    driver.upload(make("a", "a"), make("b", "b"), copy("c", "a", "c"))
+    driver.complete("b")
+    assert driver.ask(rq.Halt("flow")) == {"workflow": "flow", "state": "halted"}
+    assert driver.sent() == ([], ["a"])
+    driver.merge(make("d", "d"))
+    assert driver.sent() == ([], [])
+    assert driver.ask(rq.Run("flow"))["state"] == "running"
+    assert driver.states() == {"a": "running", "b": "complete", "c": "waiting", "d": "running"}
+
+
+def test_run_tries_failed_steps_again_and_touches_nothing_else(driver: Driver) -> None:
+    """On a running workflow, run retries what failed."""
+    driver.upload(make("a", "a"), copy("b", "a", "b"), make("c", "c"))
+    driver.fail("a")
+    driver.complete("c")
+    assert state(driver) == "error"
+    driver.ask(rq.Run("flow"))
+    assert driver.states() == {"a": "running", "b": "waiting", "c": "complete"}
+
+
+def test_retries_are_used_with_backoff_and_then_the_step_fails(driver: Driver) -> None:
+    """A failure of the Step's own uses its retries, each after a growing pause."""
+    driver.upload(make("a", "a", options=Options(retries=1)))
+    driver.fail("a")
+    assert driver.states() == {"a": "retrying"}
+    driver.ask(rq.Tick())
+    assert driver.states() == {"a": "retrying"}
+    driver.now_ms += 1_000
+    driver.ask(rq.Tick())
+    assert driver.states() == {"a": "running"}
+    driver.fail("a")
+    assert state(driver) == "error"
+    assert driver.step("a").attempt == 2
+
+
+@pytest.mark.parametrize("kind", [FailureClass.OUTPUT_MISSING, FailureClass.INPUT_MISSING, FailureClass.IMAGE])
+def test_final_failures_are_not_retried(driver: Driver, kind: FailureClass) -> None:
+    """A missing output, a missing input and a missing image are final whatever the retries."""
+    driver.upload(make("a", "a", options=Options(retries=9)))
+    driver.fail("a", kind)
+    assert driver.states() == {"a": "failed"}
+
+
+def test_a_new_incarnation_loses_what_the_old_one_held(driver: Driver) -> None:
+    """A restarted worker's attempts go on at once as the next attempt."""
+    driver.upload(make("a", "a"))
+    driver.join(incarnation="i2")
+    assert driver.states() == {"a": "running"}
+    assert driver.step("a").attempt == 2
+
+
+def test_a_lost_worker_gives_its_attempts_to_others(driver: Driver) -> None:
+    """What a silent worker held is dispatched elsewhere."""
+    driver.upload(make("a", "a"))
+    driver.join("other")
+    driver.ask(rq.LoseWorker("w", "i1", "silent"))
+    assert (driver.step("a").worker, driver.step("a").attempt) == ("other", 2)
+
+
+def test_losses_are_bounded(driver: Driver) -> None:
+    """A Step whose workers are lost again and again fails in the end with that cause."""
+    driver.upload(make("a", "a"))
+    for _ in range(6):
+        driver.now_ms += 100_000
+        driver.ask(rq.Tick())
+        driver.fail("a", FailureClass.LOST)
+    assert driver.states() == {"a": "failed"}
+
+
+def test_an_outside_key_makes_its_readers_ready_and_a_change_runs_them_again(driver: Driver) -> None:
+    """A Key that no Step writes is available once it arrived; a changed one expires its readers."""
+    driver.upload(copy("b", "a", "b"), copy("c", "b", "c"))
+    assert state(driver) == "running stalled"
+    driver.arrive("a")
+    driver.run_all()
+    driver.arrive("a")
+    assert driver.run_all() == ["b", "c"]
+
+
+def test_a_key_that_a_step_writes_cannot_be_put(driver: Driver) -> None:
+    """An object that merely lies in the store never counts."""
+    driver.upload(make("a", "a"))
+    with pytest.raises(NotAllowedNow):
+        driver.arrive("a")
+
+
+def test_expire_runs_steps_and_dependents_again(driver: Driver) -> None:
+    """A Step's name, and a Key's, stand for the Steps that run again with all that depends on them."""
+    driver.upload(make("a", "x/a"), copy("b", "x/a", "b"), make("z", "z"))
+    driver.run_all()
+    assert driver.ask(rq.Expire("flow", ("x/",))) == {"steps": ["a", "b"], "keys": ["x/a", "b"]}
+    assert driver.run_all() == ["a", "b"]
+    assert driver.ask(rq.Expire("flow", ("step:b",)))["steps"] == ["b"]
+
+
+def test_expire_of_an_outside_key_forgets_it(driver: Driver) -> None:
+    """A Key that no Step writes is looked up anew and its readers run again."""
+    driver.upload(copy("b", "a", "out"))
+    driver.arrive("a")
+    driver.run_all()
+    assert driver.ask(rq.Expire("flow", ("a",))) == {"steps": ["b"], "keys": ["out", "a"]}
+    assert driver.states() == {"b": "waiting"}
+
+
+def test_expire_names_what_is_unknown_and_what_is_ambiguous(driver: Driver) -> None:
+    """An unknown name is an error that names it; one that is both a Step and a Key is refused with the hint."""
+    driver.upload(make("same", "same"), make("a", "b"))
+    driver.run_all()
+    with pytest.raises(UnknownName) as unknown:
+        driver.ask(rq.Expire("flow", ("a", "nothing")))
+    assert [problem.place for problem in unknown.value.problems] == ["names[1]"]
+    with pytest.raises(InvalidWorkflow, match="step:same"):
+        driver.ask(rq.Expire("flow", ("same",)))
+    assert driver.states() == {"same": "complete", "a": "complete"}
+    assert driver.ask(rq.Expire("flow", ("step:same",)))["steps"] == ["same"]
+
+
+def test_the_name_of_a_sweep_stands_for_all_its_steps(driver: Driver) -> None:
+    """Wherever a Step name is taken, the sweep's name takes all Steps made from it."""
+    driver.upload(make("s", "o/{{n}}", vars={"n": (1, 2)}))
+    driver.run_all()
+    assert driver.ask(rq.Expire("flow", ("s",)))["steps"] == ["s-1", "s-2"]
+
+
+def test_a_changed_command_recomputes_its_steps_and_their_dependents(driver: Driver) -> None:
+    """Every Step that uses a changed Command, and all that depends on it, runs again."""
+    driver.upload(make("a", "a"), copy("b", "a", "b"), copy("y", "q", "y"))
+    driver.run_all()
+    driver.ask(rq.SetCommands("flow", (Command("make", "new", ("x",), {}, {"out": "/out"}),)))
+    assert driver.states() == {"a": "running", "b": "waiting", "y": "waiting"}
+    assert driver.flow().commands["make"].image == "new"
+
+
+def test_a_command_that_breaks_existing_steps_is_refused_by_name(driver: Driver) -> None:
+    """A change that makes an existing Step invalid is refused, naming the Step, and changes nothing."""
+    driver.upload(make("a", "a"))
+    with pytest.raises(InvalidWorkflow, match="Step 'a' would become invalid"):
+        driver.ask(rq.SetCommands("flow", (Command("make", "new", ("x",), {}, {"other": "/out"}),)))
+    assert driver.flow().commands["make"] == MAKE
+
+
+def test_a_request_id_answers_twice_and_acts_once(driver: Driver) -> None:
+    """A retried mutation with the same body is answered as the first time; another body is refused."""
+    identity = rq.RequestId("id-1", b"digest")
+    upload = rq.Upload("flow", {}, COMMANDS, (make("a", "a"),), identity)
+    assert driver.ask(upload) == driver.ask(upload)
+    with pytest.raises(NotAllowedNow):
+        driver.ask(rq.Upload("flow", {}, COMMANDS, (), rq.RequestId("id-1", b"other")))
+
+
+def test_a_step_without_outputs_runs_once_and_completes(driver: Driver) -> None:
+    """Nothing to write is no reason not to run."""
+    driver.upload(StepSpec("quiet", "make"))
+    driver.complete("quiet")
+    assert state(driver) == "complete"
+
+
+def test_an_empty_workflow_is_initialized(driver: Driver) -> None:
+    """No Steps yet."""
+    driver.upload()
+    assert state(driver) == "initialized"
+
+
+def test_priority_goes_first_and_max_parallel_holds(driver: Driver) -> None:
+    """Higher priority runs first, and no more than max_parallel run at once."""
+    driver.upload(make("low", "l"), make("high", "h", options=Options(priority=5)), make("mid", "m"), max_parallel=1)
+    assert driver.sent() == (["high"], [])
+    driver.complete("high")
+    assert driver.sent() == (["low"], [])
+
+
+def test_workflows_take_turns(driver: Driver) -> None:
+    """A wide workflow does not keep a small one waiting."""
+    driver = Driver()
+    driver.upload(make("s", "o/{{n}}", vars={"n": tuple(range(500))}), name="wide")
+    driver.upload(make("only", "o"), name="small")
+    driver.join(slots=100)
+    assert driver.states("small") == {"only": "running"}
+
+
+def test_a_step_goes_only_to_workers_of_its_pool(driver: Driver) -> None:
+    """A Step with a pool waits for a worker of that pool."""
+    driver.upload(make("a", "a", options=Options(pool="gpu")))
+    assert driver.states() == {"a": "ready"}
+    driver.join("g", pool="gpu")
+    assert driver.step("a").worker == "g"

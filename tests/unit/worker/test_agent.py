@@ -1,0 +1,243 @@
+"""The rules of the worker's loop: which orders count, what is held, what is said, when it leaves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gaia_core.machine.orders import Drain
+from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
+from gaia_core.workflow.model import Execution, FailureClass
+from gaia_worker.agent import Agent, RunAttempt
+from gaia_worker.control import Control
+from gaia_worker.outbox import Outbox
+from gaia_worker.settings import WorkerSettings
+from tests.support.waiting import wait_until
+from tests.unit.worker.fakes import INCARNATION, WORKER, ScriptedBus, cancel, dispatch, execution, inbox
+
+ENDS = (Completed, Failed, Cancelled)
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Programs:
+    """Attempts that run until they are let go or stopped."""
+
+    def __init__(self) -> None:
+        self.started: list[int] = []
+        self.let_go = threading.Event()
+
+    def run(
+        self, execution: Execution, control: Control, say: Callable[[Report], None]
+    ) -> Completed | Failed | Cancelled:
+        self.started.append(execution.fence.step)
+        wait_until(lambda: self.let_go.is_set() or control.stopped.is_set(), "the program to end", every_s=0.001)
+        return control.end(execution.fence) if control.stopped.is_set() else Completed(execution.fence)
+
+    def wait_started(self, count: int) -> None:
+        wait_until(lambda: len(self.started) >= count, "programs to start", every_s=0.001)
+
+
+def agent(
+    bus: ScriptedBus, run: RunAttempt | None = None, *, slots: int = 1, clock: Clock | None = None, **more: float
+) -> Agent:
+    """Return an agent that drains when its script is over."""
+    settings = WorkerSettings(WORKER, slots=slots, scratch=Path("unused"), deployment="d", **more)  # type: ignore[arg-type]
+    made = Agent(settings, INCARNATION, bus, "fake", run, clock or Clock())
+    if not more.get("idle_exit_s"):
+        bus.at_end = made.drain
+    return made
+
+
+def steps(reports: Sequence[Report]) -> list[int]:
+    return [report.fence.step for report in reports]  # type: ignore[union-attr]
+
+
+def test_first_word_is_hello_and_last_is_goodbye() -> None:
+    """A worker says where its inbox starts before anything else, and that it leaves after everything else."""
+    bus = ScriptedBus([inbox(dispatch(0))])
+    assert agent(bus).run() == "drained"
+    first, *_, last = bus.reports()
+    assert isinstance(first, Hello)
+    assert (first.partition, first.start_offset, first.slots, first.prefetch) == (7, 100, 1, 4096)
+    assert last == Goodbye("drained")
+
+
+def test_orders_for_another_incarnation_or_worker_are_ignored() -> None:
+    """Only records for this life of this worker count."""
+    bus = ScriptedBus([inbox(dispatch(0), incarnation="life-0"), inbox(dispatch(1), worker="w2"), inbox(dispatch(2))])
+    agent(bus).run()
+    assert steps(bus.reports(*ENDS)) == [2]
+
+
+def test_orders_of_a_deposed_leader_are_ignored() -> None:
+    """A term below the highest seen gives no orders."""
+    bus = ScriptedBus([inbox(dispatch(0), term=5)], [inbox(dispatch(1), term=4), inbox(dispatch(2), term=5)])
+    agent(bus).run()
+    assert steps(bus.reports(*ENDS)) == [0, 2]
+
+
+def test_undecodable_record_is_skipped() -> None:
+    """Garbage in the inbox does not stop what follows it."""
+    bus = ScriptedBus([b"\xff\xff\xff", b"", inbox(dispatch(1))])
+    agent(bus).run()
+    assert steps(bus.reports(*ENDS)) == [1]
+
+
+def test_dispatch_sent_again_runs_once() -> None:
+    """An attempt is known for the rest of the incarnation's life, whoever's term sends it again."""
+    bus = ScriptedBus(
+        [inbox(dispatch(0), dispatch(0))], [inbox(dispatch(0), term=2), inbox(dispatch(0, attempt=2), term=2)]
+    )
+    agent(bus).run()
+    assert [(end.fence.step, end.fence.attempt) for end in bus.reports(Completed)] == [(0, 1), (0, 2)]  # type: ignore[union-attr]
+
+
+def test_cancel_ahead_of_its_dispatch_is_kept() -> None:
+    """A cancel that overtakes its dispatch is answered when the dispatch comes, and nothing runs."""
+    programs = Programs()
+    bus = ScriptedBus([inbox(cancel(3))], [inbox(dispatch(3))])
+    agent(bus, programs.run).run()
+    assert bus.reports(*ENDS) == [Cancelled(execution(3).fence)]
+    assert programs.started == []
+
+
+def test_cancel_of_an_ended_attempt_is_no_news() -> None:
+    """A cancel that comes after the end changes nothing and says nothing."""
+    bus = ScriptedBus([inbox(dispatch(0))], [inbox(cancel(0))])
+    agent(bus).run()
+    assert bus.reports(*ENDS) == [Completed(execution(0).fence)]
+
+
+def test_cancel_stops_what_runs_and_takes_back_what_waits() -> None:
+    """A running attempt is stopped and a queued one never starts; both are reported as cancelled."""
+    programs = Programs()
+    bus = ScriptedBus(
+        [inbox(dispatch(0), dispatch(1))],
+        lambda: programs.wait_started(1),
+        [inbox(cancel(1), cancel(0))],
+    )
+    agent(bus, programs.run).run()
+    assert sorted(steps(bus.reports(Cancelled))) == [0, 1]
+    assert programs.started == [0]
+
+
+def test_drain_finishes_what_runs_and_gives_back_what_waits() -> None:
+    """A draining worker loses nothing: running attempts end well, queued and later ones go elsewhere."""
+    programs = Programs()
+    bus = ScriptedBus(
+        [inbox(dispatch(0), dispatch(1))],
+        lambda: programs.wait_started(1),
+        [inbox(Drain(), dispatch(2))],
+        programs.let_go.set,
+    )
+    assert agent(bus, programs.run).run() == "drained"
+    assert steps(bus.reports(Completed)) == [0]
+    given_back = bus.reports(Failed)
+    assert sorted(steps(given_back)) == [1, 2]
+    assert {report.failure.kind for report in given_back} == {FailureClass.LOST}  # type: ignore[union-attr]
+
+
+def test_stop_now_kills_what_runs() -> None:
+    """A worker that is stopped at once kills its attempts and says that they were lost, not cancelled."""
+    programs = Programs()
+    bus = ScriptedBus([inbox(dispatch(0))], lambda: programs.wait_started(1))
+    made = agent(bus, programs.run)
+    bus.at_end = made.stop_now
+    assert made.run() == "stopped"
+    (end,) = bus.reports(*ENDS)
+    assert isinstance(end, Failed)
+    assert end.failure.kind is FailureClass.LOST
+
+
+def test_instant_completions_of_one_receive_travel_together() -> None:
+    """Thousands of no-op Steps cost one report record."""
+    bus = ScriptedBus(
+        [inbox(*(dispatch(step) for step in range(1000))), inbox(*(dispatch(step) for step in range(1000, 2000)))]
+    )
+    agent(bus).run()
+    (record,) = [record for record in bus.records if isinstance(record.reports[0], Completed)]
+    assert [report.fence.step for report in record.reports] == list(range(2000))  # type: ignore[union-attr]
+
+
+def test_reports_that_gather_behind_a_slow_bus_travel_together() -> None:
+    """What ends while a record is being handed over shares the next one."""
+    handing_over, go_on = threading.Event(), threading.Event()
+
+    class SlowBus(ScriptedBus):
+        def report(self, record: bytes) -> None:
+            handing_over.set()
+            assert go_on.wait(10)
+            super().report(record)
+
+    bus = SlowBus()
+    outbox = Outbox(WORKER, INCARNATION, bus)
+    outbox.add(Goodbye("first"))
+    first = threading.Thread(target=outbox.send)
+    first.start()
+    assert handing_over.wait(10)
+    for step in range(5):
+        outbox.add(Completed(execution(step).fence))
+    go_on.set()
+    outbox.send()
+    first.join()
+    assert [len(record.reports) for record in bus.records] == [1, 5]
+
+
+def test_heartbeat_lists_what_runs_and_waits_and_how_far_the_inbox_was_followed() -> None:
+    """A heartbeat names every attempt held; it comes when its time has come, not before."""
+    programs, clock = Programs(), Clock()
+
+    def later() -> list[bytes]:
+        programs.wait_started(1)
+        clock.now = 5.0
+        return [inbox(dispatch(1))]
+
+    bus = ScriptedBus([inbox(dispatch(0)), inbox(dispatch(0), incarnation="other")], later, programs.let_go.set)
+    agent(bus, programs.run, clock=clock).run()
+    (heartbeat,) = bus.reports(Heartbeat)
+    assert heartbeat == Heartbeat(103, (execution(0).fence, execution(1).fence))
+
+
+def test_idle_worker_leaves_only_when_told_to() -> None:
+    """A launched worker leaves once nothing ran for its idle time; the time starts anew with each attempt."""
+    clock = Clock()
+
+    def at(now: float, *orders: bytes) -> Callable[[], list[bytes]]:
+        def move() -> list[bytes]:
+            clock.now = now
+            return list(orders)
+
+        return move
+
+    bus = ScriptedBus(at(59.0), at(59.5, inbox(dispatch(0))), at(119.0), at(119.6))
+    assert agent(bus, clock=clock, idle_exit_s=60.0).run() == "idle"
+    assert clock.now == 119.6
+    assert steps(bus.reports(Completed)) == [0]
+
+
+def test_attempt_that_breaks_the_worker_is_reported() -> None:
+    """A bug in running one attempt ends that attempt as a failure of the engine, and the worker goes on."""
+
+    def run(execution: Execution, control: Control, say: Callable[[Report], None]) -> Completed:
+        if execution.fence.step == 0:
+            raise ZeroDivisionError
+        return Completed(execution.fence)
+
+    programs_ran = ScriptedBus([inbox(dispatch(0), dispatch(1))])
+    programs_ran._turns.append(
+        lambda: wait_until(lambda: len(programs_ran.reports(*ENDS)) == 2, "both ends", every_s=0.001) and None
+    )
+    agent(programs_ran, run).run()
+    failed, completed = programs_ran.reports(*ENDS)
+    assert isinstance(failed, Failed)
+    assert failed.failure.kind is FailureClass.ENGINE
+    assert isinstance(completed, Completed)

@@ -1,0 +1,35 @@
+"""The end of a log, however long and however it is cut."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gaia_worker.capture import TAIL_BYTES_MAX, TAIL_LINES_MAX, LogTail
+
+
+@given(st.lists(st.binary(max_size=3 * TAIL_BYTES_MAX), max_size=6))
+def test_tail_is_bounded_and_a_suffix(chunks: list[bytes]) -> None:
+    """The tail is the end of what was written, of at most so many lines and bytes."""
+    tail = LogTail()
+    for chunk in chunks:
+        tail.add(chunk)
+    text = tail.text()
+    assert b"".join(chunks).decode("utf-8", "replace").endswith(text) or "\ufffd" in text
+    assert len(text) <= TAIL_BYTES_MAX
+    assert text.count("\n") <= TAIL_LINES_MAX
+
+
+def test_tail_keeps_whole_lines() -> None:
+    """Of many lines the last hundred are kept, the first of them whole."""
+    tail = LogTail()
+    for number in range(50_000):
+        tail.add(f"line {number}\n".encode())
+    assert tail.text().splitlines() == [f"line {number}" for number in range(49_900, 50_000)]
+
+
+def test_short_log_is_kept_as_it_is() -> None:
+    """What fits is not touched."""
+    tail = LogTail()
+    tail.add(b"a\nb")
+    assert tail.text() == "a\nb"
