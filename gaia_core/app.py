@@ -200,6 +200,11 @@ class Server:
         if self._asyncio is not None:
             self._asyncio.call_soon_threadsafe(self._stop.set)
 
+    def fail(self, error: GaiaError) -> None:
+        """Make `run` end with an error; from any thread."""
+        self.failure = self.failure or error
+        self.stop()
+
     async def _serve(self, ready: Callable[[], None]) -> None:
         self._asyncio = asyncio.get_running_loop()
         async with self._interfaces():
@@ -233,8 +238,7 @@ class Server:
             self.loop.run()
         except GaiaError as error:
             log.exception("the coordinator ended")
-            self.failure = error
-            self.stop()
+            self.fail(error)
 
     def _shut_down(self) -> None:
         """Let the launched workers end, stop leading, publish what is left, and wait for every thread."""

@@ -53,8 +53,10 @@ class Capture:
         self._tail.add(data)
         if self._both is not None:
             self._both.write(data)
+            self._both.flush()  # whoever follows a log wants to see it while the program runs
         if self._stdout is not None and stream == STDOUT:
             self._stdout.write(data)
+            self._stdout.flush()
 
     def tail(self) -> str:
         """Return the last lines the program wrote."""

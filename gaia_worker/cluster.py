@@ -18,7 +18,6 @@ from gaia_core.errors import Unavailable
 from gaia_core.version import VERSION
 from gaia_core.wire.files import publications_from_proto
 from gaia_core.workflow.model import Fence, Publication
-from gaia_worker.agent import Agent
 from gaia_worker.app import Worker
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.settings import WorkerSettings
@@ -29,7 +28,7 @@ class InputsClient:
 
     def __init__(self, config: Config) -> None:
         self._channel = grpc.insecure_channel(config.host)
-        self._stub = api_pb2_grpc.GaiaStub(self._channel)
+        self._stub = api_pb2_grpc.GaiaStub(self._channel)  # type: ignore[no-untyped-call]
         self._metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
 
     def __call__(self, fence: Fence) -> dict[str, tuple[Publication, ...]]:
@@ -52,11 +51,11 @@ class InputsClient:
         self._channel.close()
 
 
-def run_worker(config: Config, started: Callable[[Agent, str], None]) -> str:
+def run_worker(config: Config, started: Callable[[Callable[[], None], str], None]) -> str:
     """Run one worker until it is told to leave; return why it left.
 
     Args:
-        started: called with the agent and why it has its executor, before the first Step.
+        started: called before the first Step with what makes the worker drain, and why it has its executor.
 
     Raises:
         ConfigError: a setting is missing.
@@ -84,5 +83,5 @@ def run_worker(config: Config, started: Callable[[Agent, str], None]) -> str:
             version=VERSION,
         )
         worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs)
-        started(worker.agent, choice.reason)
+        started(worker.agent.drain, choice.reason)
         return worker.run()

@@ -13,7 +13,7 @@ from gaia_core.app import Server, embedded_backing
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.config import Config
 from gaia_core.coordinator.loop import Loop
-from gaia_core.errors import GaiaError
+from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
 from gaia_core.version import VERSION
@@ -27,6 +27,15 @@ log = logging.getLogger(__name__)
 
 LAUNCHED_IDLE_EXIT_S: Final = 300.0
 """A launched worker leaves five minutes after its last Step, as in the original system."""
+
+
+def sandbox_if_possible() -> str:
+    """Return the executor that needs no image where it works, else "auto"."""
+    try:
+        choose_executor("sandbox").executor.close()
+    except Unavailable:
+        return "auto"
+    return "sandbox"
 
 
 class LocalWorkers:
@@ -134,10 +143,16 @@ class Embedded:
 
     def _begin(self, workers: LocalWorkers, ready: Callable[[], None]) -> None:
         """Start the workers apart from the event loop, which must go on serving."""
+        server = self._server
+        assert server is not None
 
         def begin() -> None:
-            workers.start()
-            ready()
+            try:
+                workers.start()
+                ready()
+            except Exception as error:
+                server.fail(error if isinstance(error, GaiaError) else Bug(f"The workers did not start: {error!r}"))
+                raise
 
         threading.Thread(target=begin, name="begin").start()
         if self._stopped.is_set():

@@ -16,7 +16,7 @@ from gaia_client.cli.look import progress_on_stderr
 from gaia_client.cli.settings import config_option, read_config, stop_on_signals
 from gaia_client.client import Gaia
 from gaia_core.config import Config
-from gaia_core.errors import RequestError, Unavailable
+from gaia_core.errors import RequestError
 
 if TYPE_CHECKING:
     from gaia_worker.embedded import Embedded
@@ -33,7 +33,7 @@ CHART: Final = "report/chart.svg"
 def command(config_file: str | None, **flags: Any) -> None:
     """Run the weather example: four years of days, gathered into a table and a chart."""
     from gaia_core import logs  # noqa: PLC0415 - the server's libraries load only here
-    from gaia_worker.embedded import Embedded  # noqa: PLC0415
+    from gaia_worker.embedded import Embedded, sandbox_if_possible  # noqa: PLC0415
 
     given = read_config(config_file, flags)
     logs.configure(level=30)
@@ -41,7 +41,7 @@ def command(config_file: str | None, **flags: Any) -> None:
         given,
         listen=f"127.0.0.1:{_free_port()}",
         http_listen=f"127.0.0.1:{_free_port()}",
-        executor=_executor(given),
+        executor=sandbox_if_possible() if given.executor == "auto" else given.executor,
     )
     embedded = Embedded(config)
     story = _Story(embedded, _examples())
@@ -120,19 +120,6 @@ class _Story:
         return "\n".join(lines)
 
 
-def _executor(config: Config) -> str:
-    """Prefer the sandbox, which needs no image; take an engine where it does not work."""
-    from gaia_worker.executors.choose import choose_executor  # noqa: PLC0415
-
-    if config.executor != "auto":
-        return config.executor
-    try:
-        choose_executor("sandbox").executor.close()
-    except Unavailable:
-        return "auto"
-    return "sandbox"
-
-
 def _examples() -> Path:
     """Return the folder of the examples: in the source tree, or in the installed package."""
     root = Path(gaia.__file__).resolve().parent.parent
@@ -167,4 +154,4 @@ def _free_port() -> int:
 
 def _first_failure(status: dict[str, Any]) -> str:
     failed = status.get("failed") or []
-    return f"{failed[0]['step']}: {failed[0]['failure']['message']}" if failed else ""
+    return f"{failed[0]['step']}: {failed[0]['message']}" if failed else ""

@@ -1,14 +1,12 @@
 """`gaia worker`: a worker of a cluster."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import click
 
 from gaia_client.cli.settings import config_option, read_config, stop_on_signals
-
-if TYPE_CHECKING:
-    from gaia_worker.agent import Agent
 
 
 @click.command("worker")
@@ -31,8 +29,8 @@ def command(config_file: str | None, **flags: Any) -> None:
     config = read_config(config_file, flags)
     logs.configure()
 
-    def started(agent: "Agent", reason: str) -> None:
-        stop_on_signals(agent.drain)
+    def started(drain: Callable[[], None], reason: str) -> None:
+        stop_on_signals(drain)
         click.echo(f"Steps run in: {reason}", file=sys.stderr)
 
     why = run_worker(config, started)

@@ -83,7 +83,7 @@ class FolderStore(Store):
         """
         with _in_words(self._root):
             self._make_folder(self._root / self._bucket)
-            with self._temporary(self._bucket) as (temp, _):
+            with opened_folder(self._root / self._bucket), self._temporary(self._bucket) as (temp, _):
                 self._try_link(temp)
             self._remove_leftovers()
 
@@ -169,7 +169,7 @@ class FolderStore(Store):
             for _ in range(PLACE_TRIES):
                 if self._placed(name, path, temp):
                     return stored
-        raise StoreError(f"{self._root / name / path} cannot be written: its folders change all the time.")
+        raise StoreError(f"The folder store cannot use {self._root / name / path}: its folders change all the time.")
 
     @contextmanager
     def _temporary(self, bucket: str) -> Iterator[tuple[Path, BinaryIO]]:
@@ -196,7 +196,7 @@ class FolderStore(Store):
                 os.link(temp, _kept_name(path, version), dst_dir_fd=shard)
                 self._flush(shard)
                 return Stored(path, version, status.st_size)
-        raise StoreError(f"{self._root / bucket / path} cannot be written: no time is left for another version.")
+        raise StoreError(f"The folder store cannot use {self._root / bucket / path}: its versions' times run out.")
 
     def _stamp(self, step_ns: int) -> int:
         """Return a time in ns, later than all before even when the clock is set back."""
@@ -208,11 +208,12 @@ class FolderStore(Store):
         """Make the file the current version; return False when the folders changed under our hands."""
         try:
             with self._plain(bucket, path, make=True) as place, self._locked(bucket, path) as shard:
-                self._keep_outside(path, place, shard)
+                for old in self._places(bucket, path):
+                    self._keep_outside(path, old, shard)
                 try:
                     os.replace(temp, place.name, dst_dir_fd=place.folder)
                 except IsADirectoryError:
-                    self._move_beside(bucket, path, Place(-1, str(temp)))
+                    self._move_beside(bucket, path, str(temp), None)
                 else:
                     self._beside_path(bucket, path).unlink(missing_ok=True)
                 self._flush(place.folder)
@@ -225,7 +226,7 @@ class FolderStore(Store):
     def _keep_outside(self, path: str, place: Place, shard: int) -> None:
         """Keep an outside arrival that is about to be replaced: it may be somebody's only copy, and pinned already."""
         status = place.file_status()
-        if status is None or Place(shard, _kept_name(path, _own_version(status))).file_status():
+        if status is None or Place(shard, _kept_name(path, _own_version(status))).is_taken():
             return
         kept = _kept_name(path, _outside_version(status))
         try:
@@ -236,22 +237,22 @@ class FolderStore(Store):
             os.rename(place.name, kept, src_dir_fd=place.folder, dst_dir_fd=shard)
 
     def _make_room(self, bucket: str, path: str, place: Place) -> None:
-        """Move away the file whose name a folder needs.
+        """Move away the file whose name a folder needs, if there is one.
 
         Raises:
             StoreError: it is no file but, say, a symbolic link.
         """
         with self._locked(bucket, path):
-            if place.file_status() is not None:
-                self._move_beside(bucket, path, place)
+            if path and place.file_status() is not None:
+                self._move_beside(bucket, path, place.name, place.folder)
                 self._flush(place.folder)
             elif place.is_taken() and not place.is_folder():
                 raise StoreError(f"{self._root / bucket / path} is no folder, and links are not followed.")
 
-    def _move_beside(self, bucket: str, path: str, place: Place) -> None:
+    def _move_beside(self, bucket: str, path: str, name: str, folder: int | None) -> None:
         beside = self._beside_path(bucket, path)
         self._make_folder(beside.parent)
-        os.replace(place.name, beside, src_dir_fd=place.folder if place.folder >= 0 else None)
+        os.replace(name, beside, src_dir_fd=folder)
         self._flush_folder(beside.parent)
 
     def _fall_back(self, bucket: str, path: str, place: Place, shard: int) -> None:
@@ -360,23 +361,25 @@ class FolderStore(Store):
         try:
             for depth, segment in enumerate(segments[:-1]):
                 place = Place(descriptor, segment)
-                if make:
-                    self._make_plain_folder(bucket, "/".join(segments[1 : depth + 1]), place)
-                descriptor = place.open_folder()
+                above = "/".join(segments[1 : depth + 1])
+                descriptor = self._made_folder(bucket, above, place) if make else place.open_folder()
                 os.close(place.folder)
             yield Place(descriptor, segments[-1])
         finally:
             os.close(descriptor)
 
-    def _make_plain_folder(self, bucket: str, path: str, place: Place) -> None:
-        """Make a folder at a place where it is missing, moving away a file; path "" stands for the bucket."""
+    def _made_folder(self, bucket: str, path: str, place: Place) -> int:
+        """Open the folder at a place, made there if missing; path "" stands for the bucket."""
         try:
+            return place.open_folder()
+        except OSError as error:
+            if not is_absent(error):
+                raise
+        self._make_room(bucket, path, place)
+        with suppress(FileExistsError):
             os.mkdir(place.name, dir_fd=place.folder)
-        except FileExistsError:
-            if path and not place.is_folder():
-                self._make_room(bucket, path, place)
-        else:
             self._flush(place.folder)
+        return place.open_folder()
 
     @contextmanager
     def _locked(self, bucket: str, path: str) -> Iterator[int]:
@@ -428,7 +431,7 @@ def _in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{error.filename or path} cannot be used by the store: {error.strerror or error}.") from error
+        raise StoreError(f"The folder store cannot use {path}: {error.strerror or error}.") from error
 
 
 @contextmanager
@@ -476,7 +479,7 @@ def _kept_name(path: str, version: str) -> str:
 
 def _quoted(path: str) -> str:
     """Return a path as one name, or as names in folders where it is long; a folder ends in a bare "%"."""
-    quoted = quote(path, safe="")
+    quoted = quote(path, safe="").replace(".", "%2E")  # no piece may be "." or ".."
     return "%/".join(quoted[start : start + PIECE_CHARS] for start in range(0, len(quoted), PIECE_CHARS))
 
 

@@ -71,18 +71,20 @@ class KafkaEventLog:
         }
         # The first partition of each transaction is answered "busy" while the last one ends; the default waits 100 ms.
         self._producer: Producer | None = self._clients.producer(must, {"retry.backoff.ms": 1})
-        self._begun = False
+        # Ours once known: the commit is acknowledged some time before a consumer can read what it committed.
+        self._position: Position | None = None
         self._broken = ""
 
     def position(self) -> Position:
         """Return the last committed position, having shut out every earlier publisher."""
         producer = self._live()
         try:
-            with self._clients.asking("let this publisher begin"):
-                if not self._begun:
+            if self._position is None:
+                with self._clients.asking("let this publisher begin"):
+                    # Returns after the end of the earlier publisher's last transaction, so its position can be read.
                     producer.init_transactions(BEGIN_S)
-                    self._begun = True
-            return self._last_position()
+                self._position = self._last_position()
+            return self._position
         except BaseException as error:
             self._break(f"This publisher has failed before: {error}")
             raise
@@ -90,8 +92,7 @@ class KafkaEventLog:
     def publish(self, events: Sequence[EventRecord], position: Position) -> None:
         """Write events and position in one transaction; see `ports.EventLog.publish`."""
         producer = self._live()
-        if not self._begun:
-            self.position()
+        self.position()
         try:
             producer.begin_transaction()
             for event in events:
@@ -99,6 +100,7 @@ class KafkaEventLog:
             value = json.dumps({"shard": self._settings.shard, "entry_offset": position.entry_offset})
             _produce(producer, self._settings.published_topic, value.encode(), self._key, 0)
             producer.commit_transaction(TRANSACTION_S)
+            self._position = position
         except BaseException as error:
             failure = self._failure(producer, error)
             self._break(f"This publisher has failed before: {failure}")

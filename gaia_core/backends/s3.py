@@ -8,6 +8,7 @@ and worker; one S3Store is meant for all threads of a process, and for no forked
 import builtins
 import io
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,9 @@ LOOK_PAUSE_S: Final = 0.2
 
 CONDITIONAL: Final = "null-"
 """Begins the version of an object that lies in a bucket without versions; its ETag follows."""
+
+_VERSION = re.compile(r"(?!\.)[A-Za-z0-9_.~+=-]{1,1024}")
+"""S3 takes no version for the current one, and MinIO refuses a request with "../" in it."""
 
 _MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "PreconditionFailed", "MethodNotAllowed"})
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidTokenId"})
@@ -85,6 +89,8 @@ class S3Store(Store):
         self._settings = settings
         self._keeps_versions: set[str] = set()
         self._connections = _connections()
+        if not settings.endpoint:
+            raise ConfigError("No S3 endpoint is given.", hint="host:port")
         try:
             self._client = Minio(
                 settings.endpoint,
@@ -106,14 +112,11 @@ class S3Store(Store):
         """
         bucket = self._settings.bucket
         with self._in_words(f"the bucket {bucket!r}"):
-            if self._client.bucket_exists(bucket):
-                versions = self._soon_has_versions(bucket)
-            else:
-                versions = self._create(bucket)
+            exists = self._client.bucket_exists(bucket)
+            versions = self._soon_has_versions(bucket) if exists else self._create(bucket)
         if not versions:
-            raise ConfigError(
-                f"The bucket {bucket!r} at {self._settings.endpoint} keeps no versions.", hint=_hint(bucket)
-            )
+            words = f"The bucket {bucket!r} at {self._settings.endpoint} exists but keeps no versions."
+            raise ConfigError(words, hint=_hint(bucket))
         self._keeps_versions.add(bucket)
 
     def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
@@ -190,7 +193,9 @@ class S3Store(Store):
         """Delete one version; if it was the current one, the newest of the rest is."""
         name = self._allowed(bucket)
         check_path(path)
-        if not version or (version.startswith(CONDITIONAL) and not self._is_current(bucket, path, version)):
+        if not _VERSION.fullmatch(version):
+            return
+        if version.startswith(CONDITIONAL) and not self._is_current(bucket, path, version):
             return
         identity = "null" if version.startswith(CONDITIONAL) else version
         try:
@@ -258,8 +263,8 @@ class S3Store(Store):
         return current is not None and current.version == version
 
     def _request(self, bucket: str, path: str, version: str) -> Any:
-        if not version:  # S3 would understand the current one
-            raise ObjectMissing(f"There is no {path!r} without a version in the bucket {bucket!r}.")
+        if not _VERSION.fullmatch(version):
+            raise ObjectMissing(f"There is no {path!r} of version {version!r} in the bucket {bucket!r}.")
         if not version.startswith(CONDITIONAL):
             return self._client.get_object(bucket, path, version_id=version)
         condition: dict[str, str | builtins.list[str] | tuple[str]]

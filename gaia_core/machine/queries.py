@@ -37,7 +37,7 @@ def get_debug(state: Deployment, request: rq.GetDebug) -> tuple[list[StepView], 
 def list_workers(state: Deployment, _: rq.ListWorkers) -> list[rq.WorkerView]:
     """Return every worker."""
     return [
-        rq.WorkerView(w.name, w.pool, w.slots, w.prefetch, len(w.held), w.executor, w.host)
+        rq.WorkerView(w.name, w.incarnation, w.pool, w.slots, w.prefetch, len(w.held), w.executor, w.host)
         for w in state.fleet.workers.values()
     ]
 

@@ -167,6 +167,7 @@ class WorkerView:
     """One worker as readers see it."""
 
     name: str
+    incarnation: str
     pool: str
     slots: int
     prefetch: int

@@ -27,6 +27,7 @@ from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJournal, MemoryLog
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
 from gaia_core.ports import CoordinatorBus, EventLog, EventRecord, Journal, WorkerBus
+from tests.support.waiting import wait_until
 
 QUIET = logging.getLogger("gaia.tests.contract")
 
@@ -134,7 +135,11 @@ class KafkaJournalRig(JournalRig):
             producer.init_transactions(30)
             producer.begin_transaction()
             producer.produce(self._settings.journal_topic, b"foreign", partition=0)
+            producer.flush(10)
+            place = TopicPartition(self._settings.journal_topic, 0)
+            end = high_watermark(self._settings, place)
             producer.commit_transaction(30)
+        wait_until(lambda: high_watermark(self._settings, place) > end, "the marker of the transaction")
 
     def cut(self, before: int) -> None:
         admin = AdminClient(self._settings.client({}), logger=QUIET)
@@ -204,7 +209,7 @@ class MemoryEventRig(EventRig):
         return self.opened(MemoryEventLog(self._shared))
 
     def seen(self) -> list[EventRecord]:
-        return MemoryEventLog(self._shared).read()
+        return MemoryEventLog(self._shared).read(most=10**6)
 
 
 class SqliteEventRig(EventRig):
@@ -217,7 +222,7 @@ class SqliteEventRig(EventRig):
 
     def seen(self) -> list[EventRecord]:
         with closing(SqliteEventLog(self._path)) as log:
-            return log.read()
+            return log.read(most=10**6)
 
 
 class KafkaEventRig(EventRig):
@@ -233,23 +238,34 @@ class KafkaEventRig(EventRig):
         return [_event(message) for message in self.messages()]
 
     def messages(self, isolation: str = "read_committed") -> list[Message]:
-        """Read every record of the events topic that a consumer can see, each partition from its beginning."""
+        """Read every record of the events topic that a consumer can see, each partition from its beginning.
+
+        The end of a transaction becomes visible some time after its commit has returned; this waits for it.
+        """
         reading = {"group.id": "seen", "enable.partition.eof": True, "enable.auto.commit": False}
         settings = self.settings.client({**reading, "isolation.level": isolation})
+        places = [TopicPartition(self.settings.events_topic, number, 0) for number in range(EVENTS_PARTITIONS)]
+        waiting = set(range(EVENTS_PARTITIONS))
+        found: list[Message] = []
         with Consumer(settings, logger=QUIET) as consumer:
-            topic = self.settings.events_topic
-            consumer.assign([TopicPartition(topic, partition, 0) for partition in range(EVENTS_PARTITIONS)])
-            found: list[Message] = []
-            ended = 0
-            while ended < EVENTS_PARTITIONS:
-                for message in consumer.consume(1000, 10):
+            ends = [high_watermark(self.settings, place) for place in places]
+            consumer.assign(places)
+            while waiting:
+                for message in consumer.consume(1000, 1):
                     error = message.error()
                     assert error is None or error.code() == KafkaError._PARTITION_EOF, error
                     if error is None:
                         found.append(message)
-                    else:
-                        ended += 1
-            return found
+                    elif message.offset() >= ends[message.partition()]:
+                        waiting.discard(message.partition())
+        return found
+
+
+def high_watermark(settings: KafkaSettings, place: TopicPartition) -> int:
+    """Return the offset after the last record of a partition, committed or not."""
+    reading = {"group.id": "watermarks", "isolation.level": "read_uncommitted"}
+    with Consumer(settings.client(reading), logger=QUIET) as consumer:
+        return consumer.get_watermark_offsets(place, timeout=10, cached=False)[1]
 
 
 def _event(message: Any) -> EventRecord:

@@ -276,9 +276,11 @@ def test_cancel_kills_at_once(site: Site) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     scratch = site.attempts.scratch
-    wait_until(lambda: any(path.read_text() for path in scratch.glob("*/outputs/0/o")), "the program's first words")
-    control.cancel()
-    thread.join(SECONDS_FOR_QUICK)
+    try:
+        wait_until(lambda: any(path.read_text() for path in scratch.glob("*/outputs/0/o")), "the program's first words")
+    finally:
+        control.cancel()
+        thread.join(SECONDS_FOR_QUICK)
     assert ends == [Cancelled(execution().fence)]
     assert store.paths() == []
 
@@ -419,17 +421,23 @@ def test_stale_container_of_the_same_name_is_replaced(
 
 
 def test_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without an engine the error names the address that was tried, and auto takes the sandbox and says why."""
+    """Where nothing can run Steps the error names what was tried, and the command that helps."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(Unavailable, match=r"none\.sock"):
         docker.connect()
-    try:
-        choice = choose.choose_executor("auto")
-    except Unavailable as problem:
-        assert problem.hint
-    else:
-        assert choice.executor.name == "sandbox"
-        assert "none.sock" in choice.reason
+    monkeypatch.setattr(choose, "find_program", lambda: None)
+    with pytest.raises(Unavailable, match=r"none\.sock.*bubblewrap is missing") as caught:
+        choose.choose_executor("auto")
+    assert caught.value.hint
+
+
+def test_sandbox_is_taken_where_no_engine_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`auto` falls back to the sandbox where it works, and says why."""
+    _executor("sandbox", tmp_path)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    choice = choose.choose_executor("auto")
+    assert choice.executor.name == "sandbox"
+    assert "none.sock" in choice.reason
 
 
 def test_sandbox_hides_what_is_private(tmp_path: Path) -> None:

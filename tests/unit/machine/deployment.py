@@ -32,6 +32,10 @@ TREE = Command("tree", "image", ("mk", "{{out}}"), {}, {"out": "/out/"})
 TWO = Command("two", "image", ("mk",), {}, {"one": "/one", "other": "/other"})
 COMMANDS = (COPY, MAKE, LIST, TREE, TWO)
 
+STEP_FIELDS = (
+    "name", "state", "missing", "attempt", "worker", "faults", "disturbances", "published", "failure", "reason",
+)  # fmt: skip
+
 
 def make(name: str, out: str, **more: Any) -> StepSpec:
     """A Step that only writes."""
@@ -73,7 +77,9 @@ class Driver:
         hello = rp.Hello(more.pop("pool", "default"), slots, prefetch, 0, 0, "noop", "host")
         self.say(worker, hello, incarnation=incarnation)
 
-    def upload(self, *steps: StepSpec, name: str = "flow", commands: Iterable[Command] = COMMANDS, **properties: Any) -> Any:
+    def upload(
+        self, *steps: StepSpec, name: str = "flow", commands: Iterable[Command] = COMMANDS, **properties: Any
+    ) -> Any:
         """Create a workflow with the usual Commands."""
         return self.ask(rq.Upload(name, properties, tuple(commands), steps))
 
@@ -171,7 +177,7 @@ def snapshot(state: Deployment) -> Any:
             list(flow.commands.values()),
             list(flow.counts),
             [
-                (s.name, s.state, s.missing, s.attempt, s.worker, s.faults, s.disturbances, s.published, s.failure, s.reason)
+                tuple(getattr(s, name) for name in STEP_FIELDS)
                 for s in flow.steps
             ],
             {name: (key.pending, key.writers, key.available, key.arrived) for name, key in flow.graph.keys.items()},
