@@ -13,8 +13,8 @@ def configure(level: int = logging.INFO, stream: TextIO = sys.stderr) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Readable() if stream.isatty() else _Json())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("docker", "urllib3", "uvicorn", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy in ("docker", "urllib3", "uvicorn", "asyncio"):  # what they warn of reaches us as an error, or is retried
+        logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -90,6 +90,7 @@ class Agent:
         self._term = 0
         self._draining = threading.Event()
         self._stopping = threading.Event()
+        self._drain_announced = False
         self._busy_at = clock()
         self._heartbeat_at = clock()
 
@@ -123,6 +124,7 @@ class Agent:
             self._outbox.send()
             self._beat()
             if self._draining.is_set():
+                self._announce_drain()
                 self._give_back()
                 if not self._held:
                     return "stopped" if self._stopping.is_set() else "drained"
@@ -216,6 +218,12 @@ class Agent:
         if held.future.cancel():
             self._release(key, Cancelled(held.fence))
 
+    def _announce_drain(self) -> None:
+        """Say once that nothing new is wanted, before anything is given back."""
+        if not self._drain_announced:
+            self._drain_announced = True
+            self._say(self._hello())
+
     def _give_back(self) -> None:
         """Return what waits for a slot; when stopping, also kill what runs."""
         with self._holding:
@@ -241,6 +249,7 @@ class Agent:
         self._heartbeat_at = now
         with self._holding:
             held = tuple(item.fence for item in self._held.values())
+            self._outbox.add(self._hello())
             self._outbox.add(Heartbeat(self._bus.inbox_offset(), held))
         self._outbox.send()
 
@@ -263,6 +272,7 @@ class Agent:
             executor=self._executor_name,
             host=settings.host,
             version=settings.version,
+            draining=self._drain_announced,
         )
 
     def _fields(self, **more: object) -> dict[str, object]:

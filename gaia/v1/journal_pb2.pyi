@@ -208,7 +208,7 @@ class AttemptsEnded(_message.Message):
     def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class WorkerJoined(_message.Message):
-    __slots__ = ("worker", "incarnation", "pool", "slots", "prefetch", "partition", "executor", "host")
+    __slots__ = ("worker", "incarnation", "pool", "slots", "prefetch", "partition", "executor", "host", "draining")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +217,7 @@ class WorkerJoined(_message.Message):
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     EXECUTOR_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
     worker: str
     incarnation: str
     pool: str
@@ -225,7 +226,8 @@ class WorkerJoined(_message.Message):
     partition: int
     executor: str
     host: str
-    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
+    draining: bool
+    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., draining: _Optional[bool] = ...) -> None: ...
 
 class WorkerLeft(_message.Message):
     __slots__ = ("worker", "incarnation", "reason")

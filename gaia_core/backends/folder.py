@@ -111,7 +111,7 @@ class FolderStore(Store):
     def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
         """Yield one version in chunks; an outside arrival that changes meanwhile ends in ObjectMissing."""
         name = self._checked(bucket, path)
-        with _in_words(self._root / name / path):
+        with _in_words(self._root, name, path):
             descriptor = self._open_version(name, path, version)
             if descriptor is None:
                 raise ObjectMissing(f"There is no {path!r} of version {version!r} in the bucket {name!r}.")
@@ -124,7 +124,7 @@ class FolderStore(Store):
     def stat(self, bucket: str | None, path: str) -> Stored | None:
         """Return what lies at the plain path, or beside it where that is a folder."""
         name = self._checked(bucket, path)
-        with _in_words(self._root / name / path):
+        with _in_words(self._root, name, path):
             # Twice: between two looks a put may have brought the file from one place to the other.
             for _ in range(2):
                 for place in self._places(name, path):
@@ -137,7 +137,7 @@ class FolderStore(Store):
         """Return current versions in path order; only folders that can hold such paths are read."""
         name = choose_bucket(self._bucket, bucket)
         check_prefix(prefix)
-        with _in_words(self._root / name / prefix):
+        with _in_words(self._root, name, prefix):
             return [self._stored(name, found) for found in islice(self._current(name, prefix), max(most, 0))]
 
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
@@ -145,7 +145,7 @@ class FolderStore(Store):
         name = self._checked(bucket, path)
         if not _VERSION.fullmatch(version):
             return
-        with _in_words(self._root / name / path):
+        with _in_words(self._root, name, path):
             with self._locked(name, path) as shard:
                 Place(shard, _kept_name(path, version)).remove()
                 for place in self._places(name, path):
@@ -162,7 +162,7 @@ class FolderStore(Store):
 
     def _put(self, bucket: str | None, path: str, write: Callable[[BinaryIO], object]) -> Stored:
         name = self._checked(bucket, path)
-        with _in_words(self._root / name / path), self._temporary(name) as (temp, file):
+        with _in_words(self._root, name, path), self._temporary(name) as (temp, file):
             write(file)
             file.flush()
             stored = self._keep(name, path, temp, file.fileno())
@@ -174,7 +174,7 @@ class FolderStore(Store):
     @contextmanager
     def _temporary(self, bucket: str) -> Iterator[tuple[Path, BinaryIO]]:
         """Yield a new file that is removed again unless it was moved to a place."""
-        folder = self._root / VERSIONS / bucket / TEMP
+        folder = self._root.joinpath(VERSIONS, bucket, TEMP)
         self._make_folder(folder)
         temp = folder / uuid.uuid4().hex
         # Read-only: the plain path shares this file, and an editor there must not write into a version.
@@ -235,6 +235,7 @@ class FolderStore(Store):
             return
         except PermissionError:  # Linux lets nobody link a stranger's file; moving it is allowed
             os.rename(place.name, kept, src_dir_fd=place.folder, dst_dir_fd=shard)
+        self._flush(shard)
 
     def _make_room(self, bucket: str, path: str, place: Place) -> None:
         """Move away the file whose name a folder needs, if there is one.
@@ -261,7 +262,7 @@ class FolderStore(Store):
         if latest is None:
             place.remove()
         else:
-            temp = self._root / VERSIONS / bucket / TEMP / uuid.uuid4().hex
+            temp = self._root.joinpath(VERSIONS, bucket, TEMP, uuid.uuid4().hex)
             os.link(latest, temp, src_dir_fd=shard)
             os.replace(temp, place.name, dst_dir_fd=place.folder)
         self._flush(place.folder)
@@ -312,7 +313,7 @@ class FolderStore(Store):
 
     def _all_beside(self, bucket: str, prefix: str) -> Iterator[Found]:
         """Yield the (few) current versions whose plain place is a folder, in any order."""
-        top = self._root / VERSIONS / bucket / BESIDE
+        top = self._root.joinpath(VERSIONS, bucket, BESIDE)
         for folder, _, names in os.walk(top):
             for name in names:
                 file = Path(folder, name)
@@ -399,10 +400,10 @@ class FolderStore(Store):
             yield descriptor
 
     def _shard_path(self, bucket: str, path: str) -> Path:
-        return self._root / VERSIONS / bucket / _digest(path)[:2]
+        return self._root.joinpath(VERSIONS, bucket, _digest(path)[:2])
 
     def _beside_path(self, bucket: str, path: str) -> Path:
-        return self._root / VERSIONS / bucket / BESIDE / _quoted(path)
+        return self._root.joinpath(VERSIONS, bucket, BESIDE, _quoted(path))
 
     def _make_folder(self, folder: Path) -> None:
         """Make one of Gaia's own folders, and those above it, where missing."""
@@ -426,12 +427,12 @@ class FolderStore(Store):
 
 
 @contextmanager
-def _in_words(path: Path) -> Iterator[None]:
+def _in_words(path: Path, *below: str) -> Iterator[None]:
     """Turn what the file system raises into an error of ours."""
     try:
         yield
     except OSError as error:
-        raise StoreError(f"The folder store cannot use {path}: {error.strerror or error}.") from error
+        raise StoreError(f"The folder store cannot use {path.joinpath(*below)}: {error.strerror or error}.") from error
 
 
 @contextmanager

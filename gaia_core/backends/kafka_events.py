@@ -34,7 +34,7 @@ BEGIN_S: Final = 30.0
 """Shutting out the earlier publisher may have to wait for the end of its transaction."""
 
 TAIL_RECORDS: Final = 1_000
-"""Our last position is nearly always among so many last records of the topic; if not, all of it is read."""
+"""A committed position is nearly always among so many last records; if not, all of them are read."""
 
 CACHED_MOST: Final = 10_000
 """Ready-made header values: events of one publication share their second, and mostly their workflow and kind."""
@@ -49,6 +49,8 @@ _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INV
 
 class KafkaEventLog:
     """An EventLog on the topics `<prefix>.events` and `<prefix>.published`.
+
+    The position's partition is the shard's own: another shard's open transaction would hide positions behind it.
 
     After any error the object is of no more use: librdkafka does not implement KIP-890, so what was in doubt could
     end up in the next transaction of the same producer. A new object shuts out the old one, however much it still has
@@ -80,14 +82,17 @@ class KafkaEventLog:
         producer = self._live()
         try:
             if self._position is None:
-                with self._clients.asking("let this publisher begin"):
-                    # Returns after the end of the earlier publisher's last transaction, so its position can be read.
-                    producer.init_transactions(BEGIN_S)
-                self._position = self._last_position()
-            return self._position
+                self._position = self._begin(producer)
         except BaseException as error:
             self._break(f"This publisher has failed before: {error}")
             raise
+        return self._position
+
+    def _begin(self, producer: Producer) -> Position:
+        with self._clients.asking("let this publisher begin"):
+            # Returns after the end of the earlier publisher's last transaction, so its position can be read.
+            producer.init_transactions(BEGIN_S)
+        return self._last_position()
 
     def publish(self, events: Sequence[EventRecord], position: Position) -> None:
         """Write events and position in one transaction; see `ports.EventLog.publish`."""
@@ -98,7 +103,7 @@ class KafkaEventLog:
             for event in events:
                 self._produce_event(producer, event)
             value = json.dumps({"shard": self._settings.shard, "entry_offset": position.entry_offset})
-            _produce(producer, self._settings.published_topic, value.encode(), self._key, 0)
+            _produce(producer, self._settings.published_topic, value.encode(), self._key, self._settings.shard)
             producer.commit_transaction(TRANSACTION_S)
             self._position = position
         except BaseException as error:
@@ -126,40 +131,37 @@ class KafkaEventLog:
             "ce_time": rfc3339(event.time_ms),
         }
         key, partition = event.workflow.encode(), partition_of(event.workflow, EVENTS_PARTITIONS)
-        _produce(producer, self._settings.events_topic, event.value, key, partition, headers, event.time_ms)
+        _produce(producer, self._settings.events_topic, event.value, key, partition, headers)
 
     def _last_position(self) -> Position:
-        topic = self._settings.published_topic
+        topic, partition = self._settings.published_topic, self._settings.shard
         consumer = self._clients.consumer(_READER)
         try:
-            first, end = self._clients.bounds(consumer, topic, 0)
+            first, end = self._clients.bounds(consumer, topic, partition)
             tail = max(first, end - TAIL_RECORDS)
-            found = self._newest(consumer, tail, end)
-            if found is None and tail > first:
-                found = self._newest(consumer, first, end)
+            newest = self._newest(consumer, tail, end)
+            if newest is None and tail > first:
+                newest = self._newest(consumer, first, end)
         finally:
             consumer.close()
-        return Position(-1) if found is None else _position(topic, found)
+        return Position(-1) if newest is None else _position(topic, newest)
 
     def _newest(self, consumer: Consumer, start: int, end: int) -> bytes | None:
-        """Return our newest record between two offsets."""
-        topic = self._settings.published_topic
-        found, reached = None, start
+        """Return the newest committed record between two offsets."""
+        topic, newest, ended = self._settings.published_topic, None, start >= end
         with self._clients.asking(f"let us read {topic}"):
-            consumer.assign([TopicPartition(topic, 0, start)])
-        while reached < end:
+            consumer.assign([TopicPartition(topic, self._settings.shard, start)])
+        while not ended:
             messages = consumer.consume(TAIL_RECORDS, 0) or consumer.consume(1, ANSWER_S)
             if not messages:
                 raise self._clients.unavailable(f"let us read {topic}", f"silent for {ANSWER_S:g} s")
-            at_end = [message for message in messages if _is_end(message.error())]
-            good, error = read_error(self._clients, [m for m in messages if not _is_end(m.error())], topic)
+            # The end is told as an error; nothing comes behind it, since no other publisher is left.
+            ended = _is_end(messages[-1].error())
+            good, error = read_error(self._clients, messages[:-1] if ended else messages, topic)
             if error is not None:
                 raise error
-            mine = [cleanly(message) for message in good if message.key() == self._key]
-            found = mine[-1] if mine else found
-            reached = max((message.offset() or 0) + 1 for message in good) if good else reached
-            reached = end if at_end else reached
-        return found
+            newest = cleanly(good[-1]) if good else newest
+        return newest
 
     def close(self) -> None:
         """Release everything; what is under way is given up. Safe to call twice."""
@@ -185,11 +187,11 @@ def _produce(
     key: bytes,
     partition: int,
     headers: Headers | None = None,
-    time_ms: int = 0,
 ) -> None:
     while True:
         try:
-            producer.produce(topic, value, key, partition, timestamp=time_ms, headers=headers)
+            # Without a timestamp: retention has to count from now, however old the event is; ce_time tells its time.
+            producer.produce(topic, value, key, partition, headers=headers)
         except BufferError:
             # The queue is full: it empties while we wait, or the messages in it time out and the commit fails.
             producer.poll(0.1)

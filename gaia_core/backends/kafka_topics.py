@@ -8,10 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType  # type: ignore[attr-defined]
 
-from gaia_core.backends.kafka import ANSWER_S, EVENTS_PARTITIONS, STEPS_PARTITIONS, Clients, KafkaSettings
+from gaia_core.backends.kafka import (
+    ANSWER_S,
+    EVENTS_PARTITIONS,
+    LEADER_S,
+    STEPS_PARTITIONS,
+    Clients,
+    KafkaSettings,
+)
 from gaia_core.errors import ConfigError, Problem
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
@@ -29,12 +36,18 @@ class Topic:
     Attributes:
         must: settings whose absence loses data, checked on existing topics.
         may: settings given to a new topic; an operator may change them.
+        growing: one partition per shard, so more than ours are fine.
     """
 
     name: str
     partitions: int
     must: Mapping[str, str]
     may: Mapping[str, str] = field(default_factory=dict)
+    growing: bool = False
+
+    def miscounted(self, partitions: int) -> bool:
+        """Tell whether so many partitions are wrong: a name's partition must never change."""
+        return partitions < self.partitions if self.growing else partitions != self.partitions
 
     def new(self, replicas: int | None) -> NewTopic:
         """Return the request that makes it."""
@@ -52,10 +65,10 @@ def topics_of(settings: KafkaSettings) -> list[Topic]:
     brisk = {"segment.ms": str(DAY_MS // 24), "segment.bytes": str(2**24), "min.cleanable.dirty.ratio": "0.1"}
     return [
         Topic(settings.journal_topic, 1, {**deleted, **for_ever}),
-        Topic(settings.reports_topic, settings.shard + 1, deleted, {"retention.ms": str(7 * DAY_MS)}),
+        Topic(settings.reports_topic, settings.shard + 1, deleted, {"retention.ms": str(7 * DAY_MS)}, growing=True),
         Topic(settings.steps_topic, STEPS_PARTITIONS, deleted, {"retention.ms": str(DAY_MS)}),
         Topic(settings.events_topic, EVENTS_PARTITIONS, {}, {**deleted, "retention.ms": str(30 * DAY_MS)}),
-        Topic(settings.published_topic, 1, compacted, brisk),
+        Topic(settings.published_topic, settings.shard + 1, compacted, brisk, growing=True),
     ]
 
 
@@ -72,8 +85,11 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
     clients = Clients(settings)
     admin, topics = clients.admin(), topics_of(settings)
     there = _partitions(clients, admin)
-    _create(clients, admin, [topic for topic in topics if topic.name not in there])
-    there = _await(clients, admin, topics)
+    missing = [topic for topic in topics if topic.name not in there]
+    if missing:
+        _create(clients, admin, missing)
+        there = _await_known(clients, admin, topics)
+        _await_leaders(clients, admin, missing)
     problems = [*_miscounted(topics, there), *_missettled(clients, admin, topics)]
     if problems:
         hint = "Use another topic prefix, or put these topics right."
@@ -102,8 +118,6 @@ def _partitions(clients: Clients, admin: AdminClient) -> dict[str, tuple[int, in
 
 def _create(clients: Clients, admin: AdminClient, missing: Iterable[Topic]) -> None:
     requests = [topic.new(clients.settings.replication_factor) for topic in missing]
-    if not requests:
-        return
     for name, outcome in admin.create_topics(requests, request_timeout=ANSWER_S).items():
         try:
             outcome.result(2 * ANSWER_S)
@@ -113,7 +127,7 @@ def _create(clients: Clients, admin: AdminClient, missing: Iterable[Topic]) -> N
                 raise clients.unavailable(f"create the topic {name}", error) from error
 
 
-def _await(clients: Clients, admin: AdminClient, topics: list[Topic]) -> dict[str, tuple[int, int]]:
+def _await_known(clients: Clients, admin: AdminClient, topics: list[Topic]) -> dict[str, tuple[int, int]]:
     """Wait until the broker that we ask knows every topic: creation is acknowledged by another one."""
     deadline = time.monotonic() + ANSWER_S
     while True:
@@ -123,14 +137,31 @@ def _await(clients: Clients, admin: AdminClient, topics: list[Topic]) -> dict[st
             return there
         if time.monotonic() > deadline:
             raise clients.unavailable(f"show the new topic {missing[0]}", "still unknown")
-        time.sleep(0.05)
+        time.sleep(LEADER_S)
+
+
+def _await_leaders(clients: Clients, admin: AdminClient, made: list[Topic]) -> None:
+    """Wait until new partitions answer, so that nobody meets one that is not ready."""
+    deadline = time.monotonic() + ANSWER_S
+    newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    waiting = [TopicPartition(topic.name, number) for topic in made for number in range(topic.partitions)]
+    while True:
+        asked = admin.list_offsets({place: newest for place in waiting}, request_timeout=ANSWER_S)
+        failures = {place: answer.exception(2 * ANSWER_S) for place, answer in asked.items()}
+        waiting = [place for place, failure in failures.items() if failure is not None]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            place = waiting[0]
+            raise clients.unavailable(f"open partition {place.partition} of {place.topic}", str(failures[place]))
+        time.sleep(LEADER_S)
 
 
 def _miscounted(topics: list[Topic], there: Mapping[str, tuple[int, int]]) -> list[Problem]:
     return [
-        Problem(topic.name, f"has {there[topic.name][0]} partitions; it needs {topic.partitions}, never more or fewer")
+        Problem(topic.name, f"has {there[topic.name][0]} partitions; it needs {topic.partitions}")
         for topic in topics
-        if there[topic.name][0] != topic.partitions
+        if topic.miscounted(there[topic.name][0])
     ]
 
 

@@ -9,7 +9,7 @@ from gaia_core.workflow.events import WorkflowEvent
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
-    """A new incarnation of a worker said hello."""
+    """An incarnation of a worker said hello, or said that it drains now."""
 
     worker: str
     incarnation: str
@@ -19,6 +19,7 @@ class WorkerJoined:
     partition: int
     executor: str = ""
     host: str = ""
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

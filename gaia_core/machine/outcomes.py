@@ -121,17 +121,17 @@ def _accept(decision: Decision, said: rp.WorkerReports, fence: Fence) -> bool:
 
 
 def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
-    """Enter a new incarnation; the earlier one of its name is lost at once."""
+    """Enter a new incarnation, and that a known one drains; the earlier one of a name is lost at once."""
     known = decision.state.fleet.workers.get(said.worker)
-    if known is not None and known.incarnation == said.incarnation:
+    if known is not None and (known.incarnation, known.draining) == (said.incarnation, hello.draining):
         return
-    if known is not None:
+    if known is not None and known.incarnation != said.incarnation:
         reason = "a new incarnation took its name"
         lose_worker(decision, rq.LoseWorker(known.name, known.incarnation, reason))
     decision.emit(
         own.WorkerJoined(
             said.worker, said.incarnation, hello.pool, max(1, hello.slots), min(hello.prefetch, PREFETCH_MAX),
-            hello.partition, hello.executor, hello.host,
+            hello.partition, hello.executor, hello.host, hello.draining,
         )
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from gaia_core.workflow.model import Failure, Fence, Publication
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first word of an incarnation: what it is and where its inbox starts."""
+    """What an incarnation is and where its inbox starts: its first word, and part of every heartbeat."""
 
     pool: str
     slots: int
@@ -18,6 +18,7 @@ class Hello:
     executor: str
     host: str
     version: str = ""
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Deployment:
                 self.fleet.join(
                     Worker(
                         event.worker, event.incarnation, event.pool, event.slots, event.prefetch, event.partition,
-                        event.executor, event.host,
+                        event.executor, event.host, event.draining,
                     )
                 )  # fmt: skip
             case own.WorkerLeft():

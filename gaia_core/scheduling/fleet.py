@@ -31,12 +31,13 @@ class Worker:
     partition: int
     executor: str = ""
     host: str = ""
+    draining: bool = False
     held: dict[AttemptId, bool] = field(default_factory=dict)
 
     @property
     def credit(self) -> int:
         """Return how many more attempts it may be given."""
-        return self.slots + self.prefetch - len(self.held)
+        return 0 if self.draining else self.slots + self.prefetch - len(self.held)
 
 
 class Fleet:
@@ -48,7 +49,10 @@ class Fleet:
         self.workers: dict[str, Worker] = {}
 
     def join(self, worker: Worker) -> None:
-        """Enter an incarnation; an earlier one of the name must have left."""
+        """Enter an incarnation, or what is new about it; an earlier one of the name must have left."""
+        known = self.workers.get(worker.name)
+        if known is not None:
+            worker.held = known.held
         self.workers[worker.name] = worker
 
     def leave(self, name: str) -> None:

@@ -171,6 +171,7 @@ def _hello_to_proto(report: Hello) -> worker_pb2.Hello:
         executor=report.executor,
         host=report.host,
         version=report.version,
+        draining=report.draining,
     )
 
 
@@ -184,4 +185,5 @@ def _hello_from_proto(message: worker_pb2.Hello) -> Hello:
         executor=message.executor,
         host=message.host,
         version=message.version,
+        draining=message.draining,
     )

@@ -37,8 +37,8 @@ from gaia_worker.executors.base import (
 from gaia_worker.executors.docker_images import ImageProblem, Images, Interrupted, words_of
 
 DEFAULT_SOCKET: Final = "/var/run/docker.sock"
-PROBE_S: Final = 3.0
-CALL_S: Final = 60.0
+PROBE_S: Final = 3
+CALL_S: Final = 60
 """A call of the engine that takes longer has failed: a hung engine must not hold a slot for ever."""
 
 POLL_S: Final = 0.1
@@ -89,7 +89,10 @@ class DockerExecutor:
         except (DockerException, OSError) as problem:
             return EngineFailed(words_of(problem))
         finally:
-            self._remove(container or task.name, task.labels)
+            if container:
+                self._remove(container)
+            else:  # a call that timed out may have made it all the same
+                self._remove_stale(task)
 
     def cleanup(self, labels: Mapping[str, str]) -> int:
         """Kill and remove the containers that carry these labels; return how many there were.
@@ -101,7 +104,7 @@ class DockerExecutor:
         try:
             found = self._api.containers(all=True, filters={"label": wanted})
             for container in found:
-                self._remove(container["Id"], labels)
+                self._remove(container["Id"])
         except (DockerException, OSError) as problem:
             raise Unavailable(f"the Docker engine does not answer: {words_of(problem)}") from problem
         return len(found)
@@ -121,7 +124,7 @@ class DockerExecutor:
         except APIError as problem:
             if problem.status_code != CONFLICT:
                 raise
-            self._remove(task.name, task.labels)  # left by a call that timed out or a worker that was killed
+            self._remove_stale(task)
         return self._create_once(task)
 
     def _create_once(self, task: Task) -> str:
@@ -191,12 +194,17 @@ class DockerExecutor:
             return Exited(code)
         return None
 
-    def _remove(self, container: str, labels: Mapping[str, str]) -> None:
-        """Kill and remove a container if it is ours; what is not there, or on its way out, is fine."""
+    def _remove(self, container: str) -> None:
+        """Kill and remove a container; one that is not there, or on its way out, is fine."""
         with suppress(DockerException, OSError):
-            found = self._api.inspect_container(container)["Config"]["Labels"] or {}
-            if found.get("gaia.deployment") == labels.get("gaia.deployment"):
-                self._api.remove_container(container, v=True, force=True)
+            self._api.remove_container(container, v=True, force=True)
+
+    def _remove_stale(self, task: Task) -> None:
+        """Remove what a call that timed out, or a worker that was killed, left under the task's name, if it is ours."""
+        with suppress(DockerException, OSError):
+            labels = self._api.inspect_container(task.name)["Config"]["Labels"] or {}
+            if labels.get("gaia.deployment") == task.labels.get("gaia.deployment"):
+                self._remove(task.name)
 
 
 class _Attachment:

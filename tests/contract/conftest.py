@@ -10,6 +10,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -136,10 +137,12 @@ class KafkaJournalRig(JournalRig):
             producer.begin_transaction()
             producer.produce(self._settings.journal_topic, b"foreign", partition=0)
             producer.flush(10)
-            place = TopicPartition(self._settings.journal_topic, 0)
-            end = high_watermark(self._settings, place)
+            before = self._end()
             producer.commit_transaction(30)
-        wait_until(lambda: high_watermark(self._settings, place) > end, "the marker of the transaction")
+        wait_until(lambda: self._end() > before, "the marker of the transaction")
+
+    def _end(self) -> int:
+        return high_watermarks(self._settings, self._settings.journal_topic, 1)[0]
 
     def cut(self, before: int) -> None:
         admin = AdminClient(self._settings.client({}), logger=QUIET)
@@ -242,13 +245,18 @@ class KafkaEventRig(EventRig):
 
         The end of a transaction becomes visible some time after its commit has returned; this waits for it.
         """
-        reading = {"group.id": "seen", "enable.partition.eof": True, "enable.auto.commit": False}
+        reading = {
+            "group.id": "seen",
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "enable.auto.commit": False,
+        }
         settings = self.settings.client({**reading, "isolation.level": isolation})
         places = [TopicPartition(self.settings.events_topic, number, 0) for number in range(EVENTS_PARTITIONS)]
         waiting = set(range(EVENTS_PARTITIONS))
         found: list[Message] = []
         with Consumer(settings, logger=QUIET) as consumer:
-            ends = [high_watermark(self.settings, place) for place in places]
+            ends = high_watermarks(self.settings, self.settings.events_topic, EVENTS_PARTITIONS)
             consumer.assign(places)
             while waiting:
                 for message in consumer.consume(1000, 1):
@@ -261,17 +269,18 @@ class KafkaEventRig(EventRig):
         return found
 
 
-def high_watermark(settings: KafkaSettings, place: TopicPartition) -> int:
-    """Return the offset after the last record of a partition, committed or not."""
+def high_watermarks(settings: KafkaSettings, topic: str, partitions: int) -> list[int]:
+    """Return the offset after the last record of each partition, committed or not."""
     reading = {"group.id": "watermarks", "isolation.level": "read_uncommitted"}
     with Consumer(settings.client(reading), logger=QUIET) as consumer:
-        return consumer.get_watermark_offsets(place, timeout=10, cached=False)[1]
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        return [consumer.get_watermark_offsets(place, timeout=10, cached=False)[1] for place in places]
 
 
 def _event(message: Any) -> EventRecord:
     headers = {name: value.decode() for name, value in message.headers()}
     uid, _, sequence = headers["ce_id"].partition("-")
-    time_ms = message.timestamp()[1]
+    time_ms = round(datetime.fromisoformat(headers["ce_time"]).timestamp() * 1000)
     kind = headers["ce_type"].removeprefix("io.gaia.v1.")
     return EventRecord(message.key().decode(), int(uid), int(sequence), kind, time_ms, message.value())
 

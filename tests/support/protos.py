@@ -6,19 +6,23 @@ import sys
 import tempfile
 from pathlib import Path
 
+import grpc_tools
 from grpc_tools import protoc
 
 WITH_SERVICE = "api"
+
+WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
+"""Where google/protobuf/*.proto lie."""
 
 
 def generate(root: Path, target: Path) -> list[Path]:
     """Write the generated files below target; return their paths relative to it."""
     sources = sorted((root / "protos").rglob("*.proto"))
-    options = [f"-I{root / 'protos'}", f"--python_out={target}", f"--pyi_out={target}"]
-    if protoc.main(["protoc", *options, *map(str, sources)]):
+    paths = ["protoc", f"-I{root / 'protos'}", f"-I{WELL_KNOWN}"]
+    if protoc.main([*paths, f"--python_out={target}", f"--pyi_out={target}", *map(str, sources)]):
         raise SystemExit("protoc failed")
     services = [str(source) for source in sources if source.stem == WITH_SERVICE]
-    if protoc.main(["protoc", f"-I{root / 'protos'}", f"--grpc_python_out={target}", *services]):
+    if protoc.main([*paths, f"--grpc_python_out={target}", *services]):
         raise SystemExit("protoc failed")
     return sorted(path.relative_to(target) for path in target.rglob("*_pb2*.py*"))
 

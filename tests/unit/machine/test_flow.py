@@ -328,3 +328,21 @@ def test_a_step_goes_only_to_workers_of_its_pool(driver: Driver) -> None:
     assert driver.states() == {"a": "ready"}
     driver.join("g", pool="gpu")
     assert driver.step("a").worker == "g"
+
+
+def test_a_draining_worker_gets_nothing_new_and_keeps_what_it_holds(driver: Driver) -> None:
+    """Once a worker says that it drains, ready Steps go elsewhere, and its attempts still count."""
+    driver.upload(make("a", "a"), copy("b", "a", "b"))
+    driver.say("w", rp.Hello("default", 100, 0, 0, 0, "noop", "host", draining=True))
+    driver.complete("a")
+    assert driver.states() == {"a": "complete", "b": "ready"}
+    driver.join("other")
+    assert driver.step("b").worker == "other"
+
+
+def test_a_worker_given_up_for_lost_is_taken_in_again(driver: Driver) -> None:
+    """The hello in a heartbeat brings a lost incarnation back, with nothing of what it held."""
+    driver.ask(rq.LoseWorker("w", "i1", "silent"))
+    driver.join()
+    driver.upload(make("a", "a"))
+    assert driver.step("a").worker == "w"

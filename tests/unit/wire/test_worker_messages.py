@@ -68,7 +68,7 @@ EXECUTIONS = st.builds(
 )
 ORDERS = st.one_of(st.builds(Dispatch, EXECUTIONS), st.builds(Cancel, FENCES, WORDS), st.builds(Drain))
 REPORTS = st.one_of(
-    st.builds(Hello, WORDS, UINT32, UINT32, st.integers(0, 2**31 - 1), INT64, WORDS, WORDS, WORDS),
+    st.builds(Hello, WORDS, UINT32, UINT32, st.integers(0, 2**31 - 1), INT64, WORDS, WORDS, WORDS, st.booleans()),
     st.builds(Heartbeat, INT64, st.lists(FENCES, max_size=4).map(tuple)),
     st.builds(Started, FENCES),
     st.builds(Completed, FENCES, OUTPUTS, UINT32),

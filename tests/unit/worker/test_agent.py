@@ -144,6 +144,7 @@ def test_drain_finishes_what_runs_and_gives_back_what_waits() -> None:
     given_back = bus.reports(Failed)
     assert sorted(steps(given_back)) == [1, 2]
     assert {report.failure.kind for report in given_back} == {FailureClass.LOST}  # type: ignore[union-attr]
+    assert [hello.draining for hello in bus.reports(Hello)] == [False, True]  # type: ignore[union-attr]
 
 
 def test_stop_now_kills_what_runs() -> None:

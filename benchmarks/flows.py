@@ -1,0 +1,38 @@
+"""The workflows that are measured: Steps that do nothing, side by side or one after the other.
+
+All of them wait for one outside Key, so that a workflow can be uploaded at leisure and started at a known instant.
+"""
+
+from typing import Any, Final, NamedTuple
+
+START_KEY: Final = "start"
+
+_COMMAND: Final = {
+    "name": "noop",
+    "image": "busybox",
+    "command": ["cp", "{{before}}", "{{after}}"],
+    "inputs": {"before": "/job/before"},
+    "outputs": {"after": "/job/after"},
+}
+
+
+class Flow(NamedTuple):
+    """One workflow to upload."""
+
+    name: str
+    commands: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+
+
+def wide(name: str, count: int) -> Flow:
+    """Return Steps that all read the start Key, and write a Key each."""
+    return Flow(name, [_COMMAND], [_step(number, START_KEY) for number in range(count)])
+
+
+def chain(name: str, count: int) -> Flow:
+    """Return Steps of which each reads what the one before it writes; the first reads the start Key."""
+    return Flow(name, [_COMMAND], [_step(n, f"out/{n - 1}" if n else START_KEY) for n in range(count)])
+
+
+def _step(number: int, before: str) -> dict[str, Any]:
+    return {"name": f"s{number}", "command": "noop", "inputs": {"before": before}, "outputs": {"after": f"out/{number}"}}

@@ -1,0 +1,314 @@
+"""What the machine ought to do, said naively: every answer is recomputed from all Steps by comparing Keys as text.
+
+Knows nothing of graphs, counters, queues or events. Workers are known only by what they hold. Which ready Step runs
+where is the machine's choice; the oracle learns it (`Oracle.adopt`) and says whether it was allowed.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+OWN_FAULTS = ("COMMAND", "TIMEOUT", "OUT_OF_MEMORY")
+DISTURBANCES = {"STORE": 5, "LOST": 5, "ENGINE": 5, "INPUT_CHANGED": 1}
+
+Attempt = tuple[str, str, int]
+"""Workflow, Step, number."""
+
+
+class Refused(Exception):
+    """The request has to be refused; the argument is the name of the error's class."""
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether two Keys have something in common."""
+    return (
+        one == other or (one.endswith("/") and other.startswith(one)) or (other.endswith("/") and one.startswith(other))
+    )
+
+
+@dataclass
+class Step:
+    """One Step as it should stand; `phase` is open (it has to run), running, retrying, complete or failed."""
+
+    spec: str
+    command: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    pool: str = "default"
+    retries: int = 0
+    phase: str = "open"
+    attempt: int = 0
+    worker: str = ""
+    faults: int = 0
+    disturbances: int = 0
+
+    def take_over(self, old: "Step") -> None:
+        """Keep the history of the Step that this one redefines."""
+        self.phase, self.attempt, self.worker = old.phase, old.attempt, old.worker
+
+
+@dataclass
+class Flow:
+    """One workflow."""
+
+    steps: dict[str, Step] = field(default_factory=dict)
+    arrived: dict[str, str] = field(default_factory=dict)
+    left_behind: set[str] = field(default_factory=set)
+    known_keys: set[str] = field(default_factory=set)
+    halted: bool = False
+    max_parallel: int | None = None
+
+    def writers(self, key: str) -> set[str]:
+        """Return the Steps that write a Key, a part of it, or a tree over it."""
+        return {name for name, step in self.steps.items() if any(overlap(key, one) for one in step.writes)}
+
+    def is_there(self, key: str) -> bool:
+        """Tell whether a reader of a Key may run."""
+        writers = self.writers(key)
+        return all(self.steps[name].phase == "complete" for name in writers) if writers else key in self.arrived
+
+    def is_runnable(self, name: str) -> bool:
+        """Tell whether all that a Step reads is there."""
+        return all(self.is_there(key) for key in self.steps[name].reads)
+
+    def downstream(self, roots: Iterable[str]) -> set[str]:
+        """Return Steps and all that depends on them."""
+        found = set(roots)
+        while True:
+            keys = [key for name in found for key in self.steps[name].writes]
+            more = {name for name, step in self.steps.items() for key in step.reads if _any_over(key, keys)} - found
+            if not more:
+                return found
+            found |= more
+
+    def running(self) -> int:
+        """Return the number of running Steps."""
+        return sum(step.phase == "running" for step in self.steps.values())
+
+    def has_circle(self) -> bool:
+        """Tell whether some Step depends on itself."""
+        return any(
+            name in self.downstream(reader for reader, step in self.steps.items() if _reads(step, self.steps[name]))
+            for name in self.steps
+        )
+
+    def has_rivals(self) -> bool:
+        """Tell whether two Steps write overlapping Keys."""
+        return any(
+            one != other and _any_over(key, self.steps[other].writes)
+            for one, other in product(self.steps, self.steps)
+            for key in self.steps[one].writes
+        )
+
+
+def _any_over(key: str, keys: Iterable[str]) -> bool:
+    return any(overlap(key, other) for other in keys)
+
+
+def _reads(reader: Step, writer: Step) -> bool:
+    return any(_any_over(key, writer.writes) for key in reader.reads)
+
+
+@dataclass
+class Worker:
+    """One incarnation, with the attempts it was given; True for those being stopped."""
+
+    incarnation: str
+    pool: str
+    slots: int
+    held: dict[Attempt, bool] = field(default_factory=dict)
+
+
+class Oracle:
+    """The deployment as it should be after each input."""
+
+    def __init__(self) -> None:
+        self.flows: dict[str, Flow] = {}
+        self.workers: dict[str, Worker] = {}
+        self.gone: dict[str, Worker] = {}
+
+    # -- requests -----------------------------------------------------------------------------------------------
+
+    def merge(self, flow_name: str, specs: dict[str, dict[str, Step]]) -> dict[str, set[str]]:
+        """Enter Steps, by name of their spec; return what is new and what has to run again."""
+        flow = self.flows[flow_name]
+        drafted = [(name, step) for steps in specs.values() for name, step in steps.items()]
+        names = [name for name, _ in drafted]
+        wanted = Flow({**flow.steps, **dict(drafted)})
+        clashes = len(set(names)) < len(names) or any(
+            name in flow.steps and flow.steps[name].spec != step.spec for name, step in drafted
+        )
+        if clashes or wanted.has_rivals() or wanted.has_circle():
+            raise Refused("InvalidWorkflow")
+        before = flow.downstream(name for name in names if name in flow.steps)
+        known = set(flow.steps)
+        written = {key for name in names if name in flow.steps for key in flow.steps[name].writes}
+        for name, step in drafted:
+            if name in flow.steps:
+                step.take_over(flow.steps[name])
+            flow.steps[name] = step
+            flow.known_keys.update(step.reads, step.writes)
+        now_written = {key for name in names for key in flow.steps[name].writes}
+        flow.left_behind = (flow.left_behind | written) - now_written
+        for key in now_written:
+            flow.arrived.pop(key, None)
+        again = flow.downstream(before | set(names))
+        self._reset(flow_name, again)
+        return {"added": set(names) - known, "recomputed": again & known}
+
+    def change_command(self, flow_name: str, command: str) -> None:
+        """Recompute whoever uses a Command."""
+        flow = self.flows[flow_name]
+        users = {name for name, step in flow.steps.items() if step.command == command}
+        self._reset(flow_name, flow.downstream(users))
+
+    def expire(self, flow_name: str, names: Iterable[str]) -> set[str]:
+        """Return the Steps that run again, having reset them."""
+        flow = self.flows[flow_name]
+        steps: set[str] = set()
+        outside: set[str] = set()
+        verdicts = [self._meaning(flow, name) for name in names]
+        if any(by_name and keys for by_name, keys in verdicts):
+            raise Refused("InvalidWorkflow")
+        if not all(by_name or keys for by_name, keys in verdicts):
+            raise Refused("UnknownName")
+        for by_name, keys in verdicts:
+            steps |= by_name
+            for key in keys:
+                exact = {name for name, step in flow.steps.items() if key in step.writes}
+                steps |= exact
+                if not flow.writers(key):
+                    outside.add(key)
+        for key in outside:
+            flow.arrived.pop(key, None)
+            steps |= {name for name, step in flow.steps.items() if _any_over(key, step.reads)}
+        again = flow.downstream(steps)
+        self._reset(flow_name, again)
+        return again
+
+    def _meaning(self, flow: Flow, name: str) -> tuple[set[str], set[str]]:
+        """Return the Steps and the Keys that a name may stand for."""
+        steps = {name} & set(flow.steps) or {one for one, step in flow.steps.items() if step.spec == name}
+        over = {key for key in flow.known_keys if overlap(key, name)}
+        written = {key for step in flow.steps.values() for key in step.writes}
+        return steps, {key for key in over if key in written or key == name or key.startswith(name)}
+
+    def arrive(self, flow_name: str, key: str, version: str) -> None:
+        """See a Key in the store, having been put or announced."""
+        flow = self.flows[flow_name]
+        if flow.writers(key):
+            raise Refused("NotAllowedNow")
+        flow.known_keys.add(key)
+        flow.left_behind.discard(key)
+        before = flow.arrived.get(key)
+        flow.arrived[key] = version
+        if before not in (None, version):
+            self._reset(flow_name, flow.downstream(name for name, step in flow.steps.items() if key in step.reads))
+
+    def halt(self, flow_name: str) -> None:
+        """Stop everything that runs."""
+        flow = self.flows[flow_name]
+        if not flow.halted:
+            flow.halted = True
+            self._reset(flow_name, {n for n, step in flow.steps.items() if step.phase in ("running", "retrying")})
+
+    def run(self, flow_name: str) -> None:
+        """Go on, and try failed Steps again."""
+        flow = self.flows[flow_name]
+        flow.halted = False
+        self._reset(flow_name, {name for name, step in flow.steps.items() if step.phase == "failed"})
+
+    def wait(self) -> None:
+        """Let every backoff end."""
+        for flow in self.flows.values():
+            for step in flow.steps.values():
+                if step.phase == "retrying":
+                    step.phase = "open"
+
+    def _reset(self, flow_name: str, names: Iterable[str]) -> None:
+        """Make Steps run again; what runs of them is being stopped."""
+        flow = self.flows[flow_name]
+        for name in names:
+            step = flow.steps[name]
+            if step.phase == "running":
+                self.workers[step.worker].held[flow_name, name, step.attempt] = True
+            step.phase = "open"
+            step.faults = step.disturbances = 0
+
+    # -- workers ------------------------------------------------------------------------------------------------
+
+    def join(self, name: str, worker: Worker) -> None:
+        """Let an incarnation say hello."""
+        known = self.workers.get(name)
+        if known is not None and known.incarnation == worker.incarnation:
+            return
+        if known is not None:
+            self.leave(name)
+        self.gone.pop(name, None)
+        self.workers[name] = worker
+
+    def leave(self, name: str) -> None:
+        """Lose a worker with all it holds."""
+        worker = self.workers.pop(name)
+        for attempt, stopping in list(worker.held.items()):
+            if not stopping:
+                self._fail(attempt, "LOST")
+        self.gone[name] = Worker(worker.incarnation, worker.pool, worker.slots)
+
+    def speak(self, name: str, incarnation: str) -> Worker | None:
+        """Return the worker that speaks, back again where it had been given up; None for one that is not known."""
+        back = self.gone.get(name)
+        if name not in self.workers and back is not None and back.incarnation == incarnation:
+            self.join(name, back)
+        worker = self.workers.get(name)
+        return worker if worker is not None and worker.incarnation == incarnation else None
+
+    def end(self, name: str, incarnation: str, attempt: Attempt, how: str) -> bool:
+        """Enter the reported end of an attempt; tell whether it counted."""
+        worker = self.speak(name, incarnation)
+        if worker is None or attempt not in worker.held:
+            return False
+        if worker.held.pop(attempt):
+            return how == "CANCELLED"
+        if how == "COMPLETED":
+            self.flows[attempt[0]].steps[attempt[1]].phase = "complete"
+        else:
+            self._fail(attempt, "LOST" if how == "CANCELLED" else how)
+        return True
+
+    def _fail(self, attempt: Attempt, kind: str) -> None:
+        step = self.flows[attempt[0]].steps[attempt[1]]
+        own = kind in OWN_FAULTS
+        tried, most = (step.faults, step.retries) if own else (step.disturbances, DISTURBANCES.get(kind, 0))
+        step.phase = "failed" if tried >= most else "open" if kind == "LOST" and not tried else "retrying"
+        step.faults += own
+        step.disturbances += not own
+
+    # -- what the machine chose -----------------------------------------------------------------------------------
+
+    def adopt(self, flow_name: str, name: str, attempt: int, worker: str) -> None:
+        """Take note that an open Step was dispatched; it must have been allowed."""
+        flow = self.flows[flow_name]
+        step = flow.steps[name]
+        assert step.phase == "open", f"{name} was dispatched while {step.phase}"
+        assert not flow.halted, f"{name} was dispatched although {flow_name} is halted"
+        assert flow.is_runnable(name), f"{name} was dispatched although its inputs are not there"
+        assert attempt == step.attempt + 1, f"attempt {attempt} of {name} follows {step.attempt}"
+        assert self.workers[worker].pool == step.pool, f"{name} went to the wrong pool"
+        step.phase, step.attempt, step.worker = "running", attempt, worker
+        self.workers[worker].held[flow_name, name, attempt] = False
+
+    def idle(self) -> Iterator[str]:
+        """Yield every Step that could run now and does not, for no reason."""
+        for flow in self.flows.values():
+            full = flow.max_parallel is not None and flow.running() >= flow.max_parallel
+            for name, step in flow.steps.items():
+                credit = any(w.pool == step.pool and len(w.held) < w.slots for w in self.workers.values())
+                if step.phase == "open" and credit and not (flow.halted or full) and flow.is_runnable(name):
+                    yield name
+
+    def word(self, flow_name: str, name: str) -> str:
+        """Return the state that a Step should be shown in."""
+        flow = self.flows[flow_name]
+        phase = flow.steps[name].phase
+        return phase if phase != "open" else "ready" if flow.is_runnable(name) else "waiting"

@@ -1,0 +1,396 @@
+"""Random inputs against the machine, and after each of them everything compared with a naive oracle.
+
+The Driver adds its own checks: counters recounted, and a replica that replays the journal's bytes is the same.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from gaia_core.errors import RequestError
+from gaia_core.machine import public
+from gaia_core.machine import reports as rp
+from gaia_core.machine import requests as rq
+from gaia_core.machine.effects import LookUp
+from gaia_core.machine.public import Announcer
+from gaia_core.workflow import invariants
+from gaia_core.workflow.execution import execution_of
+from gaia_core.workflow.model import Command, Failure, FailureClass, Fence, FileVersion, Options, Publication, StepSpec
+from tests.property import oracle as naive
+from tests.unit.machine.deployment import Driver, snapshot
+
+FLOWS = ("one", "two")
+KEYS = ("a", "b", "s0", "t/a", "t/b", "t/u/c", "t/u/", "t/", "t", "u/{{n}}", "u/1", "u/")
+COMMANDS = {f"r{reads}w{writes}": (reads, writes) for reads in range(3) for writes in range(3)}
+FAILURES = [kind.name for kind in FailureClass]
+
+flows = st.sampled_from(FLOWS)
+workers = st.sampled_from(["v", "w", "g"])
+incarnations = st.sampled_from(["i1", "i2"])
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A Step as the test writes it, before it is given to both sides."""
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    sweep: tuple[int, ...]
+    retries: int
+    pool: str
+
+    @property
+    def command(self) -> str:
+        return f"r{len(self.reads)}w{len(self.writes)}"
+
+    def spec(self) -> StepSpec:
+        """Return what the machine is given."""
+        return StepSpec(
+            self.name,
+            self.command,
+            {f"r{n}": key for n, key in enumerate(self.reads)},
+            {f"w{n}": key for n, key in enumerate(self.writes)},
+            {"n": self.sweep or 1},
+            Options(retries=self.retries, pool=None if self.pool == "default" else self.pool),
+        )
+
+    def steps(self) -> dict[str, naive.Step]:
+        """Return what the oracle is given."""
+        return {
+            f"{self.name}-{n}" if self.sweep else self.name: naive.Step(
+                self.name, self.command, self._keys(self.reads, n), self._keys(self.writes, n), self.pool, self.retries
+            )
+            for n in self.sweep or (1,)
+        }
+
+    def _keys(self, keys: Iterable[str], n: int) -> tuple[str, ...]:
+        return tuple(key.replace("{{n}}", str(n)) for key in keys)
+
+
+drafts = st.builds(
+    Draft,
+    st.sampled_from(["s0", "s1", "s2", "s3", "s4", "s5", "s0-1"]),
+    st.lists(st.sampled_from(KEYS), max_size=2, unique=True).map(tuple),
+    st.lists(st.sampled_from(KEYS), max_size=2, unique=True).map(tuple),
+    st.sampled_from([(), (), (), (1,), (1, 2), (2, 3)]),
+    st.integers(0, 2),
+    st.sampled_from(["default", "default", "default", "gpu"]),
+)
+
+
+def command(name: str, image: str = "image", extra: bool = False) -> Command:
+    """A Command with as many inputs and outputs as its name says."""
+    reads, writes = COMMANDS[name]
+    outputs = {f"w{n}": f"/w{n}/" for n in range(writes)}
+    return Command(name, image, ("x",), {f"r{n}": f"/r{n}/" for n in range(reads + extra)}, outputs)
+
+
+def arrival(key: str, version: str) -> Publication:
+    """What is seen under a Key."""
+    path = f"{key}file" if key.endswith("/") else key
+    return Publication(key, (FileVersion(path, version, 1, b""),))
+
+
+class Deployment(RuleBasedStateMachine):
+    """One deployment and its oracle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.driver = Driver()
+        self.oracle = naive.Oracle()
+        self.announcer = Announcer()
+        self.announced: dict[int, int] = {}
+        self.completions: set[tuple[int, str, int]] = set()
+        self.ends: list[tuple[str, str, Fence, naive.Attempt]] = []
+        self.version = 0
+
+    # -- requests
+
+    @initialize(limit=st.sampled_from([None, None, 1, 2]))
+    def begin(self, limit: int | None) -> None:
+        """Two workflows with every Command."""
+        for name in FLOWS:
+            self.oracle.flows[name] = naive.Flow(max_parallel=limit if name == "two" else None)
+            properties = {"max_parallel": limit} if limit and name == "two" else {}
+            self.driver.ask(rq.Upload(name, properties, tuple(map(command, COMMANDS)), ()))
+            self.follow()
+
+    @rule(flow=flows, wanted=st.lists(drafts, min_size=1, max_size=4, unique_by=lambda draft: draft.name))
+    def merge(self, flow: str, wanted: list[Draft]) -> None:
+        """Merge Steps; what the oracle refuses must be refused and change nothing."""
+        request = rq.Merge(flow, tuple(draft.spec() for draft in wanted))
+        try:
+            expected = self.oracle.merge(flow, {draft.name: draft.steps() for draft in wanted})
+        except naive.Refused as refusal:
+            return self.refused(request, str(refusal))
+        answer = self.driver.ask(request)
+        assert set(answer["added"]) == expected["added"]
+        assert set(answer["recomputed"]) == expected["recomputed"]
+        self.check_lookups(flow, {key for draft in wanted for step in draft.steps().values() for key in step.reads})
+        return self.follow()
+
+    @rule(flow=flows, name=st.sampled_from(sorted(COMMANDS)))
+    def change_command(self, flow: str, name: str) -> None:
+        """Replace a Command."""
+        self.oracle.change_command(flow, name)
+        self.version += 1
+        self.driver.ask(rq.SetCommands(flow, (command(name, f"image:{self.version}"),)))
+        self.follow()
+
+    @rule(flow=flows, name=st.sampled_from(sorted(COMMANDS)))
+    def break_command(self, flow: str, name: str) -> None:
+        """Replace a Command by one with another input: refused while a Step uses it."""
+        if any(step.command == name for step in self.oracle.flows[flow].steps.values()):
+            self.refused(rq.SetCommands(flow, (command(name, extra=True),)), "InvalidWorkflow")
+
+    @rule(flow=flows, names=st.lists(st.sampled_from(["s0", "s1", "s2", "s0-1", "s1-2", *KEYS]), min_size=1, max_size=2))
+    def expire(self, flow: str, names: list[str]) -> None:
+        """Expire Steps, sweeps, Keys and trees."""
+        request = rq.Expire(flow, tuple(names))
+        try:
+            expected = self.oracle.expire(flow, names)
+        except naive.Refused as refusal:
+            return self.refused(request, str(refusal))
+        assert set(self.driver.ask(request)["steps"]) == expected
+        return self.follow()
+
+    @rule(flow=flows, key=st.sampled_from(KEYS), version=st.sampled_from(["v1", "v2"]))
+    def put(self, flow: str, key: str, version: str) -> None:
+        """Let a Key be put from outside."""
+        request = rq.Arrive(flow, (arrival(key, version),))
+        try:
+            self.oracle.arrive(flow, key, version)
+        except naive.Refused as refusal:
+            return self.refused(request, str(refusal))
+        self.driver.ask(request)
+        return self.follow()
+
+    @rule(flow=flows)
+    def halt(self, flow: str) -> None:
+        """Halt."""
+        self.oracle.halt(flow)
+        self.driver.ask(rq.Halt(flow))
+        self.follow()
+
+    @rule(flow=flows)
+    def run_flow(self, flow: str) -> None:
+        """Run."""
+        self.oracle.run(flow)
+        self.driver.ask(rq.Run(flow))
+        self.follow()
+
+    @rule()
+    def tick(self) -> None:
+        """Look at the clock when no time has passed: no backoff has ended."""
+        self.driver.ask(rq.Tick())
+        self.follow()
+
+    @rule()
+    def wait(self) -> None:
+        """Let more time pass than any backoff takes."""
+        self.driver.now_ms += 60_000
+        self.oracle.wait()
+        self.driver.ask(rq.Tick())
+        self.follow()
+
+    # -- workers
+
+    @rule(name=workers, incarnation=incarnations, slots=st.integers(1, 3), prefetch=st.integers(0, 2))
+    def join(self, name: str, incarnation: str, slots: int, prefetch: int) -> None:
+        """Let an incarnation say hello, perhaps again."""
+        pool = "gpu" if name == "g" else "default"
+        self.oracle.join(name, naive.Worker(incarnation, pool, slots + prefetch))
+        self.driver.join(name, slots, prefetch, incarnation=incarnation, pool=pool)
+        self.follow()
+
+    @precondition(lambda self: self.oracle.workers)
+    @rule(data=st.data(), goodbye=st.booleans())
+    def lose_worker(self, data: st.DataObject, goodbye: bool) -> None:
+        """Give a worker up, or let it say goodbye."""
+        name = data.draw(st.sampled_from(sorted(self.oracle.workers)))
+        incarnation = self.oracle.workers[name].incarnation
+        self.oracle.leave(name)
+        if goodbye:
+            self.driver.say(name, rp.Goodbye("drained"), incarnation=incarnation)
+        else:
+            self.driver.ask(rq.LoseWorker(name, incarnation, "silent"))
+        self.follow()
+
+    @rule(name=workers, incarnation=incarnations)
+    def heartbeat(self, name: str, incarnation: str) -> None:
+        """Let a worker say that it is alive, also one that was given up."""
+        self.oracle.speak(name, incarnation)
+        self.driver.say(name, rp.Heartbeat(0, ()), incarnation=incarnation)
+        self.follow()
+
+    @precondition(lambda self: any(worker.held for worker in self.oracle.workers.values()))
+    @rule(data=st.data())
+    def lose_attempt(self, data: st.DataObject) -> None:
+        """Give an attempt up that its worker does not know."""
+        name, attempt = data.draw(st.sampled_from(self.held()))
+        worker = self.oracle.workers[name]
+        fence = self.fence(attempt)
+        self.oracle.end(name, worker.incarnation, attempt, "LOST")
+        lost = ((fence.workflow_uid, fence.step, fence.attempt),)
+        self.driver.ask(rq.LoseAttempts(name, worker.incarnation, lost))
+        self.follow()
+
+    @precondition(lambda self: any(worker.held for worker in self.oracle.workers.values()))
+    @rule(data=st.data(), how=st.sampled_from(["COMPLETED"] * 8 + ["CANCELLED", *FAILURES]), twice=st.booleans())
+    def report_end(self, data: st.DataObject, how: str, twice: bool) -> None:
+        """Let a worker report the end of what it holds, perhaps twice in one record."""
+        name, attempt = data.draw(st.sampled_from(self.held()))
+        incarnation = self.oracle.workers[name].incarnation
+        fence = self.fence(attempt)
+        self.ends.append((name, incarnation, fence, attempt))
+        self.report(name, incarnation, fence, attempt, how, 1 + twice)
+
+    @precondition(lambda self: self.ends)
+    @rule(data=st.data(), how=st.sampled_from(["COMPLETED", "CANCELLED", "COMMAND"]), name=workers)
+    def report_again(self, data: st.DataObject, how: str, name: str) -> None:
+        """Repeat an old end, from its worker or from another one: it counts only while that attempt is held."""
+        speaker, incarnation, fence, attempt = data.draw(st.sampled_from(self.ends))
+        self.report(data.draw(st.sampled_from([speaker, name])), incarnation, fence, attempt, how, 1)
+
+    @precondition(lambda self: any(worker.held for worker in self.oracle.workers.values()))
+    @rule(data=st.data())
+    def report_together(self, data: st.DataObject) -> None:
+        """Let a worker report all that it holds in one record."""
+        name = data.draw(st.sampled_from(sorted(n for n, worker in self.oracle.workers.items() if worker.held)))
+        worker = self.oracle.workers[name]
+        said = [self.end_report(self.fence(attempt), "COMPLETED") for attempt in worker.held]
+        for attempt in list(worker.held):
+            self.oracle.end(name, worker.incarnation, attempt, "COMPLETED")
+        self.driver.say(name, *said, incarnation=worker.incarnation)
+        self.follow()
+
+    @rule(name=workers, incarnation=incarnations, uid=st.integers(0, 3), step=st.integers(0, 9), attempt=st.integers(0, 3))
+    def forge(self, name: str, incarnation: str, uid: int, step: int, attempt: int) -> None:
+        """Report the end of an attempt that the speaker does not hold."""
+        worker = self.oracle.workers.get(name)
+        fence = Fence(uid, step, attempt)
+        held = {self.fence(one) for one in worker.held} if worker is not None else set()
+        if fence not in held:
+            self.oracle.speak(name, incarnation)
+            before = self.driver.state.by_uid[1].revision
+            self.driver.say(name, rp.Completed(fence), incarnation=incarnation)
+            assert self.driver.refused == 1
+            assert self.driver.state.by_uid[1].revision == before
+            self.follow()
+
+    # -- both sides
+
+    def held(self) -> list[tuple[str, naive.Attempt]]:
+        return [(name, attempt) for name, worker in sorted(self.oracle.workers.items()) for attempt in worker.held]
+
+    def fence(self, attempt: naive.Attempt) -> Fence:
+        flow = self.driver.flow(attempt[0])
+        return Fence(flow.uid, flow.by_name[attempt[1]].index, attempt[2])
+
+    def report(
+        self, name: str, incarnation: str, fence: Fence, attempt: naive.Attempt, how: str, times: int
+    ) -> None:
+        counted = [self.oracle.end(name, incarnation, attempt, how) for _ in range(times)]
+        self.driver.say(name, *[self.end_report(fence, how)] * times, incarnation=incarnation)
+        assert self.driver.refused == counted.count(False)
+        self.follow()
+
+    def end_report(self, fence: Fence, how: str) -> rp.Report:
+        step = self.driver.state.by_uid[fence.workflow_uid].steps[fence.step]
+        outputs = tuple(arrival(key.name, f"{step.name}/{fence.attempt}") for key in step.outputs)
+        if how == "COMPLETED":
+            return rp.Completed(fence, outputs, 1)
+        if how == "CANCELLED":
+            return rp.Cancelled(fence)
+        return rp.Failed(fence, Failure(FailureClass[how], "it failed"))
+
+    def refused(self, request: rq.Request, kind: str) -> None:
+        """Make sure that the machine refuses, for the same reason, and that nothing changes."""
+        before = snapshot(self.driver.state)
+        with pytest.raises(RequestError) as refusal:
+            self.driver.ask(request)
+        assert type(refusal.value).__name__ == kind
+        assert snapshot(self.driver.state) == before
+
+    def check_lookups(self, flow_name: str, reads: set[str]) -> None:
+        """Compare what the store is asked for with the outside Keys that new readers lack."""
+        flow = self.oracle.flows[flow_name]
+        asked = {key for effect in self.driver.effects if isinstance(effect, LookUp) for key in effect.keys}
+        lacking = {key for key in reads if not flow.writers(key) and key not in flow.arrived}
+        assert asked == {key for key in lacking if not any(naive.overlap(key, one) for one in flow.left_behind)}
+
+    def follow(self) -> None:
+        """Learn what the machine dispatched, and check what it told the world."""
+        for name, flow in self.oracle.flows.items():
+            state = self.driver.state.workflows.get(name)
+            for step in state.steps if state is not None else ():
+                if step.state.word == "running" and (step.attempt, step.worker) != self._known(flow, step.name):
+                    self.oracle.adopt(name, step.name, step.attempt, step.worker)
+        for told in self.announcer.follow(self.driver.now_ms, self.driver.events):
+            self.announced[told.uid] = self.announced.get(told.uid, 0) + 1
+            assert told.sequence == self.announced[told.uid]
+            if isinstance(told.fact, public.StepCompleted):
+                completion = (told.uid, told.fact.step, told.fact.attempt)
+                assert completion not in self.completions
+                self.completions.add(completion)
+
+    def _known(self, flow: naive.Flow, name: str) -> tuple[int, str] | None:
+        step = flow.steps[name]
+        return (step.attempt, step.worker) if step.phase == "running" else None
+
+    @invariant()
+    def steps_stand_as_they_should(self) -> None:
+        """Every Step's state is what the specs and the history say."""
+        for name, flow in self.oracle.flows.items():
+            note(f"{name}: {flow}")
+            if name in self.driver.state.workflows:
+                assert self.driver.states(name) == {step: self.oracle.word(name, step) for step in flow.steps}
+
+    @invariant()
+    def slots_are_held_as_they_should(self) -> None:
+        """Each worker holds what it was given and has not ended, within its credit."""
+        actual = {
+            name: {(self.driver.state.by_uid[a.uid].name, self._step(a).name, a.attempt): s for a, s in w.held.items()}
+            for name, w in self.driver.state.fleet.workers.items()
+        }
+        assert actual == {name: worker.held for name, worker in self.oracle.workers.items()}
+        assert all(len(worker.held) <= worker.slots for worker in self.oracle.workers.values())
+
+    def _step(self, attempt: rq.Any) -> rq.Any:
+        return self.driver.state.by_uid[attempt.uid].steps[attempt.step]
+
+    @invariant()
+    def nothing_waits_without_a_reason(self) -> None:
+        """A Step that may run does, while its pool has credit, and no workflow runs more than it may."""
+        assert not list(self.oracle.idle())
+        for flow in self.oracle.flows.values():
+            assert flow.max_parallel is None or flow.running() <= flow.max_parallel
+
+    @invariant()
+    def inputs_are_pinned_to_what_complete_writers_published(self) -> None:
+        """A running Step reads the latest attempts of all the writers it depends on, or what arrived from outside."""
+        for name, flow in self.oracle.flows.items():
+            for step_name, step in flow.steps.items():
+                if step.phase == "running":
+                    execution = execution_of(self.driver.flow(name), self.driver.step(step_name, name), 0)
+                    pinned = {(i.key, file.version) for i in execution.inputs for one in i.sources for file in one.files}
+                    assert pinned == {(key, version) for key in step.reads for version in self._versions(flow, key)}
+
+    def _versions(self, flow: naive.Flow, key: str) -> set[str]:
+        writers = flow.writers(key)
+        return {f"{one}/{flow.steps[one].attempt}" for one in writers} if writers else {flow.arrived[key]}
+
+    @invariant()
+    def the_follower_agrees(self) -> None:
+        """A state that only replays the journal keeps every counter right, too."""
+        for workflow in self.announcer.state.workflows.values():
+            invariants.check(workflow)
+
+
+TestDeployment = Deployment.TestCase
+TestDeployment.test_rules = TestDeployment.runTest  # a name that pytest finds
