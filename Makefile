@@ -2,7 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+PYTHON ?=
 SOURCES := gaia gaia_core gaia_worker gaia_client
 BUF := .tools/node_modules/.bin/buf
 export PYTHONPATH := $(CURDIR)
@@ -30,7 +30,7 @@ bench: dev ## Measure throughput and latency, embedded and on Kafka, beside the 
 # ---- environments: made once, made again when the lock changes ----
 
 $(VENV)/bin/python:
-	@deploy/make-venv "$(PYTHON)" $(VENV)
+	@deploy/make-venv $(VENV) $(PYTHON)
 
 $(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Gaia and its libraries into $(VENV) …"
