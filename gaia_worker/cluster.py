@@ -65,7 +65,8 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
     with ExitStack() as stack:
         store = s3_store(config)
         store.check()
-        choice = choose_executor(config.executor)
+        scratch = config.scratch or Path(tempfile.gettempdir(), "gaia-scratch")
+        choice = choose_executor(config.executor, (scratch,))
         stack.callback(choice.executor.close)
         bus = KafkaWorkerBus(kafka_settings(config), name)
         stack.callback(bus.close)
@@ -74,7 +75,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         settings = WorkerSettings(
             name=name,
             slots=config.slots or os.cpu_count() or 1,
-            scratch=config.scratch or Path(tempfile.gettempdir(), "gaia-scratch"),
+            scratch=scratch,
             deployment=config.topic_prefix,
             pool=config.pool,
             prefetch=None if config.prefetch < 0 else config.prefetch,

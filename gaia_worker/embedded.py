@@ -85,12 +85,12 @@ class LocalWorkers:
             pool=self._config.pool,
             prefetch=None if self._config.prefetch < 0 else self._config.prefetch,
             idle_exit_s=idle_exit_s,
-            hidden=(data,),
             host=socket.gethostname(),
             version=VERSION,
         )
         bus = self._bus.connect(name)
         handle = start_worker_thread(settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs)
+        handle.outcome.add_done_callback(lambda _: bus.close())
         with self._lock:
             self._handles.append(handle)
 

@@ -27,7 +27,6 @@ class WorkerSettings:
         prefetch: attempts held beyond the slots; None leaves it to the executor's kind.
         heartbeat_s: pause between two heartbeats.
         idle_exit_s: leave after so long without an attempt; None never leaves. Only launched workers set it.
-        hidden: folders of the host that a sandboxed program must not see.
         host: name of the machine, for people.
         version: of Gaia, for people.
     """
@@ -40,7 +39,6 @@ class WorkerSettings:
     prefetch: int | None = None
     heartbeat_s: float = HEARTBEAT_S
     idle_exit_s: float | None = None
-    hidden: tuple[Path, ...] = ()
     host: str = ""
     version: str = ""
 

@@ -113,7 +113,7 @@ class _Story:
             f"Chart:  {outputs / CHART}",
             "",
             "Now start Gaia again, which goes on where it was, and in a second terminal ask for one year anew:",
-            f"  {program} up{_data_flag(config)}",
+            f"  {program} up{_data_flag(config)} --executor {config.executor}",
             f"  {program} expire {self._workflow} yearly-2014",
             f"  {program} wait {self._workflow}",
         ]

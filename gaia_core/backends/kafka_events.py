@@ -155,9 +155,9 @@ class KafkaEventLog:
             messages = consumer.consume(TAIL_RECORDS, 0) or consumer.consume(1, ANSWER_S)
             if not messages:
                 raise self._clients.unavailable(f"let us read {topic}", f"silent for {ANSWER_S:g} s")
-            # The end is told as an error; nothing comes behind it, since no other publisher is left.
-            ended = _is_end(messages[-1].error())
-            good, error = read_error(self._clients, messages[:-1] if ended else messages, topic)
+            # An end is told as an error; a broker that has just become the leader may tell one too early.
+            ended = any(_is_end(message.error()) and (message.offset() or 0) >= end for message in messages)
+            good, error = read_error(self._clients, [m for m in messages if not _is_end(m.error())], topic)
             if error is not None:
                 raise error
             newest = cleanly(good[-1]) if good else newest

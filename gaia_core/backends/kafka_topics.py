@@ -146,7 +146,7 @@ def _await_leaders(clients: Clients, admin: AdminClient, made: list[Topic]) -> N
     newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     waiting = [TopicPartition(topic.name, number) for topic in made for number in range(topic.partitions)]
     while True:
-        asked = admin.list_offsets({place: newest for place in waiting}, request_timeout=ANSWER_S)
+        asked = admin.list_offsets(dict.fromkeys(waiting, newest), request_timeout=ANSWER_S)
         failures = {place: answer.exception(2 * ANSWER_S) for place, answer in asked.items()}
         waiting = [place for place, failure in failures.items() if failure is not None]
         if not waiting:

@@ -36,7 +36,7 @@ class Lookups:
             try:
                 found = tuple(one for key in wanted.keys if (one := self._find(wanted.workflow, key)) is not None)
                 if found:
-                    self._submit(Arrive(wanted.workflow, found))
+                    self._submit(Arrive(wanted.workflow, found, looked_up=True))
             except GaiaError as error:
                 log.warning("could not look Keys up", extra={"workflow": wanted.workflow, "cause": error.message})
 

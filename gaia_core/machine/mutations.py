@@ -16,7 +16,7 @@ from gaia_core.workflow.cascade import dependents
 from gaia_core.workflow.expand import suggestion
 from gaia_core.workflow.expire import resolve
 from gaia_core.workflow.graph import Key
-from gaia_core.workflow.model import Command, StepSpec
+from gaia_core.workflow.model import Command, Publication, StepSpec
 from gaia_core.workflow.names import workflow_name_problem
 from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.validate import Draft, command_problems, draft_commands, draft_steps
@@ -129,22 +129,38 @@ def expire(decision: Decision, request: rq.Expire) -> Answer:
     if targets.keys:
         names = tuple(key.name for key in targets.keys)
         decision.emit(ev.KeysForgotten(workflow.uid, names))
-        decision.effects.append(LookUp(workflow.name, names))
+        _look_up(decision, workflow, names)
     steps = decision.reset(workflow, dependents({**targets.steps, **readers}), "expired")
     keys = [key.name for step in steps for key in step.outputs] + [key.name for key in targets.keys]
     return {"steps": [step.name for step in steps], "keys": list(dict.fromkeys(keys))}
 
 
 def arrive(decision: Decision, request: rq.Arrive) -> Answer:
-    """Enter Keys that were seen in the store; readers of a changed one run again."""
+    """Enter Keys that were seen in the store; readers of a changed one run again.
+
+    Raises:
+        NotAllowedNow: a Step writes a Key that was put or announced.
+    """
     workflow = find(decision.state, request.workflow)
-    for publication in request.keys:
-        refuse_written(workflow, publication.key)
-    keys = [workflow.graph.keys.get(publication.key) for publication in request.keys]
-    changed = {reader: None for key in keys if key is not None and key.arrived for reader in key.readers}
-    decision.emit(ev.KeysArrived(workflow.uid, request.keys))
-    decision.reset(workflow, dependents(changed), "input changed")
+    if not request.looked_up:
+        for publication in request.keys:
+            refuse_written(workflow, publication.key)
+    known = {one.key: workflow.graph.keys.get(one.key) for one in request.keys}
+    fresh = tuple(one for one in request.keys if _is_news(workflow, one, request.looked_up))
+    if fresh:
+        changed = [key for one in fresh if (key := known[one.key]) is not None and key.arrived is not None]
+        decision.emit(ev.KeysArrived(workflow.uid, fresh))
+        decision.reset(workflow, dependents(reader for key in changed for reader in key.readers), "input changed")
     return {}
+
+
+def _is_news(workflow: WorkflowState, publication: Publication, looked_up: bool) -> bool:
+    """Tell whether an arrival says anything new; what a look into the store found only counts where nothing else does."""
+    key = workflow.graph.keys.get(publication.key)
+    arrived = key.arrived if key is not None else None
+    if looked_up:
+        return arrived is None and workflow.graph.counts_when_found(publication.key)
+    return arrived != publication
 
 
 def _readers(workflow: WorkflowState, key: Key) -> Iterable[Step]:
@@ -174,9 +190,14 @@ def _enter_steps(decision: Decision, workflow: WorkflowState, specs: Sequence[St
 
 def _look_up_missing(decision: Decision, workflow: WorkflowState, steps: Iterable[Step]) -> None:
     """Ask the store for Keys that no Step writes and that new readers lack."""
-    keys = {key.name: None for step in steps for key in step.inputs if not key.writers and key.arrived is None}
-    if keys:
-        decision.effects.append(LookUp(workflow.name, tuple(keys)))
+    _look_up(decision, workflow, {key.name: None for step in steps for key in step.inputs if not key.is_there})
+
+
+def _look_up(decision: Decision, workflow: WorkflowState, names: Iterable[str]) -> None:
+    """Ask the store for those Keys that count when they are found there."""
+    wanted = tuple(name for name in names if workflow.graph.counts_when_found(name))
+    if wanted:
+        decision.effects.append(LookUp(workflow.name, wanted))
 
 
 def _create(decision: Decision, name: str, properties: Mapping[str, Any]) -> WorkflowState:

@@ -18,6 +18,7 @@ from gaia_core.workflow.retry import retry_delay_ms
 
 def reports(decision: Decision, said: rp.WorkerReports) -> int:
     """Enter what one incarnation said, in order; return how many reports were refused."""
+    _welcome_back(decision, said)
     completed = _Completions(decision, said.worker)
     refused = 0
     for report in said.reports:
@@ -134,6 +135,18 @@ def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
             hello.partition, hello.executor, hello.host, hello.draining,
         )
     )  # fmt: skip
+
+
+def _welcome_back(decision: Decision, said: rp.WorkerReports) -> None:
+    """Enter a worker again that was given up and was only silent: it says hello no second time."""
+    gone = decision.state.fleet.gone.get(said.worker)
+    if gone is not None and gone.incarnation == said.incarnation:
+        decision.emit(
+            own.WorkerJoined(
+                gone.name, gone.incarnation, gone.pool, gone.slots, gone.prefetch, gone.partition,
+                gone.executor, gone.host,
+            )
+        )  # fmt: skip
 
 
 def _failed(decision: Decision, worker: str, report: rp.Failed) -> bool:

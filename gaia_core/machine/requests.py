@@ -77,10 +77,15 @@ class Expire:
 
 @dataclass(frozen=True, slots=True)
 class Arrive:
-    """Keys were seen in the store. Answer: {}."""
+    """Keys were put or announced. Answer: {}.
+
+    Attributes:
+        looked_up: they answer a LookUp: those that meanwhile count no more, or are known, are passed over.
+    """
 
     workflow: str
     keys: tuple[Publication, ...]
+    looked_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

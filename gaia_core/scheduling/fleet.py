@@ -6,6 +6,9 @@ from typing import Final, NamedTuple
 
 PREFETCH_MAX: Final = 4_096
 
+GONE_MAX: Final = 1_000
+"""Workers that left and are remembered, in case they were only silent."""
+
 
 class AttemptId(NamedTuple):
     """Which attempt, inside the deployment."""
@@ -41,23 +44,33 @@ class Worker:
 
 
 class Fleet:
-    """All workers, by name."""
+    """All workers, by name.
 
-    __slots__ = ("workers",)
+    Attributes:
+        gone: those that left, without what they held; the oldest first.
+    """
+
+    __slots__ = ("gone", "workers")
 
     def __init__(self) -> None:
         self.workers: dict[str, Worker] = {}
+        self.gone: dict[str, Worker] = {}
 
     def join(self, worker: Worker) -> None:
         """Enter an incarnation, or what is new about it; an earlier one of the name must have left."""
         known = self.workers.get(worker.name)
         if known is not None:
             worker.held = known.held
+        self.gone.pop(worker.name, None)
         self.workers[worker.name] = worker
 
     def leave(self, name: str) -> None:
         """Take a worker out, with all it held."""
-        del self.workers[name]
+        worker = self.workers.pop(name)
+        worker.held.clear()
+        self.gone[name] = worker
+        if len(self.gone) > GONE_MAX:
+            del self.gone[next(iter(self.gone))]
 
     def assign(self, name: str, attempt: AttemptId) -> None:
         """Note that a worker was given an attempt."""

@@ -22,19 +22,20 @@ def place(fleet: Fleet, ready: ReadyQueue) -> Iterator[Placement]:
 
     The Steps leave the ready queue; the caller must dispatch every one of them. Cost O(log workers) a Step.
     """
+    given: dict[int, int] = {}
     for pool, lanes in ready.pools.items():
         if lanes:
-            yield from _place_pool(fleet, ready, pool)
+            yield from _place_pool(fleet, ready, pool, given)
 
 
-def _place_pool(fleet: Fleet, ready: ReadyQueue, pool: str) -> Iterator[Placement]:
+def _place_pool(fleet: Fleet, ready: ReadyQueue, pool: str, given: dict[int, int]) -> Iterator[Placement]:
     open_workers = [worker for worker in fleet.of_pool(pool) if worker.credit > 0]
     if not open_workers:
         return
     load = [(_load(worker, len(worker.held)), worker.name, len(worker.held)) for worker in open_workers]
     by_name = {worker.name: worker for worker in open_workers}
     heapify(load)
-    for workflow, step in ready.take(pool, sum(worker.credit for worker in open_workers)):
+    for workflow, step in ready.take(pool, sum(worker.credit for worker in open_workers), given):
         _, name, held = load[0]
         worker = by_name[name]
         yield Placement(name, workflow, step)

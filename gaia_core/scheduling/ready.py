@@ -83,22 +83,29 @@ class ReadyQueue:
             lane = lanes[workflow.uid] = Lane(workflow)
         lane.push(step, options.priority or 0)
 
-    def take(self, pool: str, most: int) -> Iterator[tuple[WorkflowState, Step]]:
-        """Yield at most `most` ready Steps of a pool, the workflows in turns; halted ones keep theirs."""
+    def take(self, pool: str, most: int, given: dict[int, int]) -> Iterator[tuple[WorkflowState, Step]]:
+        """Yield at most `most` ready Steps of a pool, the workflows in turns; halted ones keep theirs.
+
+        A workflow that had its turn stands behind those that had none, also when `take` is called again.
+
+        Args:
+            given: Steps that were taken of each workflow and are not yet counted as RUNNING; kept up to date.
+        """
         lanes = self.pools.get(pool, {})
         turn = [uid for uid, lane in lanes.items() if not lane.workflow.halted]
-        given = dict.fromkeys(turn, 0)
         while turn and most > 0:
             again = []
             for uid in turn:
+                if most <= 0:
+                    break
                 lane = lanes.pop(uid)
-                allowed = min(QUANTUM, most, _room(lane.workflow) - given[uid])
+                allowed = min(QUANTUM, most, _room(lane.workflow) - given.get(uid, 0))
                 taken = 0
                 for step in lane.take(allowed):
                     taken += 1
                     yield lane.workflow, step
                 most -= taken
-                given[uid] += taken
+                given[uid] = given.get(uid, 0) + taken
                 if not lane.is_empty:
                     lanes[uid] = lane
                     if taken == QUANTUM:

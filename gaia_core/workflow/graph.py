@@ -26,9 +26,12 @@ class Key:
         pending: how many of those are not available now.
         available: for a written Key: its writer is complete. For an outside one: it was seen in the store.
         arrived: what was seen, for an outside Key.
+        left_behind: Steps wrote it and none does any more; what lies in the store is theirs and does not count.
     """
 
-    __slots__ = ("arrived", "available", "feeds", "folder", "name", "pending", "readers", "writer", "writers")
+    __slots__ = (
+        "arrived", "available", "feeds", "folder", "left_behind", "name", "pending", "readers", "writer", "writers",
+    )  # fmt: skip
 
     def __init__(self, name: str, folder: "Folder") -> None:
         self.name = name
@@ -40,6 +43,7 @@ class Key:
         self.pending = 0
         self.available = False
         self.arrived: Publication | None = None
+        self.left_behind = False
 
     @property
     def is_there(self) -> bool:
@@ -167,6 +171,7 @@ class Graph:
         """Enter what was seen in the store under a Key that no Step writes."""
         key = self.key(publication.key)
         key.arrived = publication
+        key.left_behind = False
         self._note(key)
         return key
 
@@ -174,6 +179,10 @@ class Graph:
         """Drop what was seen under a Key that no Step writes."""
         key.arrived = None
         self._note(key)
+
+    def counts_when_found(self, name: str) -> bool:
+        """Tell whether an object that merely lies in the store under this name counts: no Step writes or wrote it."""
+        return not any(key.writer is not None or key.left_behind for key in self.all_over(name))
 
     def _fed_by(self, key: Key) -> list[Key]:
         """Return the read Keys that a written Key is part of."""
@@ -190,6 +199,7 @@ class Graph:
         key.writer = step
         key.available = False
         key.arrived = None
+        key.left_behind = False
         key.feeds = [other for other in self.overlapping(key.name) if other.readers]
         for fed in self._fed_by(key):
             fed.writers += 1
@@ -203,6 +213,7 @@ class Graph:
             self._note(fed)
         key.writer = None
         key.available = False
+        key.left_behind = True
         key.feeds = []
 
     def _begin_read(self, key: Key) -> None:

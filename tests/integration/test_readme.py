@@ -88,9 +88,7 @@ class Tour:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._folder, env=self._environ
             )
         server = self._server
-        wait_until(
-            lambda: "Gaia is up" in log.read_text() or server.poll() is not None, "gaia up", deadline_s=60.0
-        )
+        wait_until(lambda: "Gaia is up" in log.read_text() or server.poll() is not None, "gaia up", deadline_s=60.0)
         assert server.poll() is None, log.read_text()
 
     def run(self, block: Block) -> str:

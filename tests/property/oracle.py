@@ -239,9 +239,9 @@ class Oracle:
 
     def join(self, name: str, worker: Worker) -> None:
         """Let an incarnation say hello."""
-        known = self.workers.get(name)
-        if known is not None and known.incarnation == worker.incarnation:
+        if self.speak(name, worker.incarnation) is not None:
             return
+        known = self.workers.get(name)
         if known is not None:
             self.leave(name)
         self.gone.pop(name, None)
@@ -258,8 +258,8 @@ class Oracle:
     def speak(self, name: str, incarnation: str) -> Worker | None:
         """Return the worker that speaks, back again where it had been given up; None for one that is not known."""
         back = self.gone.get(name)
-        if name not in self.workers and back is not None and back.incarnation == incarnation:
-            self.join(name, back)
+        if back is not None and back.incarnation == incarnation:
+            self.workers[name] = self.gone.pop(name)
         worker = self.workers.get(name)
         return worker if worker is not None and worker.incarnation == incarnation else None
 

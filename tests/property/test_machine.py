@@ -393,4 +393,3 @@ class Deployment(RuleBasedStateMachine):
 
 
 TestDeployment = Deployment.TestCase
-TestDeployment.test_rules = TestDeployment.runTest  # a name that pytest finds

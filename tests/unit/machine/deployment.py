@@ -57,6 +57,7 @@ class Driver:
         self.effects: list[Effect] = []
         self.now_ms = 1_000
         self.refused = 0
+        self.arrivals = 0
 
     def ask(self, request: rq.Request) -> Any:
         """Carry out a request, as one batch."""
@@ -88,8 +89,9 @@ class Driver:
         return self.ask(rq.Merge(name, steps))
 
     def arrive(self, *keys: str, name: str = "flow") -> None:
-        """Let Keys arrive from outside."""
-        self.ask(rq.Arrive(name, tuple(published(key, "outside") for key in keys)))
+        """Let new versions of Keys arrive from outside."""
+        self.arrivals += 1
+        self.ask(rq.Arrive(name, tuple(published(key, f"outside {self.arrivals}") for key in keys)))
 
     def flow(self, name: str = "flow") -> WorkflowState:
         """Return a workflow's state."""
