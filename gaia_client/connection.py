@@ -24,6 +24,9 @@ CALL_TIMEOUT_S: Final = 120.0
 PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 3.0, 3.0)
 """Twelve seconds in all: a change of leader takes about six, a restart of an embedded server less."""
 
+REFUSAL_BYTES_MAX: Final = 700_000
+"""What the server may tell of a refusal: a thousand problems; binary metadata grows by a third on its way."""
+
 _OPTIONS: Final = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -50,7 +53,8 @@ class Connection:
         """Keep the addresses; nothing is opened before the first call."""
         self._given = config.hosts
         self._hosts = list(config.hosts)
-        self._metadata: Metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
+        authorization: Metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
+        self._metadata: Metadata = (("gaia-refusal-bytes-max", str(REFUSAL_BYTES_MAX)), *authorization)
         self._channels: dict[str, grpc.Channel] = {}
         self._sleep = sleep
         self._reached = False

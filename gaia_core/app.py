@@ -6,7 +6,6 @@ loop. `gaia up` brings its own launcher and workers (`gaia_worker.embedded`).
 
 import asyncio
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -141,19 +140,23 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
 
 
 class ProcessLauncher:
-    """Starts workers as processes beside the server, with the server's own environment."""
+    """Starts workers as processes beside the server.
 
-    IDLE_EXIT_S: Final = 300.0
+    Args:
+        environ: the environment that gives a worker the server's own settings.
+        idle_exit_s: how long a worker stays without a Step.
+    """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, environ: Mapping[str, str], idle_exit_s: float) -> None:
+        self._environ = environ
+        self._idle_exit_s = idle_exit_s
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Start one worker process for each name; each leaves after five idle minutes."""
-        idle_exit_s = str(self._config.idle_exit_s or self.IDLE_EXIT_S)
+        """Start one worker process for each name."""
         for name in names:
-            environ = {**os.environ, "GAIA_WORKER_NAME": name, "GAIA_IDLE_EXIT_S": idle_exit_s}
+            own = {variable("worker_name"): name, variable("idle_exit_s"): str(self._idle_exit_s)}
+            environ = {**self._environ, **own}
             command = [sys.executable, "-m", "gaia", "worker"]
             process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
             self._processes.append(process)
@@ -299,7 +302,8 @@ class _Interfaces:
         bound = self._stack.enter_context(self._http_socket())
         self._grpc = await self._start_grpc()
         host, _ = split_address(self._config.http_listen)
-        known = frozenset({"localhost", "127.0.0.1", "::1", host}) if not self._config.token else frozenset()
+        own_names = frozenset({"localhost", "127.0.0.1", "::1", host})
+        known = frozenset() if self._config.token or self._config.insecure else own_names
         app = http_api.build(self._is_ready, known, self._config.token)
         settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._http = _QuietUvicorn(settings)

@@ -108,6 +108,10 @@ class Config:
     """Any librdkafka setting, from the `[kafka]` table of the file."""
 
 
+LAUNCHED_IDLE_EXIT_S: Final = 300.0
+"""A launched worker leaves five minutes after its last Step, as in the original system."""
+
+
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return PREFIX + name.upper()

@@ -7,11 +7,11 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any
 
 from gaia_core.app import Server, embedded_backing
 from gaia_core.backends.inprocess import InProcessBus
-from gaia_core.config import Config
+from gaia_core.config import LAUNCHED_IDLE_EXIT_S, Config
 from gaia_core.coordinator.loop import Loop
 from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
@@ -24,10 +24,6 @@ from gaia_worker.executors.choose import choose_executor
 from gaia_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
-
-LAUNCHED_IDLE_EXIT_S: Final = 300.0
-"""A launched worker leaves five minutes after its last Step, as in the original system."""
-
 
 def sandbox_if_possible() -> str:
     """Return the executor that needs no image where it works, else "auto"."""

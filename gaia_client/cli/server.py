@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from gaia_client.cli.settings import config_option, read_config, stop_on_signals
+from gaia_client.cli.settings import config_option, environ_of, read_config, stop_on_signals
+from gaia_core.config import LAUNCHED_IDLE_EXIT_S, variable
 
 
 @click.command("server")
@@ -24,7 +25,9 @@ def command(config_file: str | None, **flags: Any) -> None:
     config = read_config(config_file, flags)
     logs.configure()
     with cluster_backing(config) as backing:
-        server = Server(config, backing, lambda _: ProcessLauncher(config))
+        environ = {**environ_of(config_file, flags), variable("host"): config.listen}
+        launcher = ProcessLauncher(environ, config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
+        server = Server(config, backing, lambda _: launcher)
         stop_on_signals(server.stop)
         server.run(
             lambda: click.echo(f"Gaia serves gRPC on {config.listen}, HTTP on {config.http_listen}", file=sys.stderr)

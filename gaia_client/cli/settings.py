@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gaia_core.config import Config, load
+from gaia_core.config import Config, load, variable
 from gaia_core.errors import ConfigError
 
 config_option = click.option(
@@ -25,6 +25,12 @@ def read_config(config_file: str | None, flags: Mapping[str, Any]) -> Config:
     """
     path = config_file or os.environ.get("GAIA_CONFIG")
     return load(flags, os.environ, _document(Path(path)) if path else {})
+
+
+def environ_of(config_file: str | None, flags: Mapping[str, Any]) -> dict[str, str]:
+    """Return an environment that gives another process the settings of this one."""
+    given = {variable(name): str(value) for name, value in flags.items() if value is not None}
+    return {**os.environ, **given, **({"GAIA_CONFIG": config_file} if config_file else {})}
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:

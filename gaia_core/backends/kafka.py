@@ -9,7 +9,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -207,6 +207,19 @@ class Clients:
                     raise self.unavailable(f"tell the offsets of {topic}", error) from error
             time.sleep(LEADER_S)
 
+    def poll(self, producer: Producer, wait_s: float = 0) -> None:
+        """Take what a producer has to tell; a fatal error of it is noted, and met by whoever produces next."""
+        try:
+            producer.poll(wait_s)
+        except KafkaException as error:
+            self.last_error = _kafka_error(error)
+
+    def discard(self, producer: Producer) -> None:
+        """Close a producer and send nothing more of what it holds; not for one within a transaction."""
+        producer.purge()
+        with suppress(KafkaException):
+            producer.close()
+
     def log(self, _level: int, message: str, *args: object) -> None:
         """Take one line of librdkafka's log."""
         _log.debug(message, *args)
@@ -221,6 +234,12 @@ def _offsets(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
     if found is None:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
     return found
+
+
+def is_fatal(error: KafkaException) -> bool:
+    """Tell whether a producer can do nothing more and a new one is needed."""
+    inner = _kafka_error(error)
+    return inner.fatal() or inner.code() == KafkaError._FATAL  # noqa: SLF001
 
 
 def words(error: KafkaException | KafkaError) -> str:

@@ -3,13 +3,14 @@
 Called by the coordinator's loop; reports are read by a thread of the bus.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from gaia_core.backends.kafka import Clients, KafkaSettings, cleanly, read_error
+from gaia_core.backends.kafka import Clients, KafkaSettings, cleanly, is_fatal, read_error
 from gaia_core.ports import Delivery, ReportBatch
 
 BATCH_MOST: Final = 5_000
@@ -23,6 +24,8 @@ WAKE_S: Final = 0.1
 
 STOP_S: Final = 10.0
 """How long `close` waits for a sink that blocks."""
+
+_log = logging.getLogger(__name__)
 
 
 class KafkaCoordinatorBus:
@@ -38,19 +41,30 @@ class KafkaCoordinatorBus:
     def __init__(self, settings: KafkaSettings) -> None:
         self._clients = Clients(settings)
         self._settings = settings
-        self._producer = self._clients.producer({"message.timeout.ms": int(DELIVERY_S * 1000)})
+        self._producer = self._new_producer()
         self._asker = self._clients.consumer({})
         self._ended: list[Delivery] = []
         self._listener: _Listener | None = None
         self._closed = False
+
+    def _new_producer(self) -> Producer:
+        return self._clients.producer({"message.timeout.ms": int(DELIVERY_S * 1000)})
 
     def send(self, worker: str, partition: int, record: bytes) -> None:
         """Queue one inbox record; see `ports.CoordinatorBus.send`."""
         topic = self._settings.steps_topic
         try:
             self._producer.produce(topic, record, worker, partition, on_delivery=self._delivered)
-        except (KafkaException, BufferError):
+        except (KafkaException, BufferError) as error:
             self._ended.append(Delivery(worker, None))
+            if isinstance(error, KafkaException) and is_fatal(error):
+                self._begin_again()
+
+    def _begin_again(self) -> None:
+        """Replace a producer that can do nothing more; what it held ends as not delivered."""
+        _log.warning("the producer of inbox records is replaced")
+        self._clients.discard(self._producer)
+        self._producer = self._new_producer()
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         offset = message.offset()
@@ -59,12 +73,12 @@ class KafkaCoordinatorBus:
 
     def flush(self) -> None:
         """Let librdkafka tell what ended; it sends by itself as soon as a record is queued."""
-        self._producer.poll(0)
+        self._clients.poll(self._producer)
 
     def deliveries(self) -> list[Delivery]:
         """Return the deliveries that ended since the last call."""
         if not self._closed:
-            self._producer.poll(0)
+            self._clients.poll(self._producer)
         ended, self._ended = self._ended, []
         return ended
 
@@ -84,8 +98,7 @@ class KafkaCoordinatorBus:
         if not self._closed:
             self._closed = True
             # A deposed leader must not send on; its successor sends what matters.
-            self._producer.purge()
-            self._producer.close()
+            self._clients.discard(self._producer)
             self._asker.close()
 
     def _stop(self) -> None:

@@ -117,7 +117,7 @@ class KafkaEventLog:
         if not isinstance(error, KafkaException | BufferError):
             return error
         # Only a poll brings the cause of a fatal error.
-        producer.poll(0)
+        self._clients.poll(producer)
         codes = [found.code() for found in (*error.args, self._clients.last_error) if isinstance(found, KafkaError)]
         if any(code in _FENCED for code in codes):
             return Unavailable("Another publisher has taken over.")

@@ -149,8 +149,7 @@ class KafkaJournal:
         """Take no further append; whatever still waits in the producer must not be sent any more."""
         if not self._broken:
             self._broken = why
-            self._producer.purge()
-            self._producer.close()
+            self._clients.discard(self._producer)
 
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:

@@ -175,7 +175,7 @@ class _Reporter:
                 self._tend(wait_s)
 
     def _tend(self, wait_s: float) -> None:
-        self._producer.poll(wait_s)
+        self._clients.poll(self._producer, wait_s)
         self._take_acknowledgements()
         if self._failed_at is not None:
             if time.monotonic() < self._failed_at + AGAIN_S:
@@ -219,8 +219,7 @@ class _Reporter:
 
     def _drop_producer(self) -> None:
         self._generation += 1
-        self._producer.purge()
-        self._producer.close()
+        self._clients.discard(self._producer)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until nothing is unacknowledged; return whether that is so."""

@@ -56,6 +56,13 @@ class Launcher(Protocol):
         """End the workers that were started and wait for them."""
 
 
+REFUSAL_BYTES_MAX: Final = 6_000
+"""gRPC clients take 8 KiB of metadata unless they were told otherwise."""
+
+REFUSAL_LIMIT_KEY: Final = "gaia-refusal-bytes-max"
+"""Metadata by which a client says that it takes larger refusals."""
+
+
 Submit = Callable[[rq.Request], "Future[Any]"]
 
 
@@ -263,13 +270,14 @@ async def _abort(context: Any, method: str, error: Exception) -> None:
         problems=[pb.Problem(place=one.place, message=one.message) for one in error.problems],
     )
     log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
-    context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal)),))
+    limit = int(dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, REFUSAL_BYTES_MAX))
+    context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal, limit)),))
     await context.abort(grpc.StatusCode[error.grpc_code], error.message)
 
 
-def _fit(refusal: pb.Refusal) -> bytes:
-    """Serialize a refusal into what metadata may hold (8 KiB in all), dropping the last problems."""
-    while len(refusal.problems) > 1 and refusal.ByteSize() > 6000:
+def _fit(refusal: pb.Refusal, limit: int) -> bytes:
+    """Serialize a refusal into what the client's metadata may hold, dropping the last problems."""
+    while len(refusal.problems) > 1 and refusal.ByteSize() > limit:
         del refusal.problems[len(refusal.problems) * 3 // 4 :]
     return refusal.SerializeToString()
 

@@ -4,10 +4,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.kafka import STEPS_PARTITIONS, KafkaSettings, partition_of
+from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.errors import ConfigError, TooLarge, Unavailable
@@ -264,6 +266,29 @@ def test_kafka_inbox_offset_passes_over_other_workers_records(kafka_settings: Ka
     (sent,) = delivered(coordinator, 1)
     wait_until(lambda: worker.receive(0.05) or worker.inbox_offset() > (sent.offset or 0), "the neighbour's record")
     assert worker.inbox_offset() == (sent.offset or 0) + 1
+    rig.close()
+
+
+def test_kafka_sends_on_after_its_producer_has_died(
+    kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fatal error of the coordinator's producer costs the record at hand, told as not delivered, and no later one."""
+    rig = KafkaBusRig(kafka_settings)
+    coordinator = rig.opened(KafkaCoordinatorBus(kafka_settings))
+    worker, dead = rig.worker("w1"), coordinator._producer
+
+    class Dead:
+        def produce(self, *_arguments: object, **_settings: object) -> None:
+            raise KafkaException(KafkaError(KafkaError._FATAL))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(dead, name)
+
+    monkeypatch.setattr(coordinator, "_producer", Dead())
+    coordinator.send("w1", worker.partition, b"lost")
+    coordinator.send("w1", worker.partition, b"kept")
+    assert [record.value for record in received(worker, 1)] == [b"kept"]
+    assert [delivery.offset is None for delivery in delivered(coordinator, 2)] == [True, False]
     rig.close()
 
 

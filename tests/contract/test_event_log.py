@@ -46,13 +46,14 @@ def test_the_position_moves_without_events(event_logs: EventRig) -> None:
     assert event_logs.seen() == []
 
 
-def test_a_new_publisher_shuts_out_the_old_one(event_logs: EventRig) -> None:
+@pytest.mark.parametrize("count", [1, 3000])
+def test_a_new_publisher_shuts_out_the_old_one(event_logs: EventRig, count: int) -> None:
     """Once a second publisher has asked for the position, the first fails and nothing of its attempt is seen."""
     old, new = event_logs.open(), event_logs.open()
     old.publish([event(1)], Position(1))
     assert new.position() == Position(1)
     with pytest.raises(Unavailable, match="Another publisher has taken over"):
-        old.publish([event(2, value=b"old")], Position(2))
+        old.publish([event(number, value=b"old") for number in range(2, count + 2)], Position(2))
     new.publish([event(2, value=b"new")], Position(3))
     assert event_logs.seen() == [event(1), event(2, value=b"new")]
 

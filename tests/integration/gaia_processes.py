@@ -88,7 +88,7 @@ class Up(GaiaProcess):
     def __init__(self, folder: Path, *flags: str) -> None:
         self.address, self.http = free_address(), free_address()
         self.data = folder / "data"
-        flags = ("--executor", "sandbox") if not flags else flags
+        flags = flags or ("--executor", "sandbox")
         arguments = ["up", "--data", str(self.data), "--listen", self.address, "--http", self.http, *flags]
         super().__init__(arguments, folder / "up.log")
 

@@ -94,7 +94,8 @@ def test_stdout_outputs_keep_what_was_written_also_on_failure(flow: Gaia) -> Non
     assert "err" in failed["log-tail"]
     assert flow.get("words", "good/both") == b"out\nerr\n"
     kept = flow.get("words", "bad/always")
-    assert kept is not None and b"out\nerr\n" in kept
+    assert kept is not None
+    assert b"out\nerr\n" in kept
     with pytest.raises(UnknownName):
         flow.get("words", "bad/both")
 
@@ -239,7 +240,8 @@ def test_a_server_that_is_not_there_is_a_line(tmp_path: Path) -> None:
     process = GaiaProcess(["--host", address, "--json", "workflows"], tmp_path / "none.log").start()
     assert process.process.wait(timeout=60) == 5
     said = json.loads(process.said())
-    assert address in said["message"] and "gaia up" in said["hint"]
+    assert address in said["message"]
+    assert "gaia up" in said["hint"]
 
 
 def test_ctrl_c_ends_with_nothing_left_running(tmp_path: Path) -> None:

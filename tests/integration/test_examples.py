@@ -39,4 +39,5 @@ def test_the_old_pages_lines(tmp_path: Path) -> None:
             assert (workflow["state"], workflow["owner"]) == ("complete", "crick")
             assert flow.get(workflow["name"], "count.txt") == b"100\n"
             log = flow.get(workflow["name"], "logs/count.txt")
-            assert log is not None and b"100" in log
+            assert log is not None
+            assert b"100" in log
