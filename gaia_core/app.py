@@ -129,7 +129,8 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
     """
     settings = kafka_settings(config)
     store = s3_store(config)
-    ensure_topics(settings)
+    for warning in ensure_topics(settings):
+        log.warning("Kafka keeps less than it could", extra={"cause": warning})
     store.check()
     with ExitStack() as stack:
         journal = KafkaJournal(settings)

@@ -313,7 +313,13 @@ class S3Store(Store):
 def _connections() -> urllib3.PoolManager:
     """Return a pool that gives up on a server that is not there within a few seconds."""
     retries = urllib3.Retry(
-        total=3, connect=1, read=1, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False
+        total=3,
+        connect=1,
+        read=1,
+        backoff_factor=0.2,
+        status_forcelist=(500, 502, 503, 504),
+        raise_on_status=False,
+        respect_retry_after_header=False,  # MinIO says "60" while it starts, which takes it less than a second
     )
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
     return urllib3.PoolManager(maxsize=POOL_SIZE, timeout=timeout, retries=retries)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from minio import Minio
 
 from gaia.v1 import events_pb2
 from gaia_client.client import Gaia
@@ -235,8 +236,6 @@ def test_a_worker_that_was_lost_comes_back(cluster: Cluster) -> None:
 
 def test_surroundings_that_do_not_answer_are_told_in_a_line(cluster: Cluster, tmp_path: Path) -> None:
     """Kafka or S3 unreachable, an unversioned bucket: one line, an exit code, no traceback."""
-    from minio import Minio
-
     client = Minio(
         cluster.minio.endpoint, access_key=cluster.minio.access_key, secret_key=cluster.minio.secret_key, secure=False
     )

@@ -179,8 +179,8 @@ def test_health_answers_and_foreign_pages_are_refused(up: Up) -> None:
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_a_workflow_goes_on_after_kill_or_stop(tmp_path: Path, end: str) -> None:
     """kill -9 or SIGTERM in mid-run, start again: the workflow goes on and what was complete is not run again."""
-    commands = [shell("first", "echo start > {{out}}"), {**shell("next", "sleep 0.2; cat {{in}} > {{out}}; echo x >> {{out}}"),
-                                                        "inputs": {"in": "/job/in"}}]  # fmt: skip
+    script = "sleep 0.2; cat {{in}} > {{out}}; echo x >> {{out}}"
+    commands = [shell("first", "echo start > {{out}}"), {**shell("next", script), "inputs": {"in": "/job/in"}}]
     steps = [{"name": "s0", "command": "first", "outputs": {"out": "k0"}}]
     steps += [
         {"name": f"s{n}", "command": "next", "inputs": {"in": f"k{n - 1}"}, "outputs": {"out": f"k{n}"}}
