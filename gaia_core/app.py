@@ -37,7 +37,7 @@ from gaia_core.config import Config, split_address, variable
 from gaia_core.coordinator.lookup import Lookups
 from gaia_core.coordinator.loop import Clock, Loop
 from gaia_core.coordinator.publisher import Publisher
-from gaia_core.errors import ConfigError, GaiaError, NotAllowedNow, Unavailable
+from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
 from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
 from gaia_core.service import http_api
 from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher
@@ -238,11 +238,7 @@ class Server:
             opened.set_exception(error)
             return
         opened.set_result(None)
-        try:
-            self.loop.run()
-        except GaiaError as error:
-            log.exception("the coordinator ended")
-            self.fail(error)
+        self.loop.run()
 
     def _shut_down(self) -> None:
         """Let the launched workers end, stop leading, publish what is left, and wait for every thread."""
@@ -256,9 +252,19 @@ class Server:
         self.publisher.stop()
         for thread in self._threads:
             thread.join()
+        self.publisher.close()
 
     def _start(self, name: str, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, name=name)
+        """Start a thread that stops the server when it breaks."""
+
+        def guarded() -> None:
+            try:
+                target()
+            except Exception as error:
+                log.exception("a thread broke", extra={"thread_name": name})
+                self.fail(error if isinstance(error, GaiaError) else Bug(f"The {name} broke: {error!r}"))
+
+        thread = threading.Thread(target=guarded, name=name)
         self._threads.append(thread)
         thread.start()
 

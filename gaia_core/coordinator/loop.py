@@ -93,8 +93,12 @@ class Loop:
         self._reports_offset = self.term.reports_offset
         target = self._bus.end_offset()
         self._bus.listen(self._reports_offset, self.intake.put_reports, self.intake.fail)
+        waiting: list[Submission] = []
         while self._reports_offset < target and not self._stopping.is_set():
-            self._turn(self.intake.drain(LOOK_EVERY_S), catching_up=True)
+            batch = self.intake.drain(LOOK_EVERY_S)
+            waiting += batch.submissions
+            self._turn(Batch([], batch.reports), catching_up=True)
+        self._turn(Batch(waiting, []))
         log.info("took office", extra={"term": self.term.number, "void_records": self.term.void_records})
 
     def run(self) -> None:

@@ -75,6 +75,9 @@ class Publisher:
             except Unavailable as error:
                 log.warning("publishing failed; trying again", extra={"cause": error.message})
                 self._reopen()
+
+    def close(self) -> None:
+        """Close the event log; safe to call twice."""
         if self._log is not None:
             self._log.close()
 

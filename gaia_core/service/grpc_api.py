@@ -26,10 +26,17 @@ from gaia_core.service.replies import (
     summary_message,
 )
 from gaia_core.wire.files import file_to_proto, publication_to_proto
-from gaia_core.wire.model import commands_from_proto, steps_from_proto, struct_to_properties
+from gaia_core.wire.model import (
+    commands_from_proto,
+    commands_to_plain,
+    steps_from_proto,
+    steps_to_plain,
+    struct_to_properties,
+)
+from gaia_core.workflow import validate
 from gaia_core.workflow.keys import is_tree
 from gaia_core.workflow.names import workflow_name_problem
-from gaia_core.workflow.parse import parse_properties
+from gaia_core.workflow.parse import parse_properties, parse_workflow
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +88,14 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def Upload(self, request: pb.UploadRequest, context: Any) -> pb.UploadResponse:
         """Create a workflow."""
-        properties, found = parse_properties(struct_to_properties(request.properties))
+        properties, problems = parse_properties(struct_to_properties(request.properties))
         commands, wrong_commands = commands_from_proto(request.commands)
         steps, wrong_steps = steps_from_proto(request.steps)
-        _refuse([*found, *wrong_commands, *wrong_steps])
-        identity = _identity(request)
-        upload = rq.Upload(request.workflow, properties, tuple(commands), tuple(steps), identity)
+        if wrong_commands or wrong_steps:
+            plain = commands_to_plain(request.commands), steps_to_plain(request.steps)
+            problems += parse_workflow(*plain, validate.check).problems
+        _refuse(problems)
+        upload = rq.Upload(request.workflow, properties, tuple(commands), tuple(steps), _identity(request))
         return pb.UploadResponse(diff=diff_message(await self._ask(upload)))
 
     async def Command(self, request: pb.CommandRequest, context: Any) -> pb.CommandResponse:
