@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 SOURCES := gaia gaia_core gaia_worker gaia_client
-BUF := .tools/node_modules/.bin/buf
 export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -43,10 +42,6 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
 	@touch $@
 
-$(BUF): requirements/buf/package.json requirements/buf/package-lock.json
-	@mkdir -p .tools && cp requirements/buf/package*.json .tools/ && cd .tools && npm ci --silent --no-fund --no-audit
-	@touch $@
-
 venv: $(VENV)/.runtime ## Install what users need into .venv
 
 dev: $(VENV)/.dev ## Install what developers need into .venv
@@ -59,10 +54,10 @@ lock: $(VENV)/.dev ## Resolve the libraries anew and pin them
 
 # ---- static checks ----
 
-lint: dev $(BUF) ## ruff, buf lint
+lint: dev ## ruff, buf lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
-	@cd protos && ../$(BUF) lint
+	@cd protos && ../$(BIN)/buf lint
 
 types: dev ## mypy --strict
 	@$(BIN)/mypy
@@ -82,7 +77,7 @@ protos-check: dev ## Fail when the generated code is not what protos/ gives
 # ---- tests ----
 
 unit: dev ## Tests that need no services
-	@$(BIN)/python -m pytest -q tests/unit tests/property tests/scenarios
+	@$(BIN)/python -m pytest -q tests/unit tests/property
 
 services: dev ## Tests on real Kafka, MinIO and Docker, which are started and stopped here
 	@$(BIN)/python -m tests.support.engine start
@@ -94,4 +89,4 @@ wheel: dev ## Build the wheel into dist/
 	@rm -rf dist && $(BIN)/python -m build --wheel --no-isolation --outdir dist . > /dev/null && ls dist
 
 clean: ## Remove what was built here; images stay
-	@rm -rf $(VENV) .tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,8 @@ from multiprocessing.synchronize import Event
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 STEP_BYTES: Final = 300
 REPORT_BYTES: Final = 80
@@ -36,6 +37,7 @@ BATCH_MAX: Final = 5_000
 FETCH_WAIT_MS: Final = 5
 WIDE_LINGER_MS: Final = 2
 SILENCE_S: Final = 30.0
+LEADER_S: Final = 0.02
 
 NAMES: Final = ("steps", "reports", "journal", "events")
 
@@ -133,8 +135,17 @@ def _reader(bootstrap: str, topic: str) -> Consumer:
     consumer = Consumer({**settings, "fetch.wait.max.ms": FETCH_WAIT_MS})
     place = TopicPartition(topic, 0, 0)
     consumer.assign([place])
-    consumer.get_watermark_offsets(place, timeout=SILENCE_S)
-    return consumer
+    deadline = time.monotonic() + SILENCE_S
+    while True:
+        try:
+            consumer.get_watermark_offsets(place, timeout=SILENCE_S)
+        except KafkaException:
+            # A topic that was just made has no leader for some milliseconds.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LEADER_S)
+        else:
+            return consumer
 
 
 def _writer(bootstrap: str, linger_ms: int) -> Producer:

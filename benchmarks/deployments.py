@@ -5,6 +5,7 @@ line; this process is their client and the consumer of their public events.
 """
 
 import sqlite3
+import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -100,14 +101,19 @@ class Deployment(ABC):
             self._start()
             self.client: Gaia = self._stack.enter_context(Gaia({"gaia_host": self.address}))
         except BaseException:
-            self._stack.close()
+            self.__exit__(None, None, None)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        try:
+            self._stack.close()
+        finally:
+            for process in self.processes.values():
+                if process.process.poll() is None:
+                    process.kill()
 
     def credit(self, workflow: str) -> dict[str, int]:
         """Return slots and prefetch of all workers together: how many attempts may be in flight."""
@@ -127,7 +133,11 @@ class Deployment(ABC):
             BenchmarkFailed: one ended badly.
         """
         for role, process in reversed(self.processes.items()):
-            if code := process.stop():
+            try:
+                code = process.stop()
+            except subprocess.TimeoutExpired as problem:
+                raise BenchmarkFailed(f"{role} did not stop:\n{process.said()[-4000:]}") from problem
+            if code:
                 raise BenchmarkFailed(f"{role} ended with code {code}:\n{process.said()[-4000:]}")
 
     @abstractmethod
@@ -261,7 +271,9 @@ class _SqliteWatch(Watch):
     def __init__(self, path: Path, workflow: str) -> None:
         self._connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         query = "SELECT workflow_uid FROM events WHERE workflow = ? LIMIT 1"
-        found = wait_until(lambda: self._connection.execute(query, (workflow,)).fetchone(), "the workflow's first event")
+        found = wait_until(
+            lambda: self._connection.execute(query, (workflow,)).fetchone(), "the workflow's first event"
+        )
         (self._uid,) = found
         self._version = -1
 

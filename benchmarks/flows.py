@@ -35,4 +35,9 @@ def chain(name: str, count: int) -> Flow:
 
 
 def _step(number: int, before: str) -> dict[str, Any]:
-    return {"name": f"s{number}", "command": "noop", "inputs": {"before": before}, "outputs": {"after": f"out/{number}"}}
+    return {
+        "name": f"s{number}",
+        "command": "noop",
+        "inputs": {"before": before},
+        "outputs": {"after": f"out/{number}"},
+    }

@@ -49,7 +49,9 @@ def put(connection: Connection, workflow: str, key: str, source: Source) -> list
         return [_put_stream(connection, workflow, key, _file_opener(path))]
     if not is_tree(key):
         raise RequestError(f"{path} is a folder", hint=f"a folder's Key ends in a slash: {key}/")
-    return [_put_stream(connection, workflow, key + name, _file_opener(inner)) for name, inner in files_under(path)]
+    stored = [_put_stream(connection, workflow, key + name, _file_opener(inner)) for name, inner in files_under(path)]
+    _announce_tree(connection, workflow, key)
+    return stored
 
 
 def get(connection: Connection, workflow: str, key: str, target: Target | None) -> bytes | None:
@@ -138,6 +140,12 @@ def _once(file: BinaryIO, what: str) -> Opener:
     return give
 
 
+def _announce_tree(connection: Connection, workflow: str, key: str) -> None:
+    """Tell that a tree is there as a whole: what lies under it now."""
+    header = api_pb2.PutRequest(header=api_pb2.PutHeader(workflow=workflow, key=key))
+    connection.upload("Put", lambda: iter((header,)), api_pb2.PutResponse)
+
+
 def _put_stream(connection: Connection, workflow: str, key: str, open_source: Opener) -> model_pb2.FileVersion:
     if is_tree(key):
         raise RequestError(f"{key} is a tree, and the source is no folder", hint="name the file behind the slash")
@@ -145,8 +153,12 @@ def _put_stream(connection: Connection, workflow: str, key: str, open_source: Op
     def requests() -> Iterator[api_pb2.PutRequest]:
         with open_source() as file:
             yield api_pb2.PutRequest(header=api_pb2.PutHeader(workflow=workflow, key=key))
+            digest, size = hashlib.sha256(), 0
             while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
                 yield api_pb2.PutRequest(data=chunk)
+            yield api_pb2.PutRequest(end=api_pb2.PutEnd(size_bytes=size, sha256=digest.digest()))
 
     return connection.upload("Put", requests, api_pb2.PutResponse).file
 

@@ -16,6 +16,10 @@ OUTAGE_MAX_S: Final = 60.0
 RESTING: Final = frozenset({"complete", "error", "halted"})
 
 
+STALLED_S: Final = 1.5
+"""A workflow counts as stalled only after so long: Keys that lie in the store may be on their way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Where time comes from and how it passes; both in seconds."""
@@ -50,6 +54,7 @@ def wait(
     start = answered = clock.now()
     pause = FIRST_PAUSE_S
     status: dict[str, Any] | None = None
+    stalled_since: float | None = None
     while True:
         try:
             status = ask()
@@ -60,7 +65,9 @@ def wait(
         else:
             if on_progress:
                 on_progress(status)
-            if at_rest(status):
+            stalled_since = (stalled_since or answered) if status["stalled"] else None
+            patient = stalled_since is not None and answered - stalled_since < STALLED_S
+            if at_rest(status) and not patient:
                 return status
         left = None if timeout_s is None else start + timeout_s - clock.now()
         if left is not None and left <= 0:

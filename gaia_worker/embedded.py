@@ -25,6 +25,7 @@ from gaia_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
+
 def sandbox_if_possible() -> str:
     """Return the executor that needs no image where it works, else "auto"."""
     try:

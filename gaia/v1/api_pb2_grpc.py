@@ -170,7 +170,8 @@ class GaiaServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Put(self, request_iterator, context):
-        """Put one file into a workflow's data space: the header first, then its bytes.
+        """Put one file into a workflow's data space: the header, its bytes, the end. A tree's header alone announces what
+        lies under it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

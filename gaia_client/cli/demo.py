@@ -13,7 +13,7 @@ import click
 import gaia
 from gaia_client import files
 from gaia_client.cli.look import progress_on_stderr
-from gaia_client.cli.settings import config_option, read_config, stop_on_signals
+from gaia_client.cli.settings import config_option, quiet_grpc, read_config, stop_on_signals
 from gaia_client.client import Gaia
 from gaia_core.config import Config
 from gaia_core.errors import RequestError
@@ -32,6 +32,7 @@ CHART: Final = "report/chart.svg"
 @config_option
 def command(config_file: str | None, **flags: Any) -> None:
     """Run the weather example: four years of days, gathered into a table and a chart."""
+    quiet_grpc()
     from gaia_core import logs  # noqa: PLC0415 - the server's libraries load only here
     from gaia_worker.embedded import Embedded, sandbox_if_possible  # noqa: PLC0415
 

@@ -89,7 +89,7 @@ def _plain_progress() -> Progress:
         now = time.monotonic()
         pace.add(now, status)
         if lines.worth(now, status, final=at_rest(status)):
-            click.echo(f"{_state(status)}: {pace.words(status)}", err=True)
+            click.echo(f"{pace.words(status)} ({_state(status)})", err=True)
 
     return show
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gaia_client.cli.settings import config_option, environ_of, read_config, stop_on_signals
+from gaia_client.cli.settings import config_option, environ_of, quiet_grpc, read_config, stop_on_signals
 from gaia_core.config import LAUNCHED_IDLE_EXIT_S, variable
 
 
@@ -19,6 +19,7 @@ from gaia_core.config import LAUNCHED_IDLE_EXIT_S, variable
 @config_option
 def command(config_file: str | None, **flags: Any) -> None:
     """Run a coordinator on Kafka and S3. Secrets come from the environment or the file, never from flags."""
+    quiet_grpc()
     from gaia_core import logs  # noqa: PLC0415 - the server's libraries load only here
     from gaia_core.app import ProcessLauncher, Server, cluster_backing  # noqa: PLC0415
 

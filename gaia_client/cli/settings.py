@@ -27,6 +27,11 @@ def read_config(config_file: str | None, flags: Mapping[str, Any]) -> Config:
     return load(flags, os.environ, _document(Path(path)) if path else {})
 
 
+def quiet_grpc() -> None:
+    """Keep gRPC's C core from writing lines of its own; what goes wrong reaches us as an error. Before its import."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
 def environ_of(config_file: str | None, flags: Mapping[str, Any]) -> dict[str, str]:
     """Return an environment that gives another process the settings of this one."""
     given = {variable(name): str(value) for name, value in flags.items() if value is not None}

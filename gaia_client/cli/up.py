@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gaia_client.cli.settings import config_option, read_config, stop_on_signals
+from gaia_client.cli.settings import config_option, quiet_grpc, read_config, stop_on_signals
 
 
 @click.command("up")
@@ -22,6 +22,7 @@ def command(config_file: str | None, **flags: Any) -> None:
 
     State lies in the data folder. Stop it as you like, start it again, and every workflow goes on.
     """
+    quiet_grpc()
     from gaia_core import logs  # noqa: PLC0415 - the server's libraries load only here
     from gaia_worker.embedded import Embedded  # noqa: PLC0415
 
@@ -34,9 +35,13 @@ def command(config_file: str | None, **flags: Any) -> None:
         host = "" if config.listen.endswith(":24442") else f" --host {config.listen}"
         lines = [
             f"Gaia is up: gRPC on {config.listen}, HTTP on {config.http_listen}, data in {config.data.absolute()}",
-            f"Steps run in: {embedded.executor_reason}",
+            f"Steps run in: {embedded.executor_reason}{_other_executor(embedded.executor_reason)}",
             f"Try, in another terminal: gaia{host} workflows.  Ctrl-C stops it; nothing is lost.",
         ]
         click.echo("\n".join(lines), file=sys.stderr)
 
     embedded.run(ready)
+
+
+def _other_executor(reason: str) -> str:
+    return " (--executor sandbox needs no images)" if reason.startswith("docker, since") else ""

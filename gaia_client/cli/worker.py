@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gaia_client.cli.settings import config_option, read_config, stop_on_signals
+from gaia_client.cli.settings import config_option, quiet_grpc, read_config, stop_on_signals
 
 
 @click.command("worker")
@@ -23,6 +23,7 @@ from gaia_client.cli.settings import config_option, read_config, stop_on_signals
 @config_option
 def command(config_file: str | None, **flags: Any) -> None:
     """Run Steps for a cluster. SIGTERM or Ctrl-C drains: what runs is finished, nothing new is taken."""
+    quiet_grpc()
     from gaia_core import logs  # noqa: PLC0415 - the worker's libraries load only here
     from gaia_worker.cluster import run_worker  # noqa: PLC0415
 

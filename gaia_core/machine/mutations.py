@@ -68,7 +68,7 @@ def upload(decision: Decision, request: rq.Upload) -> Answer:
 
 
 def set_commands(decision: Decision, request: rq.SetCommands) -> Answer:
-    """Add or replace Commands; Steps of replaced ones and all that depends on them run again.
+    """Add or replace Commands; Steps of those that changed, and all that depends on them, run again.
 
     Raises:
         UnknownName: there is nothing to add and no such workflow.
@@ -81,10 +81,12 @@ def set_commands(decision: Decision, request: rq.SetCommands) -> Answer:
     draft = draft_commands(workflow, request.commands) if workflow is not None else Draft()
     _refuse([*problems, *draft.problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
-    changed = [workflow.by_name[flat.name] for _, flat in draft.flats]
-    before = dependents(changed)
-    decision.emit(ev.CommandsSet(workflow.uid, request.commands))
-    decision.reset(workflow, dependents({**before, **dict.fromkeys(changed)}), "command changed")
+    news = tuple(command for command in request.commands if workflow.commands.get(command.name) != command)
+    users = [workflow.by_name[flat.name] for _, flat in draft.flats]
+    before = dependents(users)
+    if news:
+        decision.emit(ev.CommandsSet(workflow.uid, news))
+    decision.reset(workflow, dependents({**before, **dict.fromkeys(users)}), "command changed")
     return {"commands": workflow.commands.values()}
 
 
@@ -155,7 +157,7 @@ def arrive(decision: Decision, request: rq.Arrive) -> Answer:
 
 
 def _is_news(workflow: WorkflowState, publication: Publication, looked_up: bool) -> bool:
-    """Tell whether an arrival says anything new; what a look into the store found only counts where nothing else does."""
+    """Tell whether an arrival is news; what a look into the store found counts only where nothing else does."""
     key = workflow.graph.keys.get(publication.key)
     arrived = key.arrived if key is not None else None
     if looked_up:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from gaia_core.coordinator.lookup import find_tree
-from gaia_core.errors import UnknownName
+from gaia_core.errors import InvalidWorkflow, Problem, UnknownName
 from gaia_core.ports import Store
 from gaia_core.wire.manifests import decode_manifest
 from gaia_core.workflow.keys import location, split_bucket
@@ -21,10 +21,16 @@ class DataSpace:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, workflow: str, key: str, source: Path) -> Publication:
-        """Store a file under a Key and return what is to arrive."""
+    def put(self, workflow: str, key: str, source: Path, expected_sha256: bytes) -> Publication:
+        """Store a file under a Key and return what is to arrive.
+
+        Raises:
+            InvalidWorkflow: the file is not what its sender says.
+        """
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").digest()
+        if sha256 != expected_sha256:
+            raise InvalidWorkflow.of([Problem("end.sha256", "the file arrived damaged; nothing was stored")])
         stored = self._store.put_file(*location(workflow, key), source)
         return Publication(key, (FileVersion(key, stored.version, stored.size_bytes, sha256),))
 

@@ -154,10 +154,8 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
             return pb.PutResponse()
         with tempfile.TemporaryDirectory(prefix="gaia-put-") as folder:
             path = Path(folder) / "file"
-            with path.open("wb") as file:
-                async for part in request_iterator:
-                    await asyncio.to_thread(file.write, part.data)
-            stored = await asyncio.to_thread(self._data.put, workflow, key, path)
+            end = await _receive(request_iterator, path)
+            stored = await asyncio.to_thread(self._data.put, workflow, key, path, end.sha256)
         await self._ask(rq.Arrive(workflow, (stored,)))
         return pb.PutResponse(file=file_to_proto(stored.files[0]))
 
@@ -289,6 +287,16 @@ def _fit(refusal: pb.Refusal, limit: int) -> bytes:
     while len(refusal.problems) > 1 and refusal.ByteSize() > limit:
         del refusal.problems[len(refusal.problems) * 3 // 4 :]
     return refusal.SerializeToString()
+
+
+async def _receive(parts: AsyncIterator[pb.PutRequest], target: Path) -> pb.PutEnd:
+    """Write a file's bytes to target and return its end."""
+    with target.open("wb") as file:
+        async for part in parts:
+            if part.WhichOneof("part") == "end":
+                return part.end
+            await asyncio.to_thread(file.write, part.data)
+    raise InvalidWorkflow.of([Problem("end", "the stream broke off; nothing was stored")])
 
 
 def _identity(request: Any) -> rq.RequestId:

@@ -5,7 +5,6 @@ from typing import Final
 
 from gaia_core.workflow.graph import Graph, Key
 from gaia_core.workflow.model import (
-    STDOUT_ALWAYS,
     STDOUT_BOTH,
     TIMEOUT_S_DEFAULT,
     Execution,
@@ -18,8 +17,11 @@ from gaia_core.workflow.model import (
 from gaia_core.workflow.splice import splice
 from gaia_core.workflow.state import Step, WorkflowState
 
-INLINE_FILES_MAX: Final = 1_000
-"""More input files than this do not travel with the dispatch (about 150 bytes each; records hold 512 KiB)."""
+INLINE_BYTES_MAX: Final = 128 * 1024
+"""Lists of input files that take more do not travel with the dispatch; a record holds 512 KiB."""
+
+_FILE_BYTES: Final = 64
+"""What a file takes beside its Key and version: digest, size, tags."""
 
 
 def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
@@ -35,7 +37,7 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
     outputs = {name: splice(path, values) for name, path in command.outputs.items()}
     words = {**values, **inputs, **outputs}
     staged = pinned_inputs(workflow, step)
-    by_rpc = sum(len(source.files) for one in staged for source in one.sources) > INLINE_FILES_MAX
+    by_rpc = _listed_bytes(staged) > INLINE_BYTES_MAX
     return Execution(
         fence=Fence(workflow.uid, step.index, step.attempt, term),
         workflow=workflow.name,
@@ -80,6 +82,12 @@ def sources(graph: Graph, key: Key) -> Iterator[Publication]:
             yield from (one for one in part.writer.published if one.key == part.name)
 
 
+def _listed_bytes(inputs: tuple[Input, ...]) -> int:
+    """Return about how many bytes the lists of input files take in a message."""
+    files = (file for one in inputs for source in one.sources for file in source.files)
+    return sum(len(file.key.encode()) + len(file.version) + _FILE_BYTES for file in files)
+
+
 def _capture(path: str) -> str:
     """Return an output's internal path, `STDOUT` written as ">"."""
-    return STDOUT_BOTH if path == "STDOUT" else STDOUT_ALWAYS if path == STDOUT_ALWAYS else path
+    return STDOUT_BOTH if path == "STDOUT" else path

@@ -5,18 +5,28 @@ Pure and deterministic, because the journal keeps specs only and every replay ex
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
+from math import prod
 from typing import Final
 
 from gaia_core.errors import Problem
 from gaia_core.workflow.keys import key_problem
 from gaia_core.workflow.model import Command, Scalar, StepSpec
+from gaia_core.workflow.parse import file_path_problem, output_path_problem, path_problem, workdir_problem
+from gaia_core.workflow.size import EXECUTION_BYTES_MAX, execution_bytes, execution_bytes_most, value_length_most
 from gaia_core.workflow.splice import Unspliceable, names_in, scalar_text, splice
 
 NAME_LENGTH_MAX: Final = 255
+
+SWEEP_STEPS_MAX: Final = 1_000_000
+"""One sweep may make as many Steps as a whole workflow is built for."""
+
+SUGGESTED_AMONG_MAX: Final = 1_000
+"""Looking for the nearest of more names than this would hold up everything else."""
+
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9-]")
 
 
@@ -50,10 +60,14 @@ def expand(spec: StepSpec, command: Command, place: str, problems: list[Problem]
         One Step per element of the product of its array vars; [] where there were problems.
     """
     found = [*_interface_problems(spec, command, place), *_var_problems(spec, command, place)]
+    if not found and value_length_most(spec, command) > EXECUTION_BYTES_MAX:
+        found = [Problem(f"{place}.vars", f"the values splice each other to more than {EXECUTION_BYTES_MAX} bytes")]
     if found:
         problems.extend(found)
         return []
     input_names, output_names = tuple(sorted(spec.inputs)), tuple(sorted(spec.outputs))
+    paths = _spliced_paths(command)
+    is_large = execution_bytes_most(spec, command) > EXECUTION_BYTES_MAX
     flat = []
     for name, values in _elements(spec, command):
         try:
@@ -63,6 +77,10 @@ def expand(spec: StepSpec, command: Command, place: str, problems: list[Problem]
         except Unspliceable as refusal:
             found.append(Problem(f"{place}.vars", str(refusal)))
             break
+        found += _path_problems(paths, resolved, f"{place}.vars")
+        if is_large and execution_bytes(command, resolved, (*inputs, *outputs)) > EXECUTION_BYTES_MAX:
+            message = f"Step and Command together take more than {EXECUTION_BYTES_MAX} bytes once vars are spliced"
+            found.append(Problem(place, f"{message}; put large texts into a file"))
         if len(name) > NAME_LENGTH_MAX:
             found.append(Problem(f"{place}.vars", f"the name {name[:40]}… is longer than {NAME_LENGTH_MAX} characters"))
         if found:
@@ -74,6 +92,8 @@ def expand(spec: StepSpec, command: Command, place: str, problems: list[Problem]
 
 def suggestion(name: str, known: Mapping[str, object]) -> str:
     """Return "; did you mean 'x'?" for the nearest known name, or nothing."""
+    if len(known) > SUGGESTED_AMONG_MAX:
+        return ""
     near = get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
@@ -98,6 +118,9 @@ def _var_problems(spec: StepSpec, command: Command, place: str) -> Iterator[Prob
             yield Problem(f"{place}.vars.{name}", f"{name!r} is both a var and an input or output of {command.name!r}")
         if value == ():
             yield Problem(f"{place}.vars.{name}", "an empty array makes no Step at all")
+    count = prod(len(value) for value in spec.vars.values() if isinstance(value, tuple))
+    if count > SWEEP_STEPS_MAX:
+        yield Problem(f"{place}.vars", f"the arrays make {count} Steps; a sweep may make {SWEEP_STEPS_MAX}")
     texts = [("vars", text) for value in spec.vars.values() for text in _texts(value)]
     texts += [("vars", scalar_text(value)) for name, value in command.vars.items() if name not in spec.vars]
     texts += [(f"inputs.{name}", key) for name, key in spec.inputs.items()]
@@ -105,7 +128,7 @@ def _var_problems(spec: StepSpec, command: Command, place: str) -> Iterator[Prob
     for where, text in texts:
         yield from _undefined(text, defined, f"{place}.{where}", "")
     inside = f" (spliced by Command {command.name!r})"
-    for path in (*command.inputs.values(), *command.outputs.values(), command.stdout or ""):
+    for path in (*command.inputs.values(), *command.outputs.values(), command.stdout or "", command.workdir or ""):
         yield from _undefined(path, defined, f"{place}.vars", inside)
     for token in (*command.command, *command.entrypoint, *command.env.values()):
         yield from _undefined(token, {*defined, *command.inputs, *command.outputs}, f"{place}.vars", inside)
@@ -141,6 +164,27 @@ def _resolve(values: dict[str, str]) -> Mapping[str, str]:
     if not any("{{" in value for value in values.values()):
         return values
     return {name: splice(value, values) for name, value in values.items()}
+
+
+def _spliced_paths(command: Command) -> list[tuple[str, Callable[[str], str | None]]]:
+    """Return the internal paths of a Command that splice vars, with the check that each has to pass then."""
+    paths: list[tuple[str | None, Callable[[str], str | None]]] = [
+        *((path, path_problem) for path in command.inputs.values()),
+        *((path, output_path_problem) for path in command.outputs.values()),
+        (command.stdout, file_path_problem),
+        (command.workdir, workdir_problem),
+    ]
+    return [(path, check) for path, check in paths if path is not None and "{{" in path]
+
+
+def _path_problems(
+    paths: list[tuple[str, Callable[[str], str | None]]], values: Mapping[str, str], place: str
+) -> Iterator[Problem]:
+    """Yield what splicing made wrong with internal paths."""
+    for path, check in paths:
+        problem = check(splice(path, values))
+        if problem:
+            yield Problem(place, f"the internal path {path!r}: {problem}")
 
 
 def _key(text: str, values: Mapping[str, str], place: str, problems: list[Problem]) -> str:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from gaia_core.errors import InvalidWorkflow, Problem, UnknownName
 from gaia_core.workflow.expand import suggestion
 from gaia_core.workflow.graph import Key
 from gaia_core.workflow.state import Step, WorkflowState
+
+SUGGESTIONS_MAX: Final = 10
+"""Looking for the nearest name takes time, and a list with more mistakes than this is not mended name by name."""
 
 
 @dataclass(slots=True)
@@ -42,8 +46,8 @@ def resolve(workflow: WorkflowState, names: Iterable[str]) -> Targets:
             message = f"{name!r} is both a Step and a Key; write 'step:{name}' or 'key:{name}'"
             ambiguous.append(Problem(place, message))
         elif not steps and not keys:
-            known = {**workflow.by_name, **dict.fromkeys(workflow.groups)} if len(workflow.steps) < 10_000 else {}
-            message = f"{name!r} is neither a Step nor a Key of {workflow.name!r}{suggestion(name, known)}"
+            near = suggestion(name, workflow.by_name) if len(unknown) < SUGGESTIONS_MAX else ""
+            message = f"{name!r} is neither a Step nor a Key of {workflow.name!r}{near}"
             unknown.append(Problem(place, message))
         targets.steps.update(dict.fromkeys(steps))
         for key in keys:

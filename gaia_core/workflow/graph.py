@@ -38,7 +38,7 @@ class Key:
         self.folder = folder
         self.writer: Step | None = None
         self.readers: list[Step] = []
-        self.feeds: list[Key] = []
+        self.feeds: dict[Key, None] = {}
         self.writers = 0
         self.pending = 0
         self.available = False
@@ -184,7 +184,7 @@ class Graph:
         """Tell whether an object that merely lies in the store under this name counts: no Step writes or wrote it."""
         return not any(key.writer is not None or key.left_behind for key in self.all_over(name))
 
-    def _fed_by(self, key: Key) -> list[Key]:
+    def _fed_by(self, key: Key) -> Collection[Key]:
         """Return the read Keys that a written Key is part of."""
         return [key, *key.feeds] if key.readers else key.feeds
 
@@ -200,7 +200,7 @@ class Graph:
         key.available = False
         key.arrived = None
         key.left_behind = False
-        key.feeds = [other for other in self.overlapping(key.name) if other.readers]
+        key.feeds = {other: None for other in self.overlapping(key.name) if other.readers}
         for fed in self._fed_by(key):
             fed.writers += 1
             fed.pending += 1
@@ -214,7 +214,7 @@ class Graph:
         key.writer = None
         key.available = False
         key.left_behind = True
-        key.feeds = []
+        key.feeds = {}
 
     def _begin_read(self, key: Key) -> None:
         written = [other for other in self.all_over(key.name) if other.writer is not None]
@@ -222,12 +222,12 @@ class Graph:
         key.pending = sum(not other.available for other in written)
         for other in written:
             if other is not key:
-                other.feeds.append(key)
+                other.feeds[key] = None
 
     def _end_read(self, key: Key) -> None:
         for other in self.overlapping(key.name):
             if other.writer is not None:
-                other.feeds.remove(key)
+                del other.feeds[key]
         key.writers = key.pending = 0
         self._note(key)
 

@@ -16,7 +16,7 @@ RESERVED_PREFIX: Final = "composite/"
 INTERNAL_PREFIX: Final = ".gaia/"
 """Gaia's own objects; no workflow name starts with a dot, so no data space collides."""
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET = re.compile(r"(?!(?:\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 

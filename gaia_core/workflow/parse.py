@@ -350,14 +350,14 @@ def _command(form: _Form) -> Command | None:
         name=form.text("name", _name_problem) or "",
         image=form.text("image", _image_problem) or "",
         command=form.tokens("command"),
-        inputs=form.texts("inputs", _part_name_problem, _path_problem),
+        inputs=form.texts("inputs", _part_name_problem, path_problem),
         outputs=_outputs(form),
         vars={name: _number_kept(value) for name, value in form.entries("vars", *_VAR_CHECKS).items()},
-        stdout=form.text("stdout", _file_path_problem),
+        stdout=form.text("stdout", file_path_problem),
         options=_options(form),
         network=form.flag("network") or False,
         env=form.texts("env", _variable_problem, _token_problem),
-        workdir=form.text("workdir", _workdir_problem),
+        workdir=form.text("workdir", workdir_problem),
         entrypoint=form.tokens("entrypoint"),
     )
 
@@ -385,7 +385,7 @@ _OF_COMMANDS: Final = {
 
 def _outputs(form: _Form) -> dict[str, str]:
     """Read a Command's outputs; STDOUT is another word for ">"."""
-    outputs = form.texts("outputs", _part_name_problem, _output_path_problem)
+    outputs = form.texts("outputs", _part_name_problem, output_path_problem)
     return {name: STDOUT_BOTH if path == "STDOUT" else path for name, path in outputs.items()}
 
 
@@ -598,7 +598,7 @@ def _image_problem(text: str) -> str | None:
     return _line_problem(text) or ("has a space" if " " in text else None)
 
 
-def _path_problem(text: str) -> str | None:
+def path_problem(text: str) -> str | None:
     """Tell what is wrong with an internal path; one that starts with a var is judged once that is spliced."""
     if problem := _line_problem(text):
         return problem
@@ -609,16 +609,19 @@ def _path_problem(text: str) -> str | None:
     return None
 
 
-def _output_path_problem(text: str) -> str | None:
-    return None if text in (STDOUT_BOTH, STDOUT_ALWAYS, "STDOUT") else _path_problem(text)
+def output_path_problem(text: str) -> str | None:
+    """Tell what is wrong with the internal path of an output."""
+    return None if text in (STDOUT_BOTH, STDOUT_ALWAYS, "STDOUT") else path_problem(text)
 
 
-def _file_path_problem(text: str) -> str | None:
-    return _path_problem(text) or (f"{_shortened(text)!r} is a directory" if text.endswith("/") else None)
+def file_path_problem(text: str) -> str | None:
+    """Tell what is wrong with the internal path of a file."""
+    return path_problem(text) or (f"{_shortened(text)!r} is a directory" if text.endswith("/") else None)
 
 
-def _workdir_problem(text: str) -> str | None:
-    return None if text == "/" else _path_problem(text)
+def workdir_problem(text: str) -> str | None:
+    """Tell what is wrong with a working directory."""
+    return None if text == "/" else path_problem(text)
 
 
 def _unknown(field: str, allowed: Sequence[str]) -> str:

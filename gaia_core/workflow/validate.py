@@ -11,7 +11,7 @@ from gaia_core.errors import Problem
 from gaia_core.workflow.expand import FlatStep, expand, suggestion
 from gaia_core.workflow.graph import Graph, Key
 from gaia_core.workflow.model import STDOUT_ALWAYS, STDOUT_BOTH, Command, StepSpec
-from gaia_core.workflow.splice import Unspliceable, names_in
+from gaia_core.workflow.splice import Unspliceable, names_in, scalar_text
 from gaia_core.workflow.state import Step, WorkflowState
 
 PROBLEMS_MAX = 1000
@@ -51,14 +51,22 @@ def command_problems(command: Command, place: str) -> Iterator[Problem]:
             if path not in (STDOUT_BOTH, STDOUT_ALWAYS) and path in seen:
                 yield Problem(f"{place}.{kind}.{name}", f"the internal path {path!r} is also that of {seen[path]}")
             seen[path] = f"{kind}.{name}"
-    texts = [(f"command[{n}]", token) for n, token in enumerate(command.command)]
-    texts += [(f"inputs.{name}", path) for name, path in command.inputs.items()]
-    texts += [(f"outputs.{name}", path) for name, path in command.outputs.items()]
-    for where, text in texts:
+    for where, text in _spliced_texts(command):
         try:
             list(names_in(text))
         except Unspliceable as refusal:
             yield Problem(f"{place}.{where}", str(refusal))
+
+
+def _spliced_texts(command: Command) -> Iterator[tuple[str, str]]:
+    """Yield every text of a Command that vars are spliced into, with its place."""
+    yield from ((f"command[{n}]", token) for n, token in enumerate(command.command))
+    yield from ((f"entrypoint[{n}]", token) for n, token in enumerate(command.entrypoint))
+    yield from ((f"inputs.{name}", path) for name, path in command.inputs.items())
+    yield from ((f"outputs.{name}", path) for name, path in command.outputs.items())
+    yield from ((f"vars.{name}", scalar_text(value)) for name, value in command.vars.items())
+    yield from ((f"env.{name}", value) for name, value in command.env.items())
+    yield from (("stdout", command.stdout or ""), ("workdir", command.workdir or ""))
 
 
 def draft_steps(workflow: WorkflowState | None, commands: Mapping[str, Command], specs: Sequence[StepSpec]) -> Draft:
@@ -70,6 +78,8 @@ def draft_steps(workflow: WorkflowState | None, commands: Mapping[str, Command],
     """
     draft = Draft()
     for number, spec in enumerate(specs):
+        if len(draft.problems) >= PROBLEMS_MAX:
+            break
         place = f"steps[{number}]"
         command = commands.get(spec.command)
         if command is None:
@@ -86,6 +96,8 @@ def draft_commands(workflow: WorkflowState, changed: Sequence[Command]) -> Draft
     """Lay changed Commands beside a workflow: the Steps that use them, expanded anew, and what would break."""
     draft = Draft()
     for number, command in enumerate(changed):
+        if workflow.commands.get(command.name) == command:
+            continue
         users = workflow.users.get(command.name, ())
         for spec in {id(step.spec): step.spec for step in users}.values():
             found: list[Problem] = []

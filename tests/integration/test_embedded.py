@@ -266,3 +266,20 @@ def _programs_with(argument: str) -> list[str]:
         if argument.encode() in words:
             found.append(str(path))
     return found
+
+
+def test_a_folder_is_put_as_a_tree(flow: Gaia, tmp_path: Path) -> None:
+    """A tree that no Step writes is there once it was put as a whole; putting it anew runs its readers again."""
+    commands = [{**shell("join", "cat {{in}}* > {{out}}"), "inputs": {"in": "/job/in/"}}]
+    flow.upload(
+        "tree", {}, commands, [{"name": "j", "command": "join", "inputs": {"in": "t/"}, "outputs": {"out": "o"}}]
+    )
+    (tmp_path / "a").write_text("one ")
+    (tmp_path / "b").write_text("two")
+    flow.put("tree", "t/", tmp_path)
+    assert flow.wait("tree", timeout_s=30)["state"] == "complete"
+    assert flow.get("tree", "o") == b"one two"
+    (tmp_path / "b").write_text("three")
+    flow.put("tree", "t/", tmp_path)
+    assert flow.wait("tree", timeout_s=30)["state"] == "complete"
+    assert flow.get("tree", "o") == b"one three"

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, settings
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 settings.register_profile(
-    "default", max_examples=200, stateful_step_count=30, deadline=None, suppress_health_check=SLOW
+    "default", max_examples=400, stateful_step_count=50, deadline=None, suppress_health_check=SLOW
 )
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
-settings.register_profile("long", settings.get_profile("default"), max_examples=10_000, stateful_step_count=50)
+settings.register_profile("long", settings.get_profile("default"), max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))

@@ -5,6 +5,7 @@ The Driver adds its own checks: counters recounted, and a replica that replays t
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 import pytest
 from hypothesis import note
@@ -24,7 +25,7 @@ from tests.property import oracle as naive
 from tests.unit.machine.deployment import Driver, snapshot
 
 FLOWS = ("one", "two")
-KEYS = ("a", "b", "s0", "t/a", "t/b", "t/u/c", "t/u/", "t/", "t", "u/{{n}}", "u/1", "u/")
+KEYS = ("a", "b", "c", "s0", "t/a", "t/b", "t/u/c", "t/u/", "t/", "t", "u/{{n}}", "u/1", "u/")
 COMMANDS = {f"r{reads}w{writes}": (reads, writes) for reads in range(3) for writes in range(3)}
 FAILURES = [kind.name for kind in FailureClass]
 
@@ -76,11 +77,14 @@ drafts = st.builds(
     Draft,
     st.sampled_from(["s0", "s1", "s2", "s3", "s4", "s5", "s0-1"]),
     st.lists(st.sampled_from(KEYS), max_size=2, unique=True).map(tuple),
-    st.lists(st.sampled_from(KEYS), max_size=2, unique=True).map(tuple),
+    st.lists(st.sampled_from([*KEYS[:6], *KEYS]), max_size=2, unique=True).map(tuple),
     st.sampled_from([(), (), (), (1,), (1, 2), (2, 3)]),
     st.integers(0, 2),
     st.sampled_from(["default", "default", "default", "gpu"]),
 )
+
+
+NAME = attrgetter("name")
 
 
 def command(name: str, image: str = "image", extra: bool = False) -> Command:
@@ -111,16 +115,19 @@ class Deployment(RuleBasedStateMachine):
 
     # -- requests
 
-    @initialize(limit=st.sampled_from([None, None, 1, 2]))
-    def begin(self, limit: int | None) -> None:
-        """Two workflows with every Command."""
+    @initialize(limit=st.sampled_from([None, None, 1, 2]), first=st.lists(drafts, max_size=5, unique_by=NAME))
+    def begin(self, limit: int | None, first: list[Draft]) -> None:
+        """Two workflows with every Command, some Steps one by one, and a worker."""
         for name in FLOWS:
             self.oracle.flows[name] = naive.Flow(max_parallel=limit if name == "two" else None)
             properties = {"max_parallel": limit} if limit and name == "two" else {}
             self.driver.ask(rq.Upload(name, properties, tuple(map(command, COMMANDS)), ()))
             self.follow()
+        self.join("w", "i1", 2, 1)
+        for number, draft in enumerate(first):
+            self.merge(FLOWS[number % 2], [draft])
 
-    @rule(flow=flows, wanted=st.lists(drafts, min_size=1, max_size=4, unique_by=lambda draft: draft.name))
+    @rule(flow=flows, wanted=st.lists(drafts, min_size=1, max_size=4, unique_by=NAME))
     def merge(self, flow: str, wanted: list[Draft]) -> None:
         """Merge Steps; what the oracle refuses must be refused and change nothing."""
         request = rq.Merge(flow, tuple(draft.spec() for draft in wanted))
@@ -148,7 +155,9 @@ class Deployment(RuleBasedStateMachine):
         if any(step.command == name for step in self.oracle.flows[flow].steps.values()):
             self.refused(rq.SetCommands(flow, (command(name, extra=True),)), "InvalidWorkflow")
 
-    @rule(flow=flows, names=st.lists(st.sampled_from(["s0", "s1", "s2", "s0-1", "s1-2", *KEYS]), min_size=1, max_size=2))
+    @rule(
+        flow=flows, names=st.lists(st.sampled_from(["s0", "s1", "s2", "s0-1", "s1-2", *KEYS]), min_size=1, max_size=2)
+    )
     def expire(self, flow: str, names: list[str]) -> None:
         """Expire Steps, sweeps, Keys and trees."""
         request = rq.Expire(flow, tuple(names))
@@ -170,31 +179,23 @@ class Deployment(RuleBasedStateMachine):
         self.driver.ask(request)
         return self.follow()
 
-    @rule(flow=flows)
-    def halt(self, flow: str) -> None:
-        """Halt."""
-        self.oracle.halt(flow)
-        self.driver.ask(rq.Halt(flow))
+    @rule(flow=flows, halting=st.sampled_from([False, False, True]))
+    def run_or_halt(self, flow: str, halting: bool) -> None:
+        """Run or halt."""
+        if halting:
+            self.oracle.halt(flow)
+            self.driver.ask(rq.Halt(flow))
+        else:
+            self.oracle.run(flow)
+            self.driver.ask(rq.Run(flow))
         self.follow()
 
-    @rule(flow=flows)
-    def run_flow(self, flow: str) -> None:
-        """Run."""
-        self.oracle.run(flow)
-        self.driver.ask(rq.Run(flow))
-        self.follow()
-
-    @rule()
-    def tick(self) -> None:
-        """Look at the clock when no time has passed: no backoff has ended."""
-        self.driver.ask(rq.Tick())
-        self.follow()
-
-    @rule()
-    def wait(self) -> None:
-        """Let more time pass than any backoff takes."""
-        self.driver.now_ms += 60_000
-        self.oracle.wait()
+    @rule(long=st.booleans())
+    def wait(self, long: bool) -> None:
+        """Look at the clock when no time has passed, or more than any backoff takes."""
+        if long:
+            self.driver.now_ms += 60_000
+            self.oracle.wait()
         self.driver.ask(rq.Tick())
         self.follow()
 
@@ -257,19 +258,20 @@ class Deployment(RuleBasedStateMachine):
         speaker, incarnation, fence, attempt = data.draw(st.sampled_from(self.ends))
         self.report(data.draw(st.sampled_from([speaker, name])), incarnation, fence, attempt, how, 1)
 
-    @precondition(lambda self: any(worker.held for worker in self.oracle.workers.values()))
-    @rule(data=st.data())
-    def report_together(self, data: st.DataObject) -> None:
-        """Let a worker report all that it holds in one record."""
-        name = data.draw(st.sampled_from(sorted(n for n, worker in self.oracle.workers.items() if worker.held)))
-        worker = self.oracle.workers[name]
-        said = [self.end_report(self.fence(attempt), "COMPLETED") for attempt in worker.held]
-        for attempt in list(worker.held):
-            self.oracle.end(name, worker.incarnation, attempt, "COMPLETED")
-        self.driver.say(name, *said, incarnation=worker.incarnation)
-        self.follow()
+    @rule(rounds=st.integers(1, 4))
+    def progress(self, rounds: int) -> None:
+        """Let every worker report all that it holds in one record, round by round."""
+        for name in sorted(self.oracle.workers) * rounds:
+            worker = self.oracle.workers[name]
+            said = [self.end_report(self.fence(attempt), "COMPLETED") for attempt in worker.held]
+            for attempt in list(worker.held):
+                self.oracle.end(name, worker.incarnation, attempt, "COMPLETED")
+            self.driver.say(name, *said, incarnation=worker.incarnation)
+            self.follow()
 
-    @rule(name=workers, incarnation=incarnations, uid=st.integers(0, 3), step=st.integers(0, 9), attempt=st.integers(0, 3))
+    @rule(
+        name=workers, incarnation=incarnations, uid=st.integers(0, 3), step=st.integers(0, 9), attempt=st.integers(0, 3)
+    )
     def forge(self, name: str, incarnation: str, uid: int, step: int, attempt: int) -> None:
         """Report the end of an attempt that the speaker does not hold."""
         worker = self.oracle.workers.get(name)
@@ -292,9 +294,7 @@ class Deployment(RuleBasedStateMachine):
         flow = self.driver.flow(attempt[0])
         return Fence(flow.uid, flow.by_name[attempt[1]].index, attempt[2])
 
-    def report(
-        self, name: str, incarnation: str, fence: Fence, attempt: naive.Attempt, how: str, times: int
-    ) -> None:
+    def report(self, name: str, incarnation: str, fence: Fence, attempt: naive.Attempt, how: str, times: int) -> None:
         counted = [self.oracle.end(name, incarnation, attempt, how) for _ in range(times)]
         self.driver.say(name, *[self.end_report(fence, how)] * times, incarnation=incarnation)
         assert self.driver.refused == counted.count(False)
@@ -378,7 +378,9 @@ class Deployment(RuleBasedStateMachine):
             for step_name, step in flow.steps.items():
                 if step.phase == "running":
                     execution = execution_of(self.driver.flow(name), self.driver.step(step_name, name), 0)
-                    pinned = {(i.key, file.version) for i in execution.inputs for one in i.sources for file in one.files}
+                    pinned = {
+                        (i.key, file.version) for i in execution.inputs for one in i.sources for file in one.files
+                    }
                     assert pinned == {(key, version) for key in step.reads for version in self._versions(flow, key)}
 
     def _versions(self, flow: naive.Flow, key: str) -> set[str]:

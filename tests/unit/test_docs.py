@@ -3,11 +3,17 @@
 `python -m tests.unit.test_docs` prints the table of settings for docs/configuration.md.
 """
 
+import re
 from pathlib import Path
+
+import pytest
 
 from gaia_core.config import describe
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = [*ROOT.glob("*.md"), *(page for name in ("docs", "examples", "tests") for page in (ROOT / name).rglob("*.md"))]
+
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
 def settings_table() -> str:
@@ -24,6 +30,13 @@ def test_the_table_of_settings_is_the_code_s() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `GAIA_")]
     assert "\n".join(rows) == "\n".join(settings_table().splitlines()[2:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page names a file or folder that is there."""
+    links = _LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 if __name__ == "__main__":

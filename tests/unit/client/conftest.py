@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +81,12 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
         self._note("Put", header, context)
         if "Put" in self.script:
             self._scripted("Put", header, context)
-        data = b"".join(request.data for request in requests)
+        parts = list(requests)
+        data = b"".join(request.data for request in parts)
+        if header.key.endswith("/"):
+            return api_pb2.PutResponse()
+        if not parts or not parts[-1].HasField("end") or parts[-1].end.sha256 != hashlib.sha256(data).digest():
+            self._refuse("Put", gaia.InvalidWorkflow("the stream broke off"), context)
         self.files[header.key] = data
         return api_pb2.PutResponse(file=model_pb2.FileVersion(key=header.key, version="1", size_bytes=len(data)))
 

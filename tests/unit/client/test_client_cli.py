@@ -134,8 +134,8 @@ def test_wait(invoke: Invoke, fake: Any, status: Any) -> None:
     result = invoke("wait", "w")
     assert result.exit_code == 0
     assert result.stdout == "complete\n2 of 2 Steps complete\n"
-    assert result.stderr.splitlines()[0] == "running: 0 of 2 Steps complete, 2 running"
-    assert result.stderr.splitlines()[-1].startswith("complete: 2 of 2 Steps complete")
+    assert result.stderr.splitlines()[0] == "0 of 2 Steps complete, 2 running (running)"
+    assert result.stderr.splitlines()[-1].startswith("2 of 2 Steps complete")
     fake.script["Status"] = [status("error", failed=1)]
     assert invoke("wait", "w").exit_code == 1
     fake.script["Status"] = [status("running", stalled=True, missing_inputs=["in.csv"])]

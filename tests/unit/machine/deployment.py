@@ -178,10 +178,7 @@ def snapshot(state: Deployment) -> Any:
             dict(flow.properties),
             list(flow.commands.values()),
             list(flow.counts),
-            [
-                tuple(getattr(s, name) for name in STEP_FIELDS)
-                for s in flow.steps
-            ],
+            [tuple(getattr(s, name) for name in STEP_FIELDS) for s in flow.steps],
             {name: (key.pending, key.writers, key.available, key.arrived) for name, key in flow.graph.keys.items()},
         )
         for name, flow in state.workflows.items()

@@ -346,3 +346,11 @@ def test_a_worker_given_up_for_lost_is_taken_in_again(driver: Driver) -> None:
     driver.join()
     driver.upload(make("a", "a"))
     assert driver.step("a").worker == "w"
+
+
+def test_a_command_given_again_unchanged_recomputes_nothing(driver: Driver) -> None:
+    """Only Steps of a Command that changed run again."""
+    driver.upload(make("a", "a"))
+    driver.run_all()
+    driver.ask(rq.SetCommands("flow", COMMANDS))
+    assert (driver.states(), driver.events) == ({"a": "complete"}, [])

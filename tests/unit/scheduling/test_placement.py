@@ -1,0 +1,99 @@
+"""Which worker gets which Step: pools, credit, load."""
+
+from collections import Counter
+
+from gaia_core.machine import requests as rq
+from gaia_core.workflow.model import Options
+from tests.unit.machine.deployment import Driver, make
+
+
+def wide(driver: Driver, count: int) -> None:
+    driver.upload(make("s", "o/{{n}}", vars={"n": tuple(range(count))}))
+
+
+def shares(driver: Driver) -> Counter[str]:
+    return Counter(step.worker for step in driver.flow().steps if step.state.word == "running")
+
+
+def test_work_is_spread_by_load_per_slot() -> None:
+    """The least loaded worker comes first, measured by its slots."""
+    driver = Driver()
+    driver.join("big", slots=6)
+    driver.join("small", slots=3)
+    wide(driver, 6)
+    assert shares(driver) == {"big": 4, "small": 2}
+
+
+def test_idle_slots_come_before_prefetch() -> None:
+    """Nothing is prefetched while another worker has an idle slot."""
+    driver = Driver()
+    driver.join("greedy", slots=1, prefetch=10)
+    driver.join("plain", slots=3)
+    wide(driver, 4)
+    assert shares(driver) == {"greedy": 1, "plain": 3}
+
+
+def test_nobody_gets_more_than_its_credit() -> None:
+    """Slots and prefetch together bound what a worker holds; the rest stays ready."""
+    driver = Driver()
+    driver.join("a", slots=2, prefetch=1)
+    driver.join("b", slots=1)
+    wide(driver, 10)
+    assert shares(driver) == {"a": 3, "b": 1}
+    assert driver.flow().counts[1] == 6
+
+
+def test_a_stopping_attempt_takes_its_slot_until_it_ends() -> None:
+    """Credit comes back with the end of an attempt, not with its cancel."""
+    driver = Driver()
+    driver.join("a", slots=1)
+    wide(driver, 1)
+    driver.ask(rq.Expire("flow", ("s",)))
+    assert shares(driver) == {}
+
+
+def test_pools_are_kept_apart() -> None:
+    """A Step goes to workers of its pool only, and a full pool does not hold another one up."""
+    driver = Driver()
+    driver.join("cpu", slots=1)
+    driver.join("gpu", slots=1, pool="gpu")
+    gpu = Options(pool="gpu")
+    driver.upload(*(make(f"g{n}", f"g{n}", options=gpu) for n in range(3)), *(make(f"c{n}", f"c{n}") for n in range(3)))
+    assert shares(driver) == {"cpu": 1, "gpu": 1}
+    assert {step.name[0] for step in driver.flow().steps if step.worker == "gpu"} == {"g"}
+
+
+def test_a_worker_without_slots_counts_as_one() -> None:
+    """A hello that names no slots still gets work."""
+    driver = Driver()
+    driver.join("odd", slots=0)
+    wide(driver, 2)
+    assert shares(driver) == {"odd": 1}
+
+
+def test_prefetch_is_bounded() -> None:
+    """A worker may not hoard: what it declares is cut."""
+    driver = Driver()
+    driver.join("greedy", slots=1, prefetch=10**6)
+    assert driver.state.fleet.workers["greedy"].credit == 4_097
+
+
+def test_a_worker_that_was_only_silent_works_again() -> None:
+    """A worker that was given up and speaks again is taken back as it was, and told to stop what was given away."""
+    driver = Driver()
+    driver.join("w", slots=2)
+    wide(driver, 1)
+    driver.ask(rq.LoseWorker("w", "i1", "silent"))
+    assert driver.state.fleet.workers == {}
+    driver.say("w")
+    assert driver.state.fleet.workers["w"].slots == 2
+    assert (driver.step("s-0").worker, driver.step("s-0").attempt) == ("w", 2)
+
+
+def test_a_worker_whose_name_was_taken_stays_out() -> None:
+    """An older incarnation that wakes up does not push its successor out."""
+    driver = Driver()
+    driver.join("w")
+    driver.join("w", incarnation="i2")
+    driver.say("w")
+    assert driver.state.fleet.workers["w"].incarnation == "i2"

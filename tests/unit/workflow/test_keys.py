@@ -1,0 +1,102 @@
+"""What is a Key, where its bucket ends, and where its bytes lie."""
+
+import pytest
+
+from gaia_core.workflow.keys import folder_of, is_tree, key_problem, location, manifest_location, split_bucket
+
+
+@pytest.mark.parametrize(
+    "key", ["a", "a/b.txt", "a/", "a/b/", "..a/b..", "a b/ü", "bucket:a", "my.bucket:a/b/", "composite", "x:y", "a:b/c"]
+)
+def test_keys_are_relative_paths_perhaps_in_a_bucket(key: str) -> None:
+    """A path, a tree, and either with a bucket before it are Keys."""
+    assert key_problem(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "cause"),
+    [
+        ("", "needs a path"),
+        ("/", "needs a path"),
+        ("bucket:", "needs a path"),
+        ("bucket:/", "needs a path"),
+        ("/a", "absolute"),
+        ("bucket:/a", "absolute"),
+        ("../a", "segment"),
+        ("a/..", "segment"),
+        ("a/../b", "segment"),
+        ("a/./b", "segment"),
+        ("a//b", "segment"),
+        ("a//", "segment"),
+        ("..", "segment"),
+        ("./", "segment"),
+        ("bucket:..", "segment"),
+        ("a\n", "control"),
+        ("a\x00b", "control"),
+        ("a\x7f", "control"),
+        ("a\u2028", "control"),
+        ("a\ud800", "control"),
+        ("composite/s/i/o", "reserved"),
+        ("composite/", "reserved"),
+        ("k" * 901, "longer than 900 bytes"),
+        ("ü" * 451, "longer than 900 bytes"),
+    ],
+)
+def test_what_is_no_key_is_refused_with_its_cause(key: str, cause: str) -> None:
+    """`..`, absolute paths, control characters, empty segments, reserved prefixes and long Keys are refused."""
+    assert cause in (key_problem(key) or "")
+
+
+@pytest.mark.parametrize(
+    ("key", "bucket", "path"),
+    [
+        ("bucket:a/b", "bucket", "a/b"),
+        ("b-1.x:a", "b-1.x", "a"),
+        ("ab:a", None, "ab:a"),
+        ("Bucket:a", None, "Bucket:a"),
+        ("under_score:a", None, "under_score:a"),
+        ("-ab:a", None, "-ab:a"),
+        ("a..b:c", None, "a..b:c"),
+        ("x" * 64 + ":a", None, "x" * 64 + ":a"),
+        ("x" * 63 + ":a", "x" * 63, "a"),
+        ("dir/abc:x", None, "dir/abc:x"),
+        ("abc:d:e", "abc", "d:e"),
+        ("10.0.0.1:a", None, "10.0.0.1:a"),
+        ("plain", None, "plain"),
+    ],
+)
+def test_a_bucket_is_meant_only_by_a_valid_bucket_name(key: str, bucket: str | None, path: str) -> None:
+    """The text before the first `:` is a bucket only where S3 would take it as a bucket's name."""
+    assert split_bucket(key) == (bucket, path)
+
+
+@pytest.mark.parametrize(
+    ("key", "folder"),
+    [
+        ("a", ""),
+        ("a/", ""),
+        ("a/b", "a/"),
+        ("a/b/", "a/"),
+        ("a/b/c", "a/b/"),
+        ("bucket:a", "bucket:"),
+        ("bucket:a/b", "bucket:a/"),
+        ("x:y/z", "x:y/"),
+        ("bucket:", "bucket:"),
+        ("", ""),
+    ],
+)
+def test_the_folder_of_a_key_is_the_tree_right_above_it(key: str, folder: str) -> None:
+    """Folders end at the root of the data space or of the bucket."""
+    assert folder_of(key) == folder
+
+
+def test_a_key_lies_in_its_workflows_space_or_in_its_bucket() -> None:
+    """Without a bucket a Key lies under the workflow's name; manifests lie where no workflow can."""
+    assert location("flow", "a/b") == (None, "flow/a/b")
+    assert location("flow", "bucket:a/b") == ("bucket", "a/b")
+    assert manifest_location("flow", 3, 1, 2, 0).path.startswith(".gaia/")
+
+
+def test_a_trailing_slash_makes_a_tree() -> None:
+    """A Key that ends in a slash stands for a directory."""
+    assert [is_tree(key) for key in ("a/", "a", "bucket:a/")] == [True, False, True]
