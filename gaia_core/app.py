@@ -5,6 +5,7 @@ loop. `gaia up` brings its own launcher and workers (`gaia_worker.embedded`).
 """
 
 import asyncio
+import gc
 import logging
 import socket
 import subprocess
@@ -129,9 +130,10 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
     """
     settings = kafka_settings(config)
     store = s3_store(config)
-    for warning in ensure_topics(settings):
-        log.warning("Kafka keeps less than it could", extra={"cause": warning})
     store.check()
+    warnings = ensure_topics(settings)
+    if warnings:
+        log.warning("Kafka keeps less than it could", extra={"causes": warnings})
     with ExitStack() as stack:
         journal = KafkaJournal(settings)
         stack.callback(journal.close)
@@ -234,9 +236,11 @@ class Server:
         try:
             self.publisher.open()
             self.loop.open(self.config.listen, VERSION)
+            self.publisher.catch_up()
         except BaseException as error:  # noqa: BLE001 - it reaches whoever waits
             opened.set_exception(error)
             return
+        _settle_memory()
         opened.set_result(None)
         self.loop.run()
 
@@ -287,6 +291,16 @@ class Server:
     def _interfaces(self) -> "_Interfaces":
         service = GaiaService(self.loop.submit, self._backing.store, self._launcher)
         return _Interfaces(self.config, service, lambda: self._leading, self._http_socket)
+
+
+def _settle_memory() -> None:
+    """Keep the garbage collector away from the state: it lives long, has no cycles to find, and is costly to walk.
+
+    Source: with the default thresholds, 100,000 waiting Steps cost a third of the throughput.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
 
 
 class _Interfaces:

@@ -122,9 +122,13 @@ class EventRecord(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far the journal has been published: the offset of the last entry whose events are all out; -1 for none."""
+    """How far the journal has been published: so many events of the entry at this offset, and all before it.
+
+    An entry may announce more events than one `publish` should hold, so a position may lie inside an entry.
+    """
 
     entry_offset: int
+    event_count: int = 0
 
 
 class EventLog(Protocol):

@@ -102,7 +102,7 @@ class KafkaEventLog:
             producer.begin_transaction()
             for event in events:
                 self._produce_event(producer, event)
-            value = json.dumps({"shard": self._settings.shard, "entry_offset": position.entry_offset})
+            value = json.dumps({"shard": self._settings.shard, **position._asdict()})
             _produce(producer, self._settings.published_topic, value.encode(), self._key, self._settings.shard)
             producer.commit_transaction(TRANSACTION_S)
             self._position = position
@@ -215,7 +215,8 @@ def _is_end(error: KafkaError | None) -> bool:
 
 def _position(topic: str, value: bytes) -> Position:
     try:
-        return Position(int(json.loads(value)["entry_offset"]))
+        found = json.loads(value)
+        return Position(int(found["entry_offset"]), int(found["event_count"]))
     except (ValueError, KeyError, TypeError) as error:
         raise JournalCorrupt(f"The last position in {topic} cannot be read: {value[:100]!r}.") from error
 

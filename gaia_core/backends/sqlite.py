@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS events (
 
 _PUBLISHED: Final = """
 CREATE TABLE IF NOT EXISTS published (
-    one INTEGER PRIMARY KEY CHECK (one = 1), entry_offset INTEGER NOT NULL, epoch INTEGER NOT NULL
+    one INTEGER PRIMARY KEY CHECK (one = 1), entry_offset INTEGER NOT NULL, event_count INTEGER NOT NULL,
+    epoch INTEGER NOT NULL
 )
 """
 
@@ -128,16 +129,16 @@ class SqliteEventLog:
         self._broken = ""
         self._epoch = 0
         self._lock = threading.RLock()
-        start = "INSERT OR IGNORE INTO published VALUES (1, -1, 0)"
+        start = "INSERT OR IGNORE INTO published VALUES (1, -1, 0, 0)"
         self._connection = _open(path, synchronous, _EVENTS, _PUBLISHED, start)
 
     def position(self) -> Position:
         """Return the last position; every earlier publisher is shut out by a higher epoch."""
-        update = "UPDATE published SET epoch = epoch + 1 RETURNING entry_offset, epoch"
+        update = "UPDATE published SET epoch = epoch + 1 RETURNING entry_offset, event_count, epoch"
         with self._using(), _transaction(self._connection):
             # All rows are fetched: a statement that is not at its end would hold up the commit.
-            ((entry_offset, self._epoch),) = self._connection.execute(update).fetchall()
-            return Position(entry_offset)
+            ((entry_offset, event_count, self._epoch),) = self._connection.execute(update).fetchall()
+            return Position(entry_offset, event_count)
 
     def publish(self, events: Sequence[EventRecord], position: Position) -> None:
         """Write events and position in one transaction; see `ports.EventLog.publish`."""
@@ -150,8 +151,8 @@ class SqliteEventLog:
                 self._connection.executemany(insert, [event._asdict() for event in events])
 
     def _move(self, position: Position) -> None:
-        update = "UPDATE published SET entry_offset = ? WHERE epoch = ?"
-        if not self._connection.execute(update, (position.entry_offset, self._epoch)).rowcount:
+        update = "UPDATE published SET entry_offset = ?, event_count = ? WHERE epoch = ?"
+        if not self._connection.execute(update, (*position, self._epoch)).rowcount:
             raise Unavailable(f"Another publisher has taken over {self._path}.")
 
     def read(self, workflow_uid: int | None = None, after_sequence: int = 0, most: int = 1000) -> list[EventRecord]:

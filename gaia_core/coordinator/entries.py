@@ -31,11 +31,12 @@ class EntryReader:
         """Take the next record; return the entry that it completes, if that is accepted.
 
         Raises:
-            JournalCorrupt: the record is ours and cannot be read.
+            JournalCorrupt: the record is ours and cannot be read, or follows on an entry that is not there.
         """
         entry = self.assemble(record)
         if entry is None:
             return None
+        self._refuse_loss(record.offset, entry)
         if entry.opening is not None:
             self.opening = record.offset
             self._parts.clear()
@@ -44,6 +45,20 @@ class EntryReader:
             return None
         self.last = record.offset
         return entry
+
+    def _refuse_loss(self, offset: int, entry: Entry) -> None:
+        """Refuse an entry that names what was accepted once and is not there.
+
+        A stray names something earlier than the latest; only a journal that lost records names something later.
+        """
+        same_term = entry.opening is not None or entry.opening_offset == self.opening
+        named = entry.previous_offset if same_term else entry.opening_offset
+        known = self.last if same_term else self.opening
+        if named > known:
+            raise JournalCorrupt(
+                f"The journal entry at offset {offset} follows on the one at offset {named}, which is not there.",
+                hint="the journal was cut or damaged; restore it from its backup",
+            )
 
     def assemble(self, record: Record) -> Entry | None:
         """Return the entry that a record completes, accepted or not."""

@@ -33,6 +33,8 @@ class Inboxes:
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Send what effects ask for: one record per worker, unless it would be too large."""
+        for name in self.sent.keys() - self._fleet.workers.keys():
+            del self.sent[name]
         orders: dict[str, list[tuple[AttemptId, Order]]] = {}
         for effect in effects:
             if isinstance(effect, SendDispatches | SendCancels):
@@ -61,10 +63,6 @@ class Inboxes:
         """Forget attempts that a worker no longer holds."""
         sent = self.sent.get(worker.name, {})
         self.sent[worker.name] = {attempt: offset for attempt, offset in sent.items() if attempt in worker.held}
-
-    def forget(self, name: str) -> None:
-        """Forget all about a worker that left."""
-        self.sent.pop(name, None)
 
     def _orders(self, effect: SendDispatches | SendCancels) -> Iterator[tuple[AttemptId, Order]]:
         """Yield the orders of an effect; dispatches only of attempts that the worker still is to run."""

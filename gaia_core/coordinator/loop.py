@@ -6,7 +6,7 @@ dispatched or shown before the entry that holds it is durable; reads and refusal
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +21,7 @@ from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import Effect, LookUp, SendCancels, SendDispatches
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import reports as enter_reports
+from gaia_core.machine.queries import lookups
 from gaia_core.machine.reports import Heartbeat, WorkerReports
 from gaia_core.ports import CoordinatorBus, Journal, ReportBatch
 from gaia_core.scheduling.fleet import AttemptId, Worker
@@ -32,6 +33,11 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.5
 """How often timers and leases are looked at when nothing else happens; backoffs are a second and more."""
+
+OFFSET_KEPT_S: Final = 600.0
+"""When nothing but heartbeats was read for so long, that is journaled too: reports are not kept for ever."""
+
+_ASK_AGAIN: Final = "ask again with the same request id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class Loop:
         self._look_up = look_up
         self._stopping = threading.Event()
         self._reports_offset = 0
+        self._journaled_s = 0.0
+        self._suspects: dict[str, int] = {}
 
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
@@ -86,20 +94,30 @@ class Loop:
             JournalCorrupt: a record of ours cannot be read.
             Unavailable: journal or bus do not answer.
         """
+        waiting: list[Submission] = []
+        try:
+            self._take_office(leader_address, version, waiting)
+        except BaseException:
+            _give_up([*waiting, *self.intake.close()])
+            raise
+        log.info("took office", extra={"term": self.term.number, "void_records": self.term.void_records})
+
+    def _take_office(self, leader_address: str, version: str, waiting: list[Submission]) -> None:
+        """Open the term, and catch up with the reports while requests wait."""
         self.term.open(self._clock.wall_ms(), leader_address, version)
         self._base_ms = self.term.state.now_ms
-        self._base_s = self._clock.monotonic_s()
+        self._base_s = self._journaled_s = self._clock.monotonic_s()
         self._inboxes = Inboxes(self._bus, self.term.state.fleet, self.term.number)
         self._reports_offset = self.term.reports_offset
         target = self._bus.end_offset()
         self._bus.listen(self._reports_offset, self.intake.put_reports, self.intake.fail)
-        waiting: list[Submission] = []
         while self._reports_offset < target and not self._stopping.is_set():
             batch = self.intake.drain(LOOK_EVERY_S)
             waiting += batch.submissions
             self._turn(Batch([], batch.reports), catching_up=True)
+        for wanted in lookups(self.term.state):
+            self._look_up(wanted)
         self._turn(Batch(waiting, []))
-        log.info("took office", extra={"term": self.term.number, "void_records": self.term.void_records})
 
     def run(self) -> None:
         """Work until `stop`.
@@ -116,8 +134,7 @@ class Loop:
         except Exception as error:
             raise Bug(f"The coordinator broke: {error!r}") from error
         finally:
-            for submission in self.intake.close():
-                submission.answer.set_exception(Unavailable("The coordinator is shutting down."))
+            _give_up(self.intake.close())
 
     def stop(self) -> None:
         """Make `run` return after the current batch."""
@@ -125,26 +142,44 @@ class Loop:
         self.intake.wake()
 
     def _turn(self, batch: Batch, *, catching_up: bool = False) -> None:
-        """Deal with one batch, as a whole."""
+        """Deal with one batch, as a whole; if that fails, say so to whoever waits."""
+        wanted = [one for one in batch.submissions if _is_wanted(one)]
+        try:
+            answers = self._carry_out(batch.reports, wanted, catching_up=catching_up)
+        except BaseException:
+            for submission in wanted:
+                submission.answer.set_exception(Unavailable("It is not known whether this was done.", hint=_ASK_AGAIN))
+            raise
+        for submission, (answer, refusal) in zip(wanted, answers, strict=True):
+            if refusal is not None:
+                submission.answer.set_exception(refusal)
+            else:
+                submission.answer.set_result(answer)
+
+    def _carry_out(
+        self, batch: list[ReportBatch], submissions: list[Submission], *, catching_up: bool
+    ) -> list[tuple[Any, RequestError | None]]:
+        """Decide, journal, act; return the answers, or refusals, of the submissions."""
         now_s = self._clock.monotonic_s()
         state = self.term.state
         state.now_ms = max(state.now_ms, self._base_ms + int((now_s - self._base_s) * 1000))
         decision = Decision(state)
         extra: list[Effect] = []
-        for reports in batch.reports:
+        for reports in batch:
             self._enter(decision, reports, now_s, extra)
-        answers = [(one, *self._answer(decision, one.request)) for one in batch.submissions if _is_wanted(one)]
+        answers = [self._answer(decision, one.request) for one in submissions]
         if not catching_up:
             self._keep_time(decision, now_s)
             dispatch(decision)
-        if decision.events:
+        if decision.events or self._offset_is_old(now_s):
             self._followers(*self.term.append(decision.events, state.now_ms, self._reports_offset))
+            self._journaled_s = now_s
         self._perform(decision.effects + extra)
-        for submission, answer, refusal in answers:
-            if refusal is not None:
-                submission.answer.set_exception(refusal)
-            else:
-                submission.answer.set_result(answer)
+        return answers
+
+    def _offset_is_old(self, now_s: float) -> bool:
+        """Tell whether the journal should hear how far the reports were read, though nothing happened."""
+        return self._reports_offset != self.term.reports_offset and now_s - self._journaled_s > OFFSET_KEPT_S
 
     def _answer(self, decision: Decision, request: rq.Request) -> tuple[Any, RequestError | None]:
         """Carry out a request; return its answer or its refusal."""
@@ -197,11 +232,18 @@ class Loop:
         """End backoffs that are due, and give up workers that were silent too long."""
         handle(decision, rq.Tick())
         workers = decision.state.fleet.workers
-        silent = self._leases.silent(workers, now_s)
-        if silent and self._reports_offset >= self._bus.end_offset():
-            for name in silent:
-                log.warning("lost a silent worker", extra={"worker": name})
-                handle(decision, rq.LoseWorker(name, workers[name].incarnation, "silent for a whole lease"))
+        for name in self._lost(self._leases.silent(workers, now_s)):
+            log.warning("lost a silent worker", extra={"worker": name})
+            handle(decision, rq.LoseWorker(name, workers[name].incarnation, "silent for a whole lease"))
+
+    def _lost(self, silent: list[str]) -> list[str]:
+        """Return the silent workers of whom nothing was on the bus either when their silence was first seen."""
+        if any(name not in self._suspects for name in silent):
+            end = self._bus.end_offset()
+            self._suspects = {name: self._suspects.get(name, end) for name in silent}
+        else:
+            self._suspects = {name: self._suspects[name] for name in silent}
+        return [name for name, end in self._suspects.items() if self._reports_offset >= end]
 
     def _perform(self, effects: list[Effect]) -> None:
         """Act on what is now durable."""
@@ -210,6 +252,13 @@ class Loop:
         for effect in effects:
             if isinstance(effect, LookUp):
                 self._look_up(effect)
+
+
+def _give_up(submissions: Iterable[Submission]) -> None:
+    """Tell whoever still waits that nobody will answer."""
+    for submission in submissions:
+        if _is_wanted(submission):
+            submission.answer.set_exception(Unavailable("The coordinator is shutting down."))
 
 
 def _is_wanted(submission: Submission) -> bool:

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from sys import maxsize
 from typing import Final
 
 from gaia_core.coordinator.entries import EntryReader
@@ -37,6 +38,8 @@ class Publisher:
         self._pending: deque[tuple[int, list[EventRecord]]] = deque()
         self._stopping = False
         self._log: EventLog | None = None
+        self._reader = EntryReader()
+        self._read_to = 0
         self._followed = -1
         self.published = Position(-1)
 
@@ -47,19 +50,29 @@ class Publisher:
             JournalCorrupt: more was published than the journal holds.
             Unavailable: the event log or the journal does not answer.
         """
-        self._log = self._open_log()
-        self.published = self._log.position()
-        start, end = self._journal.bounds()
+        self._open_event_log()
+        self._read_to, end = self._journal.bounds()
         if self.published.entry_offset >= end:
             raise JournalCorrupt(
                 f"Events are published up to journal offset {self.published.entry_offset}, but it ends at {end}.",
                 hint="the journal was cut or exchanged; restore it from its backup",
             )
-        reader = EntryReader()
-        for record in self._journal.read(start, end):
-            entry = reader.feed(record)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Follow what the journal holds by now.
+
+        To be called again once a leader has opened its term, before `run`: until then others may have written.
+
+        Raises:
+            Unavailable: the journal does not answer.
+        """
+        _, end = self._journal.bounds()
+        for record in self._journal.read(self._read_to, end):
+            entry = self._reader.feed(record)
             if entry is not None:
                 self._follow(record.offset, entry)
+        self._read_to = end
 
     def feed(self, offset: int, entry: Entry) -> None:
         """Queue an entry that has become durable."""
@@ -98,36 +111,56 @@ class Publisher:
         return bool(self._pending) or not self._stopping
 
     def _follow(self, offset: int, entry: Entry) -> None:
-        """Apply an entry and keep what it announces, unless that is published already."""
+        """Apply an entry and keep what it announces, unless all of that is published already."""
         if offset <= self._followed:
             return
         self._followed = offset
         told = self._announcer.follow(entry.now_ms, entry.events)
-        if told and offset > self.published.entry_offset:
+        if len(told) > self._published_of(offset):
             records = []
             for one in told:
                 kind, value = encode_announcement(one)
                 records.append(EventRecord(one.workflow, one.uid, one.sequence, kind, one.time_ms, value))
             self._pending.append((offset, records))
 
+    def _published_of(self, offset: int) -> int:
+        """Return how many events of the entry at an offset are published; of an earlier one, more than there can be."""
+        if offset == self.published.entry_offset:
+            return self.published.event_count
+        return maxsize if offset < self.published.entry_offset else 0
+
     def _publish(self) -> None:
-        """Publish whole entries, as many as fit into one go."""
+        """Publish what fits into one go; a large entry takes several."""
         if self._log is None:
             raise Unavailable("the event log is not open")
         events: list[EventRecord] = []
-        taken = 0
         position = self.published
         for offset, records in self._pending:
-            if events and len(events) + len(records) > EVENTS_PER_PUBLISH_MAX:
+            if len(events) >= EVENTS_PER_PUBLISH_MAX:
                 break
-            events += records
-            taken += 1
-            position = Position(offset)
-        if taken:
+            start = self._published_of(offset)
+            part = records[start : start + EVENTS_PER_PUBLISH_MAX - len(events)]
+            events += part
+            position = Position(offset, start + len(part))
+        if events:
             self._log.publish(events, position)
             self.published = position
-            for _ in range(taken):
-                self._pending.popleft()
+            self._drop_published()
+
+    def _drop_published(self) -> None:
+        """Drop entries whose events are all published."""
+        while self._pending and len(self._pending[0][1]) <= self._published_of(self._pending[0][0]):
+            self._pending.popleft()
+
+    def _open_event_log(self) -> None:
+        """Open an event log, which shuts earlier ones out, and read its position."""
+        event_log = self._open_log()
+        try:
+            self.published = event_log.position()
+        except BaseException:
+            event_log.close()
+            raise
+        self._log = event_log
 
     def _reopen(self) -> None:
         """Open a new event log and drop what turns out to be published."""
@@ -139,10 +172,8 @@ class Publisher:
                 self._pending.clear()
                 return
         try:
-            self._log = self._open_log()
-            self.published = self._log.position()
+            self._open_event_log()
         except Unavailable as error:
             log.warning("the event log does not answer", extra={"cause": error.message})
             return
-        while self._pending and self._pending[0][0] <= self.published.entry_offset:
-            self._pending.popleft()
+        self._drop_published()

@@ -80,7 +80,7 @@ class Term:
         for record in self._journal.read(start, end):
             entry = self._reader.feed(record)
             if entry is not None:
-                self.state.now_ms = entry.now_ms
+                self.state.now_ms = max(self.state.now_ms, entry.now_ms)
                 self.reports_offset = entry.reports_offset
                 for event in entry.events:
                     self.state.apply(event)

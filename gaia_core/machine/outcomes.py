@@ -18,7 +18,6 @@ from gaia_core.workflow.retry import retry_delay_ms
 
 def reports(decision: Decision, said: rp.WorkerReports) -> int:
     """Enter what one incarnation said, in order; return how many reports were refused."""
-    _welcome_back(decision, said)
     completed = _Completions(decision, said.worker)
     refused = 0
     for report in said.reports:
@@ -122,11 +121,18 @@ def _accept(decision: Decision, said: rp.WorkerReports, fence: Fence) -> bool:
 
 
 def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
-    """Enter a new incarnation, and that a known one drains; the earlier one of a name is lost at once."""
-    known = decision.state.fleet.workers.get(said.worker)
+    """Enter a new incarnation, and that a known one drains; the earlier one of a name is lost at once.
+
+    One that left before and wakes up, as its heartbeats tell, is taken in again only while nobody has its name: two
+    processes of one name would otherwise push each other out for ever.
+    """
+    fleet = decision.state.fleet
+    known = fleet.workers.get(said.worker)
     if known is not None and (known.incarnation, known.draining) == (said.incarnation, hello.draining):
         return
     if known is not None and known.incarnation != said.incarnation:
+        if (said.worker, said.incarnation) in fleet.left:
+            return
         reason = "a new incarnation took its name"
         lose_worker(decision, rq.LoseWorker(known.name, known.incarnation, reason))
     decision.emit(
@@ -135,18 +141,6 @@ def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
             hello.partition, hello.executor, hello.host, hello.draining,
         )
     )  # fmt: skip
-
-
-def _welcome_back(decision: Decision, said: rp.WorkerReports) -> None:
-    """Enter a worker again that was given up and was only silent: it says hello no second time."""
-    gone = decision.state.fleet.gone.get(said.worker)
-    if gone is not None and gone.incarnation == said.incarnation:
-        decision.emit(
-            own.WorkerJoined(
-                gone.name, gone.incarnation, gone.pool, gone.slots, gone.prefetch, gone.partition,
-                gone.executor, gone.host,
-            )
-        )  # fmt: skip
 
 
 def _failed(decision: Decision, worker: str, report: rp.Failed) -> bool:

@@ -1,7 +1,10 @@
 """What clients and workers may ask: answers of bounded size, made from the state as it is."""
 
+from collections.abc import Iterator
+
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem
 from gaia_core.machine import requests as rq
+from gaia_core.machine.effects import LookUp
 from gaia_core.machine.mutations import find, refuse_written
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.execution import pinned_inputs
@@ -58,6 +61,14 @@ def _lying(workflow: WorkflowState, name: str) -> list[Publication]:
     if key.writer is None:
         return [key.arrived] if key.arrived is not None else []
     return [one for one in key.writer.published if one.key == name]
+
+
+def lookups(state: Deployment) -> Iterator[LookUp]:
+    """Yield what a new leader asks the store for: outside Keys that readers lack, whoever asked for them before."""
+    for workflow in state.workflows.values():
+        keys = tuple(key.name for key in workflow.graph.missing if workflow.graph.counts_when_found(key.name))
+        if keys:
+            yield LookUp(workflow.name, keys)
 
 
 def get_inputs(state: Deployment, request: rq.GetInputs) -> tuple[Input, ...]:

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 PREFETCH_MAX: Final = 4_096
 
-GONE_MAX: Final = 1_000
-"""Workers that left and are remembered, in case they were only silent."""
+LEFT_MAX: Final = 10_000
+"""Incarnations that left and are remembered, in case they wake up."""
 
 
 class AttemptId(NamedTuple):
@@ -47,30 +47,27 @@ class Fleet:
     """All workers, by name.
 
     Attributes:
-        gone: those that left, without what they held; the oldest first.
+        left: (name, incarnation) of those that left, the oldest first; they may come back while nobody has their name.
     """
 
-    __slots__ = ("gone", "workers")
+    __slots__ = ("left", "workers")
 
     def __init__(self) -> None:
         self.workers: dict[str, Worker] = {}
-        self.gone: dict[str, Worker] = {}
+        self.left: dict[tuple[str, str], None] = {}
 
     def join(self, worker: Worker) -> None:
         """Enter an incarnation, or what is new about it; an earlier one of the name must have left."""
         known = self.workers.get(worker.name)
         if known is not None:
             worker.held = known.held
-        self.gone.pop(worker.name, None)
         self.workers[worker.name] = worker
 
     def leave(self, name: str) -> None:
         """Take a worker out, with all it held."""
-        worker = self.workers.pop(name)
-        worker.held.clear()
-        self.gone[name] = worker
-        if len(self.gone) > GONE_MAX:
-            del self.gone[next(iter(self.gone))]
+        self.left[name, self.workers.pop(name).incarnation] = None
+        if len(self.left) > LEFT_MAX:
+            del self.left[next(iter(self.left))]
 
     def assign(self, name: str, attempt: AttemptId) -> None:
         """Note that a worker was given an attempt."""

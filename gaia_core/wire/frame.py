@@ -15,10 +15,15 @@ VERSION: Final = 1
 RECORD_BYTES_MAX: Final = 512 * 1024
 """Half of Kafka's default limit, so that no broker setting is needed."""
 
-_HEAD: Final = Struct(">4sBxHH8sI")
-"""mark, version, part number, number of parts, entry id, CRC-32 of the payload."""
+_HEAD: Final = Struct(">4sBxHH8s")
+"""mark, version, part number, number of parts, entry id; followed by the checksum and the payload."""
 
-PAYLOAD_BYTES_MAX: Final = RECORD_BYTES_MAX - _HEAD.size
+_CHECKSUM: Final = Struct(">I")
+"""CRC-32 of head and payload: a damaged part number would otherwise make an entry vanish."""
+
+_PAYLOAD_AT: Final = _HEAD.size + _CHECKSUM.size
+
+PAYLOAD_BYTES_MAX: Final = RECORD_BYTES_MAX - _PAYLOAD_AT
 
 
 class Frame(NamedTuple):
@@ -37,9 +42,10 @@ def wrap(entry: bytes, entry_id: bytes) -> list[bytes]:
         entry_id: 8 bytes that no other entry has; it keeps parts of different writers apart.
     """
     payloads = [entry[at : at + PAYLOAD_BYTES_MAX] for at in range(0, max(len(entry), 1), PAYLOAD_BYTES_MAX)]
+    heads = (_HEAD.pack(MARK, VERSION, part, len(payloads), entry_id) for part in range(len(payloads)))
     return [
-        _HEAD.pack(MARK, VERSION, part, len(payloads), entry_id, crc32(payload)) + payload
-        for part, payload in enumerate(payloads)
+        b"".join((head, _CHECKSUM.pack(crc32(payload, crc32(head))), payload))
+        for head, payload in zip(heads, payloads, strict=True)
     ]
 
 
@@ -51,15 +57,16 @@ def unwrap(offset: int, record: bytes) -> Frame | None:
     """
     if record[:4] != MARK:
         return None
-    if len(record) < _HEAD.size:
+    if len(record) < _PAYLOAD_AT:
         raise JournalCorrupt(f"The journal record at offset {offset} is cut short ({len(record)} bytes).")
-    _, version, part, parts, entry_id, checksum = _HEAD.unpack_from(record)
+    _, version, part, parts, entry_id = _HEAD.unpack_from(record)
     if version != VERSION:
         raise JournalCorrupt(
             f"The journal record at offset {offset} has format version {version}; this Gaia reads version {VERSION}.",
             hint="start the version of Gaia that wrote it",
         )
-    payload = record[_HEAD.size :]
-    if crc32(payload) != checksum:
+    (checksum,) = _CHECKSUM.unpack_from(record, _HEAD.size)
+    payload = record[_PAYLOAD_AT:]
+    if crc32(payload, crc32(record[: _HEAD.size])) != checksum:
         raise JournalCorrupt(f"The journal record at offset {offset} has a wrong checksum.")
     return Frame(part, parts, entry_id, payload)

@@ -81,7 +81,9 @@ def decode_entry(data: bytes) -> Entry:
 def to_ranges(indexes: Iterable[int]) -> list[int]:
     """Return ascending indexes as (first, count) pairs, flattened."""
     ordered = list(indexes)
-    starts = [0, *(n + 1 for n, (one, other) in enumerate(pairwise(ordered)) if other != one + 1)] if ordered else []
+    if not ordered:
+        return []
+    starts = [0, *(n + 1 for n, (one, other) in enumerate(pairwise(ordered)) if other != one + 1)]
     ends = [*starts[1:], len(ordered)]
     return [number for start, end in zip(starts, ends, strict=True) for number in (ordered[start], end - start)]
 

@@ -175,7 +175,7 @@ def test_kafka_finds_a_position_far_back(kafka_settings: KafkaSettings) -> None:
     producer = dying._live()
     producer.begin_transaction()
     for _ in range(1500):
-        producer.produce(kafka_settings.published_topic, b'{"entry_offset": 43}', b"0", 0)
+        producer.produce(kafka_settings.published_topic, b'{"entry_offset": 43, "event_count": 0}', b"0", 0)
     producer.flush(10)
     assert rig.open().position() == Position(42)
     rig.close()

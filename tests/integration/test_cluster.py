@@ -252,4 +252,4 @@ def test_surroundings_that_do_not_answer_are_told_in_a_line(cluster: Cluster, tm
         assert process.process.wait(timeout=90) == code, process.said()
         assert words in process.said()
         assert "Traceback" not in process.said()
-        assert len(process.said().splitlines()) <= 3, process.said()
+        assert len(process.said().splitlines()) <= 2, process.said()

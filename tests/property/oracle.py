@@ -116,7 +116,13 @@ class Worker:
     incarnation: str
     pool: str
     slots: int
+    draining: bool = False
     held: dict[Attempt, bool] = field(default_factory=dict)
+
+    @property
+    def has_credit(self) -> bool:
+        """Tell whether it may be given more."""
+        return not self.draining and len(self.held) < self.slots
 
 
 class Oracle:
@@ -125,7 +131,7 @@ class Oracle:
     def __init__(self) -> None:
         self.flows: dict[str, Flow] = {}
         self.workers: dict[str, Worker] = {}
-        self.gone: dict[str, Worker] = {}
+        self.left: set[tuple[str, str]] = set()
 
     # -- requests -----------------------------------------------------------------------------------------------
 
@@ -238,13 +244,15 @@ class Oracle:
     # -- workers ------------------------------------------------------------------------------------------------
 
     def join(self, name: str, worker: Worker) -> None:
-        """Let an incarnation say hello."""
-        if self.speak(name, worker.incarnation) is not None:
-            return
+        """Let an incarnation say hello; one that left before may not take its name from another one."""
         known = self.workers.get(name)
+        if known is not None and known.incarnation == worker.incarnation:
+            known.draining = worker.draining
+            return
+        if known is not None and (name, worker.incarnation) in self.left:
+            return
         if known is not None:
             self.leave(name)
-        self.gone.pop(name, None)
         self.workers[name] = worker
 
     def leave(self, name: str) -> None:
@@ -253,20 +261,12 @@ class Oracle:
         for attempt, stopping in list(worker.held.items()):
             if not stopping:
                 self._fail(attempt, "LOST")
-        self.gone[name] = Worker(worker.incarnation, worker.pool, worker.slots)
-
-    def speak(self, name: str, incarnation: str) -> Worker | None:
-        """Return the worker that speaks, back again where it had been given up; None for one that is not known."""
-        back = self.gone.get(name)
-        if back is not None and back.incarnation == incarnation:
-            self.workers[name] = self.gone.pop(name)
-        worker = self.workers.get(name)
-        return worker if worker is not None and worker.incarnation == incarnation else None
+        self.left.add((name, worker.incarnation))
 
     def end(self, name: str, incarnation: str, attempt: Attempt, how: str) -> bool:
         """Enter the reported end of an attempt; tell whether it counted."""
-        worker = self.speak(name, incarnation)
-        if worker is None or attempt not in worker.held:
+        worker = self.workers.get(name)
+        if worker is None or worker.incarnation != incarnation or attempt not in worker.held:
             return False
         if worker.held.pop(attempt):
             return how == "CANCELLED"
@@ -295,6 +295,7 @@ class Oracle:
         assert flow.is_runnable(name), f"{name} was dispatched although its inputs are not there"
         assert attempt == step.attempt + 1, f"attempt {attempt} of {name} follows {step.attempt}"
         assert self.workers[worker].pool == step.pool, f"{name} went to the wrong pool"
+        assert self.workers[worker].has_credit, f"{name} went to a worker without credit"
         step.phase, step.attempt, step.worker = "running", attempt, worker
         self.workers[worker].held[flow_name, name, attempt] = False
 
@@ -303,7 +304,7 @@ class Oracle:
         for flow in self.flows.values():
             full = flow.max_parallel is not None and flow.running() >= flow.max_parallel
             for name, step in flow.steps.items():
-                credit = any(w.pool == step.pool and len(w.held) < w.slots for w in self.workers.values())
+                credit = any(w.pool == step.pool and w.has_credit for w in self.workers.values())
                 if step.phase == "open" and credit and not (flow.halted or full) and flow.is_runnable(name):
                     yield name
 

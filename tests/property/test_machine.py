@@ -123,7 +123,7 @@ class Deployment(RuleBasedStateMachine):
             properties = {"max_parallel": limit} if limit and name == "two" else {}
             self.driver.ask(rq.Upload(name, properties, tuple(map(command, COMMANDS)), ()))
             self.follow()
-        self.join("w", "i1", 2, 1)
+        self.join("w", "i1")
         for number, draft in enumerate(first):
             self.merge(FLOWS[number % 2], [draft])
 
@@ -201,12 +201,14 @@ class Deployment(RuleBasedStateMachine):
 
     # -- workers
 
-    @rule(name=workers, incarnation=incarnations, slots=st.integers(1, 3), prefetch=st.integers(0, 2))
-    def join(self, name: str, incarnation: str, slots: int, prefetch: int) -> None:
-        """Let an incarnation say hello, perhaps again."""
+    @rule(name=workers, incarnation=incarnations, draining=st.sampled_from([False, False, False, True]))
+    def join(self, name: str, incarnation: str, draining: bool = False) -> None:
+        """Let an incarnation say hello: for the first time, with its heartbeats, when it drains or has woken up."""
         pool = "gpu" if name == "g" else "default"
-        self.oracle.join(name, naive.Worker(incarnation, pool, slots + prefetch))
-        self.driver.join(name, slots, prefetch, incarnation=incarnation, pool=pool)
+        slots = 2 if incarnation == "i1" else 1
+        self.oracle.join(name, naive.Worker(incarnation, pool, slots + 1, draining))
+        hello = rp.Hello(pool, slots, 1, 0, 0, "noop", "host", draining=draining)
+        self.driver.say(name, hello, rp.Heartbeat(0, ()), incarnation=incarnation)
         self.follow()
 
     @precondition(lambda self: self.oracle.workers)
@@ -220,13 +222,6 @@ class Deployment(RuleBasedStateMachine):
             self.driver.say(name, rp.Goodbye("drained"), incarnation=incarnation)
         else:
             self.driver.ask(rq.LoseWorker(name, incarnation, "silent"))
-        self.follow()
-
-    @rule(name=workers, incarnation=incarnations)
-    def heartbeat(self, name: str, incarnation: str) -> None:
-        """Let a worker say that it is alive, also one that was given up."""
-        self.oracle.speak(name, incarnation)
-        self.driver.say(name, rp.Heartbeat(0, ()), incarnation=incarnation)
         self.follow()
 
     @precondition(lambda self: any(worker.held for worker in self.oracle.workers.values()))
@@ -278,7 +273,6 @@ class Deployment(RuleBasedStateMachine):
         fence = Fence(uid, step, attempt)
         held = {self.fence(one) for one in worker.held} if worker is not None else set()
         if fence not in held:
-            self.oracle.speak(name, incarnation)
             before = self.driver.state.by_uid[1].revision
             self.driver.say(name, rp.Completed(fence), incarnation=incarnation)
             assert self.driver.refused == 1
@@ -359,7 +353,6 @@ class Deployment(RuleBasedStateMachine):
             for name, w in self.driver.state.fleet.workers.items()
         }
         assert actual == {name: worker.held for name, worker in self.oracle.workers.items()}
-        assert all(len(worker.held) <= worker.slots for worker in self.oracle.workers.values())
 
     def _step(self, attempt: rq.Any) -> rq.Any:
         return self.driver.state.by_uid[attempt.uid].steps[attempt.step]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.workflow.model import Options
 from tests.unit.machine.deployment import Driver, make
@@ -79,21 +80,34 @@ def test_prefetch_is_bounded() -> None:
 
 
 def test_a_worker_that_was_only_silent_works_again() -> None:
-    """A worker that was given up and speaks again is taken back as it was, and told to stop what was given away."""
+    """A worker that was given up and says hello again, as each of its heartbeats does, is taken in again."""
     driver = Driver()
     driver.join("w", slots=2)
     wide(driver, 1)
     driver.ask(rq.LoseWorker("w", "i1", "silent"))
     assert driver.state.fleet.workers == {}
-    driver.say("w")
+    driver.join("w", slots=2)
     assert driver.state.fleet.workers["w"].slots == 2
     assert (driver.step("s-0").worker, driver.step("s-0").attempt) == ("w", 2)
 
 
 def test_a_worker_whose_name_was_taken_stays_out() -> None:
-    """An older incarnation that wakes up does not push its successor out."""
+    """An older incarnation that wakes up does not push its successor out; once that has left, it may come back."""
     driver = Driver()
     driver.join("w")
     driver.join("w", incarnation="i2")
-    driver.say("w")
+    driver.join("w")
     assert driver.state.fleet.workers["w"].incarnation == "i2"
+    driver.ask(rq.LoseWorker("w", "i2", "silent"))
+    driver.join("w")
+    assert driver.state.fleet.workers["w"].incarnation == "i1"
+
+
+def test_a_draining_worker_gets_nothing_new() -> None:
+    """A worker that says it drains keeps what it holds and is given no more."""
+    driver = Driver()
+    driver.join("w", slots=1)
+    wide(driver, 2)
+    driver.say("w", rp.Hello("default", 1, 0, 0, 0, "noop", "host", draining=True))
+    driver.complete("s-0")
+    assert driver.states() == {"s-0": "complete", "s-1": "ready"}

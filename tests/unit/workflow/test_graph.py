@@ -1,4 +1,4 @@
-"""The index between Steps and Keys; the counters themselves are recounted by `invariants` wherever the Driver is used."""
+"""The index between Steps and Keys; its counters are recounted by `invariants` wherever the Driver is used."""
 
 import pytest
 

@@ -50,7 +50,7 @@ def test_the_first_rule_that_holds_is_the_state(
 
 
 def test_lacking_keys_come_missing_ones_first(driver: Driver) -> None:
-    """`waiting-inputs` holds what waiting Steps lack, those that no Step will produce first; `missing-inputs` only these."""
+    """`waiting-inputs` holds what waiting Steps lack, what no Step will produce first; `missing-inputs` only this."""
     driver.upload(make("a", "a"), copy("b", "a", "b"), copy("c", "outside", "c"), copy("d", "c", "d"))
     found = status(driver)
     assert found.waiting_inputs[0] == "outside"
@@ -100,9 +100,8 @@ def test_workflows_are_listed_by_name_and_filtered(driver: Driver) -> None:
     driver.upload(make("a", "a"), name="b_two", colour={"deep": [1, None]})
     driver.upload(name="a_one")
     driver.upload(name="a_two", owner="b")
-    names = [[line.name for line in driver.ask(request)] for request in (
-        rq.ListWorkflows(), rq.ListWorkflows(prefix="a_"), rq.ListWorkflows(owner="b"), rq.ListWorkflows(state="running")
-    )]  # fmt: skip
+    filters: list[dict[str, str]] = [{}, {"prefix": "a_"}, {"owner": "b"}, {"state": "running"}]
+    names = [[line.name for line in driver.ask(rq.ListWorkflows(**one))] for one in filters]
     assert names == [["a_one", "a_two", "b_two"], ["a_one", "a_two"], ["a_two", "b_two"], ["b_two"]]
     (line,) = driver.ask(rq.ListWorkflows(state="running"))
     assert (line.properties, line.steps["running"], line.created_ms) == ({"colour": {"deep": [1, None]}}, 1, 1_000)
