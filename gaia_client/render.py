@@ -72,7 +72,7 @@ def diff(reply: dict[str, list[str]]) -> list[Block]:
     for kind, style in (("added", "green"), ("updated", "yellow"), ("recomputed", "yellow"), ("unchanged", "dim")):
         if reply[kind]:
             blocks.append(Text(f"{kind} {_names(reply[kind])}", style))
-    return blocks or [Text("nothing changed", "dim")]
+    return blocks or [Text("no Step changed", "dim")]
 
 
 def commands(reply: Sequence[dict[str, Any]]) -> list[Block]:

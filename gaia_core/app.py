@@ -128,6 +128,9 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
         ConfigError: a setting is missing, or a topic or bucket has the wrong shape.
         Unavailable: Kafka or the store does not answer.
     """
+    missing = [variable(name) for name in ("kafka_bootstrap", "s3_endpoint") if not getattr(config, name)]
+    if missing:
+        raise ConfigError(f"A cluster needs Kafka and S3; not set: {', '.join(missing)}.", hint="or run: gaia up")
     settings = kafka_settings(config)
     store = s3_store(config)
     store.check()
@@ -370,7 +373,8 @@ class _QuietUvicorn(uvicorn.Server):
 
 def _port_refused(what: str, address: str, setting: str, error: Exception) -> GaiaError:
     """Return the error for a port that cannot be bound."""
-    hint = f"another Gaia may run here; choose another address with {variable(setting)}"
+    flag = {"listen": "--listen", "http_listen": "--http"}[setting]
+    hint = f"another Gaia may run here; choose another address with {flag} or {variable(setting)}"
     if isinstance(error, PermissionError):
         return Unavailable(f"The {what} address {address} may not be used: {error.strerror}.", hint=hint)
     return NotAllowedNow(f"The {what} address {address} is in use.", hint=hint)

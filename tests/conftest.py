@@ -34,6 +34,14 @@ def _or_skip(provide: Callable[[], Result]) -> Result:
         pytest.skip(str(problem))
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a CI run in which anything was skipped: there, everything must have been tried."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    if os.environ.get("CI") and skipped and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(autouse=True)
 def _no_gaia_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the GAIA_* variables of whoever runs the tests."""

@@ -41,6 +41,7 @@ def command(config_file: str | None, **flags: Any) -> None:
         click.echo("\n".join(lines), file=sys.stderr)
 
     embedded.run(ready)
+    click.echo("Gaia has stopped.", err=True)
 
 
 def _other_executor(reason: str) -> str:

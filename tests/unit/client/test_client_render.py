@@ -61,7 +61,7 @@ def test_diff_lines() -> None:
     assert added.startswith("added 20: s0 s1 ")
     assert added.endswith("… and 8 more")
     assert recomputed == "recomputed 1: t"
-    assert render.lines(render.diff({kind: [] for kind in diff})) == ["nothing changed"]
+    assert render.lines(render.diff({kind: [] for kind in diff})) == ["no Step changed"]
 
 
 def test_other_answers_have_lines() -> None:
