@@ -134,6 +134,7 @@ class Announcer:
                 workflow = self.state.by_uid[uid]
                 touched[uid] = None
                 told += self._number(workflow, _facts(workflow, event, followed), now_ms)
+        self.state.due(now_ms)  # who only follows starts nothing; its timers must not pile up
         for uid in touched:
             workflow = self.state.by_uid[uid]
             told += self._number(workflow, self._came_to_rest(workflow), now_ms)

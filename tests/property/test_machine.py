@@ -253,6 +253,13 @@ class Deployment(RuleBasedStateMachine):
         speaker, incarnation, fence, attempt = data.draw(st.sampled_from(self.ends))
         self.report(data.draw(st.sampled_from([speaker, name])), incarnation, fence, attempt, how, 1)
 
+    @precondition(lambda self: any(worker.held for worker in self.oracle.workers.values()))
+    @rule(data=st.data(), name=workers, incarnation=incarnations)
+    def report_of_another(self, data: st.DataObject, name: str, incarnation: str) -> None:
+        """Let any worker, or another incarnation of the right one, report the end of an attempt that one holds."""
+        _, attempt = data.draw(st.sampled_from(self.held()))
+        self.report(name, incarnation, self.fence(attempt), attempt, "COMPLETED", 1)
+
     @rule(rounds=st.integers(1, 4))
     def progress(self, rounds: int) -> None:
         """Let every worker report all that it holds in one record, round by round."""

@@ -102,6 +102,13 @@ def test_an_exact_key_is_pinned_to_what_its_writer_published(driver: Driver) -> 
     assert pinned(driver, "k") == [("k", "v2")]
 
 
+def test_one_of_several_outputs_is_pinned_alone(driver: Driver) -> None:
+    """A reader of one Key of a Step gets nothing of the other."""
+    driver.upload(StepSpec("w", "two", {}, {"one": "k", "other": "l"}), copy("s", "k", "o"))
+    driver.complete("w")
+    assert pinned(driver, "k") == [("k", "v1")]
+
+
 def test_a_key_under_a_tree_is_pinned_to_the_tree(driver: Driver) -> None:
     """A Key inside somebody's tree is made of that tree's publication, from which the worker takes its part."""
     driver.upload(make("w", "t/", command="tree"), copy("s", "t/deep/k", "o"))

@@ -124,6 +124,14 @@ def test_a_merge_that_opens_a_circle_again_is_fine() -> None:
     assert list(driver.states()) == ["a", "b"]
 
 
+def test_what_a_replaced_step_read_closes_no_circle() -> None:
+    """Neither does what a Step read before this merge count."""
+    driver = Driver()
+    driver.upload(copy("a", "x", "y"))
+    driver.merge(make("a", "y"), copy("b", "y", "x"))
+    assert list(driver.states()) == ["a", "b"]
+
+
 def test_two_steps_may_exchange_their_keys_in_one_merge() -> None:
     """Overlap is judged by what will be, not by what was."""
     driver = Driver()
