@@ -1,5 +1,6 @@
 import datetime
 
+from gaia.v1 import events_pb2 as _events_pb2
 from gaia.v1 import model_pb2 as _model_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -32,16 +33,34 @@ class Refusal(_message.Message):
     def __init__(self, error: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
 
 class Diff(_message.Message):
-    __slots__ = ("added", "updated", "unchanged", "recomputed")
+    __slots__ = ("added", "updated", "unchanged", "recomputed", "removed", "reasons", "revision")
     ADDED_FIELD_NUMBER: _ClassVar[int]
     UPDATED_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     RECOMPUTED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     added: _containers.RepeatedScalarFieldContainer[str]
     updated: _containers.RepeatedScalarFieldContainer[str]
     unchanged: _containers.RepeatedScalarFieldContainer[str]
     recomputed: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, added: _Optional[_Iterable[str]] = ..., updated: _Optional[_Iterable[str]] = ..., unchanged: _Optional[_Iterable[str]] = ..., recomputed: _Optional[_Iterable[str]] = ...) -> None: ...
+    removed: _containers.RepeatedScalarFieldContainer[str]
+    reasons: _containers.RepeatedCompositeFieldContainer[Affected]
+    revision: int
+    def __init__(self, added: _Optional[_Iterable[str]] = ..., updated: _Optional[_Iterable[str]] = ..., unchanged: _Optional[_Iterable[str]] = ..., recomputed: _Optional[_Iterable[str]] = ..., removed: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[_Union[Affected, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class Affected(_message.Message):
+    __slots__ = ("step", "reason", "upstream", "key")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    step: str
+    reason: str
+    upstream: str
+    key: str
+    def __init__(self, step: _Optional[str] = ..., reason: _Optional[str] = ..., upstream: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
 
 class StepCounts(_message.Message):
     __slots__ = ("waiting", "ready", "running", "retrying", "complete", "failed")
@@ -60,7 +79,7 @@ class StepCounts(_message.Message):
     def __init__(self, waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., retrying: _Optional[int] = ..., complete: _Optional[int] = ..., failed: _Optional[int] = ...) -> None: ...
 
 class Workflow(_message.Message):
-    __slots__ = ("name", "owner", "state", "properties", "steps", "created", "updated")
+    __slots__ = ("name", "owner", "state", "properties", "steps", "created", "updated", "revision")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +87,7 @@ class Workflow(_message.Message):
     STEPS_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     UPDATED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     state: str
@@ -75,7 +95,8 @@ class Workflow(_message.Message):
     steps: StepCounts
     created: _timestamp_pb2.Timestamp
     updated: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., state: _Optional[str] = ..., properties: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., state: _Optional[str] = ..., properties: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class WorkflowsRequest(_message.Message):
     __slots__ = ("prefix", "owner", "state")
@@ -114,30 +135,40 @@ class UploadResponse(_message.Message):
     def __init__(self, diff: _Optional[_Union[Diff, _Mapping]] = ...) -> None: ...
 
 class CommandRequest(_message.Message):
-    __slots__ = ("request_id", "workflow", "commands")
+    __slots__ = ("request_id", "workflow", "commands", "expected_revision")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     workflow: str
     commands: _containers.RepeatedCompositeFieldContainer[_model_pb2.Command]
-    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ...) -> None: ...
+    expected_revision: int
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., expected_revision: _Optional[int] = ...) -> None: ...
 
 class CommandResponse(_message.Message):
-    __slots__ = ("commands",)
+    __slots__ = ("commands", "diff")
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    DIFF_FIELD_NUMBER: _ClassVar[int]
     commands: _containers.RepeatedCompositeFieldContainer[_model_pb2.Command]
-    def __init__(self, commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ...) -> None: ...
+    diff: Diff
+    def __init__(self, commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., diff: _Optional[_Union[Diff, _Mapping]] = ...) -> None: ...
 
 class MergeRequest(_message.Message):
-    __slots__ = ("request_id", "workflow", "steps")
+    __slots__ = ("request_id", "workflow", "steps", "expected_revision", "only_changed", "prune")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    ONLY_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    PRUNE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     workflow: str
     steps: _containers.RepeatedCompositeFieldContainer[_model_pb2.Step]
-    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ...) -> None: ...
+    expected_revision: int
+    only_changed: bool
+    prune: bool
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ..., expected_revision: _Optional[int] = ..., only_changed: _Optional[bool] = ..., prune: _Optional[bool] = ...) -> None: ...
 
 class MergeResponse(_message.Message):
     __slots__ = ("diff",)
@@ -146,12 +177,14 @@ class MergeResponse(_message.Message):
     def __init__(self, diff: _Optional[_Union[Diff, _Mapping]] = ...) -> None: ...
 
 class RunRequest(_message.Message):
-    __slots__ = ("request_id", "workflow")
+    __slots__ = ("request_id", "workflow", "expected_revision")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     workflow: str
-    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ...) -> None: ...
+    expected_revision: int
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., expected_revision: _Optional[int] = ...) -> None: ...
 
 class RunResponse(_message.Message):
     __slots__ = ("workflow", "state")
@@ -162,12 +195,14 @@ class RunResponse(_message.Message):
     def __init__(self, workflow: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
 
 class HaltRequest(_message.Message):
-    __slots__ = ("request_id", "workflow")
+    __slots__ = ("request_id", "workflow", "expected_revision")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     workflow: str
-    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ...) -> None: ...
+    expected_revision: int
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., expected_revision: _Optional[int] = ...) -> None: ...
 
 class HaltResponse(_message.Message):
     __slots__ = ("workflow", "state")
@@ -190,7 +225,7 @@ class StatusRequest(_message.Message):
     def __init__(self, workflow: _Optional[str] = ..., debug: _Optional[bool] = ..., page_start: _Optional[int] = ..., page_size: _Optional[int] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("state", "stalled", "commands", "steps", "waiting_inputs", "waiting_inputs_count", "missing_inputs", "failed", "debug")
+    __slots__ = ("state", "stalled", "commands", "steps", "waiting_inputs", "waiting_inputs_count", "missing_inputs", "failed", "debug", "revision")
     STATE_FIELD_NUMBER: _ClassVar[int]
     STALLED_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
@@ -200,6 +235,7 @@ class StatusResponse(_message.Message):
     MISSING_INPUTS_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     DEBUG_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     state: str
     stalled: bool
     commands: _containers.RepeatedCompositeFieldContainer[_model_pb2.Command]
@@ -209,7 +245,8 @@ class StatusResponse(_message.Message):
     missing_inputs: _containers.RepeatedScalarFieldContainer[str]
     failed: _containers.RepeatedCompositeFieldContainer[FailedStep]
     debug: Debug
-    def __init__(self, state: _Optional[str] = ..., stalled: _Optional[bool] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., waiting_inputs: _Optional[_Iterable[str]] = ..., waiting_inputs_count: _Optional[int] = ..., missing_inputs: _Optional[_Iterable[str]] = ..., failed: _Optional[_Iterable[_Union[FailedStep, _Mapping]]] = ..., debug: _Optional[_Union[Debug, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, state: _Optional[str] = ..., stalled: _Optional[bool] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., waiting_inputs: _Optional[_Iterable[str]] = ..., waiting_inputs_count: _Optional[int] = ..., missing_inputs: _Optional[_Iterable[str]] = ..., failed: _Optional[_Iterable[_Union[FailedStep, _Mapping]]] = ..., debug: _Optional[_Union[Debug, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class FailedStep(_message.Message):
     __slots__ = ("step", "attempt", "worker", "failure")
@@ -286,22 +323,212 @@ class WorkerDebug(_message.Message):
     def __init__(self, name: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., attempts: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
 
 class ExpireRequest(_message.Message):
-    __slots__ = ("request_id", "workflow", "names")
+    __slots__ = ("request_id", "workflow", "names", "expected_revision", "plan")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     workflow: str
     names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+    expected_revision: int
+    plan: bool
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., expected_revision: _Optional[int] = ..., plan: _Optional[bool] = ...) -> None: ...
 
 class ExpireResponse(_message.Message):
-    __slots__ = ("steps", "keys")
+    __slots__ = ("steps", "keys", "reasons")
     STEPS_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     steps: _containers.RepeatedScalarFieldContainer[str]
     keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, steps: _Optional[_Iterable[str]] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[Affected]
+    def __init__(self, steps: _Optional[_Iterable[str]] = ..., keys: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[_Union[Affected, _Mapping]]] = ...) -> None: ...
+
+class RemoveRequest(_message.Message):
+    __slots__ = ("request_id", "workflow", "names", "expected_revision")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    workflow: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    expected_revision: int
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., expected_revision: _Optional[int] = ...) -> None: ...
+
+class RemoveResponse(_message.Message):
+    __slots__ = ("diff",)
+    DIFF_FIELD_NUMBER: _ClassVar[int]
+    diff: Diff
+    def __init__(self, diff: _Optional[_Union[Diff, _Mapping]] = ...) -> None: ...
+
+class DeleteRequest(_message.Message):
+    __slots__ = ("request_id", "workflow", "data", "expected_revision")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    workflow: str
+    data: bool
+    expected_revision: int
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., data: _Optional[bool] = ..., expected_revision: _Optional[int] = ...) -> None: ...
+
+class DeleteResponse(_message.Message):
+    __slots__ = ("workflow",)
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    workflow: str
+    def __init__(self, workflow: _Optional[str] = ...) -> None: ...
+
+class StepsRequest(_message.Message):
+    __slots__ = ("workflow", "prefix", "states", "command", "page_start", "page_size")
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    PAGE_START_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    workflow: str
+    prefix: str
+    states: _containers.RepeatedScalarFieldContainer[str]
+    command: str
+    page_start: int
+    page_size: int
+    def __init__(self, workflow: _Optional[str] = ..., prefix: _Optional[str] = ..., states: _Optional[_Iterable[str]] = ..., command: _Optional[str] = ..., page_start: _Optional[int] = ..., page_size: _Optional[int] = ...) -> None: ...
+
+class StepsResponse(_message.Message):
+    __slots__ = ("steps", "next_page_start")
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_START_FIELD_NUMBER: _ClassVar[int]
+    steps: _containers.RepeatedCompositeFieldContainer[StepDebug]
+    next_page_start: int
+    def __init__(self, steps: _Optional[_Iterable[_Union[StepDebug, _Mapping]]] = ..., next_page_start: _Optional[int] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("workflow", "step")
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    workflow: str
+    step: str
+    def __init__(self, workflow: _Optional[str] = ..., step: _Optional[str] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("steps", "truncated")
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    steps: _containers.RepeatedCompositeFieldContainer[Explanation]
+    truncated: bool
+    def __init__(self, steps: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("step", "state", "summary", "attempt", "worker", "reason", "chain", "waits_for", "waits_for_count", "failure", "retry_at")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AT_FIELD_NUMBER: _ClassVar[int]
+    step: str
+    state: str
+    summary: str
+    attempt: int
+    worker: str
+    reason: str
+    chain: _containers.RepeatedCompositeFieldContainer[Affected]
+    waits_for: _containers.RepeatedCompositeFieldContainer[WantedKey]
+    waits_for_count: int
+    failure: _model_pb2.Failure
+    retry_at: _timestamp_pb2.Timestamp
+    def __init__(self, step: _Optional[str] = ..., state: _Optional[str] = ..., summary: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., reason: _Optional[str] = ..., chain: _Optional[_Iterable[_Union[Affected, _Mapping]]] = ..., waits_for: _Optional[_Iterable[_Union[WantedKey, _Mapping]]] = ..., waits_for_count: _Optional[int] = ..., failure: _Optional[_Union[_model_pb2.Failure, _Mapping]] = ..., retry_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class WantedKey(_message.Message):
+    __slots__ = ("key", "writers", "writers_count")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    WRITERS_FIELD_NUMBER: _ClassVar[int]
+    WRITERS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    writers: _containers.RepeatedCompositeFieldContainer[KeyWriter]
+    writers_count: int
+    def __init__(self, key: _Optional[str] = ..., writers: _Optional[_Iterable[_Union[KeyWriter, _Mapping]]] = ..., writers_count: _Optional[int] = ...) -> None: ...
+
+class KeyWriter(_message.Message):
+    __slots__ = ("step", "state")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    step: str
+    state: str
+    def __init__(self, step: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("workflow", "from_sequence", "every_event", "kinds", "steps")
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    EVERY_EVENT_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    workflow: str
+    from_sequence: int
+    every_event: bool
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    steps: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, workflow: _Optional[str] = ..., from_sequence: _Optional[int] = ..., every_event: _Optional[bool] = ..., kinds: _Optional[_Iterable[str]] = ..., steps: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WatchResponse(_message.Message):
+    __slots__ = ("event", "update")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
+    event: _events_pb2.Event
+    update: Update
+    def __init__(self, event: _Optional[_Union[_events_pb2.Event, _Mapping]] = ..., update: _Optional[_Union[Update, _Mapping]] = ...) -> None: ...
+
+class Update(_message.Message):
+    __slots__ = ("workflow", "workflow_uid", "sequence", "state", "stalled", "steps", "deleted")
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STALLED_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    workflow: str
+    workflow_uid: int
+    sequence: int
+    state: str
+    stalled: bool
+    steps: StepCounts
+    deleted: bool
+    def __init__(self, workflow: _Optional[str] = ..., workflow_uid: _Optional[int] = ..., sequence: _Optional[int] = ..., state: _Optional[str] = ..., stalled: _Optional[bool] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., deleted: _Optional[bool] = ...) -> None: ...
+
+class WorkersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WorkersResponse(_message.Message):
+    __slots__ = ("workers",)
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedCompositeFieldContainer[WorkerDebug]
+    def __init__(self, workers: _Optional[_Iterable[_Union[WorkerDebug, _Mapping]]] = ...) -> None: ...
+
+class AnnounceRequest(_message.Message):
+    __slots__ = ("workflow", "keys")
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    workflow: str
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, workflow: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AnnounceResponse(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedCompositeFieldContainer[_model_pb2.Publication]
+    def __init__(self, keys: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ...) -> None: ...
 
 class LaunchRequest(_message.Message):
     __slots__ = ("request_id", "names", "metadata")

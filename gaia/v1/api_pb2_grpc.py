@@ -75,6 +75,36 @@ class GaiaStub:
                 request_serializer=gaia_dot_v1_dot_api__pb2.ExpireRequest.SerializeToString,
                 response_deserializer=gaia_dot_v1_dot_api__pb2.ExpireResponse.FromString,
                 _registered_method=True)
+        self.Remove = channel.unary_unary(
+                '/gaia.v1.Gaia/Remove',
+                request_serializer=gaia_dot_v1_dot_api__pb2.RemoveRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.RemoveResponse.FromString,
+                _registered_method=True)
+        self.Delete = channel.unary_unary(
+                '/gaia.v1.Gaia/Delete',
+                request_serializer=gaia_dot_v1_dot_api__pb2.DeleteRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.DeleteResponse.FromString,
+                _registered_method=True)
+        self.Steps = channel.unary_unary(
+                '/gaia.v1.Gaia/Steps',
+                request_serializer=gaia_dot_v1_dot_api__pb2.StepsRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.StepsResponse.FromString,
+                _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/gaia.v1.Gaia/Explain',
+                request_serializer=gaia_dot_v1_dot_api__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.ExplainResponse.FromString,
+                _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/gaia.v1.Gaia/Watch',
+                request_serializer=gaia_dot_v1_dot_api__pb2.WatchRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.WatchResponse.FromString,
+                _registered_method=True)
+        self.Workers = channel.unary_unary(
+                '/gaia.v1.Gaia/Workers',
+                request_serializer=gaia_dot_v1_dot_api__pb2.WorkersRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.WorkersResponse.FromString,
+                _registered_method=True)
         self.Launch = channel.unary_unary(
                 '/gaia.v1.Gaia/Launch',
                 request_serializer=gaia_dot_v1_dot_api__pb2.LaunchRequest.SerializeToString,
@@ -84,6 +114,11 @@ class GaiaStub:
                 '/gaia.v1.Gaia/Put',
                 request_serializer=gaia_dot_v1_dot_api__pb2.PutRequest.SerializeToString,
                 response_deserializer=gaia_dot_v1_dot_api__pb2.PutResponse.FromString,
+                _registered_method=True)
+        self.Announce = channel.unary_unary(
+                '/gaia.v1.Gaia/Announce',
+                request_serializer=gaia_dot_v1_dot_api__pb2.AnnounceRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.AnnounceResponse.FromString,
                 _registered_method=True)
         self.Get = channel.unary_stream(
                 '/gaia.v1.Gaia/Get',
@@ -156,7 +191,49 @@ class GaiaServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Expire(self, request, context):
-        """Make Steps and all that depends on them run again.
+        """Make Steps and all that depends on them run again, or tell what would.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Remove(self, request, context):
+        """Take Steps out of a workflow; what they wrote no longer counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Delete(self, request, context):
+        """Halt a workflow and forget it; its name is free again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Steps(self, request, context):
+        """List Steps, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Explain(self, request, context):
+        """Tell why Steps wait, ran, or will run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """Follow one workflow or all: events from a sequence number on and then live, or coalesced updates.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Workers(self, request, context):
+        """List the workers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,8 +247,14 @@ class GaiaServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Put(self, request_iterator, context):
-        """Put one file into a workflow's data space: the header, its bytes, the end. A tree's header alone announces what
-        lies under it.
+        """Put one file into a workflow's data space: the header, its bytes, the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Announce(self, request, context):
+        """Tell that Keys lie in the store, trees as a whole.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,6 +324,36 @@ def add_GaiaServicer_to_server(servicer, server):
                     request_deserializer=gaia_dot_v1_dot_api__pb2.ExpireRequest.FromString,
                     response_serializer=gaia_dot_v1_dot_api__pb2.ExpireResponse.SerializeToString,
             ),
+            'Remove': grpc.unary_unary_rpc_method_handler(
+                    servicer.Remove,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.RemoveRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.RemoveResponse.SerializeToString,
+            ),
+            'Delete': grpc.unary_unary_rpc_method_handler(
+                    servicer.Delete,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.DeleteRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.DeleteResponse.SerializeToString,
+            ),
+            'Steps': grpc.unary_unary_rpc_method_handler(
+                    servicer.Steps,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.StepsRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.StepsResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.ExplainRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.ExplainResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.WatchRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.WatchResponse.SerializeToString,
+            ),
+            'Workers': grpc.unary_unary_rpc_method_handler(
+                    servicer.Workers,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.WorkersRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.WorkersResponse.SerializeToString,
+            ),
             'Launch': grpc.unary_unary_rpc_method_handler(
                     servicer.Launch,
                     request_deserializer=gaia_dot_v1_dot_api__pb2.LaunchRequest.FromString,
@@ -250,6 +363,11 @@ def add_GaiaServicer_to_server(servicer, server):
                     servicer.Put,
                     request_deserializer=gaia_dot_v1_dot_api__pb2.PutRequest.FromString,
                     response_serializer=gaia_dot_v1_dot_api__pb2.PutResponse.SerializeToString,
+            ),
+            'Announce': grpc.unary_unary_rpc_method_handler(
+                    servicer.Announce,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.AnnounceRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.AnnounceResponse.SerializeToString,
             ),
             'Get': grpc.unary_stream_rpc_method_handler(
                     servicer.Get,
@@ -495,6 +613,168 @@ class Gaia:
             _registered_method=True)
 
     @staticmethod
+    def Remove(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaia.v1.Gaia/Remove',
+            gaia_dot_v1_dot_api__pb2.RemoveRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.RemoveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Delete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaia.v1.Gaia/Delete',
+            gaia_dot_v1_dot_api__pb2.DeleteRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.DeleteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Steps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaia.v1.Gaia/Steps',
+            gaia_dot_v1_dot_api__pb2.StepsRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.StepsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaia.v1.Gaia/Explain',
+            gaia_dot_v1_dot_api__pb2.ExplainRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gaia.v1.Gaia/Watch',
+            gaia_dot_v1_dot_api__pb2.WatchRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Workers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaia.v1.Gaia/Workers',
+            gaia_dot_v1_dot_api__pb2.WorkersRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.WorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Launch(request,
             target,
             options=(),
@@ -538,6 +818,33 @@ class Gaia:
             '/gaia.v1.Gaia/Put',
             gaia_dot_v1_dot_api__pb2.PutRequest.SerializeToString,
             gaia_dot_v1_dot_api__pb2.PutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Announce(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaia.v1.Gaia/Announce',
+            gaia_dot_v1_dot_api__pb2.AnnounceRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.AnnounceResponse.FromString,
             options,
             channel_credentials,
             insecure,

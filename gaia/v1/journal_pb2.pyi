@@ -34,7 +34,7 @@ class Opening(_message.Message):
     def __init__(self, term_id: _Optional[bytes] = ..., leader_address: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class JournalEvent(_message.Message):
-    __slots__ = ("workflow_created", "commands_set", "steps_merged", "steps_reset", "workflow_halted", "workflow_resumed", "keys_arrived", "keys_forgotten", "steps_dispatched", "steps_completed", "attempt_failed", "backoffs_ended", "attempts_ended", "worker_joined", "worker_left", "request_answered")
+    __slots__ = ("workflow_created", "commands_set", "steps_merged", "steps_reset", "workflow_halted", "workflow_resumed", "keys_arrived", "keys_forgotten", "steps_dispatched", "steps_completed", "attempt_failed", "backoffs_ended", "attempts_ended", "worker_joined", "worker_left", "request_answered", "steps_removed", "workflow_deleted", "data_deleted", "queue_timed_out")
     WORKFLOW_CREATED_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_SET_FIELD_NUMBER: _ClassVar[int]
     STEPS_MERGED_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,10 @@ class JournalEvent(_message.Message):
     WORKER_JOINED_FIELD_NUMBER: _ClassVar[int]
     WORKER_LEFT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    STEPS_REMOVED_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_DELETED_FIELD_NUMBER: _ClassVar[int]
+    DATA_DELETED_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
     workflow_created: WorkflowCreated
     commands_set: CommandsSet
     steps_merged: StepsMerged
@@ -67,7 +71,11 @@ class JournalEvent(_message.Message):
     worker_joined: WorkerJoined
     worker_left: WorkerLeft
     request_answered: RequestAnswered
-    def __init__(self, workflow_created: _Optional[_Union[WorkflowCreated, _Mapping]] = ..., commands_set: _Optional[_Union[CommandsSet, _Mapping]] = ..., steps_merged: _Optional[_Union[StepsMerged, _Mapping]] = ..., steps_reset: _Optional[_Union[StepsReset, _Mapping]] = ..., workflow_halted: _Optional[_Union[WorkflowHalted, _Mapping]] = ..., workflow_resumed: _Optional[_Union[WorkflowResumed, _Mapping]] = ..., keys_arrived: _Optional[_Union[KeysArrived, _Mapping]] = ..., keys_forgotten: _Optional[_Union[KeysForgotten, _Mapping]] = ..., steps_dispatched: _Optional[_Union[StepsDispatched, _Mapping]] = ..., steps_completed: _Optional[_Union[StepsCompleted, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., backoffs_ended: _Optional[_Union[BackoffsEnded, _Mapping]] = ..., attempts_ended: _Optional[_Union[AttemptsEnded, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_left: _Optional[_Union[WorkerLeft, _Mapping]] = ..., request_answered: _Optional[_Union[RequestAnswered, _Mapping]] = ...) -> None: ...
+    steps_removed: StepsRemoved
+    workflow_deleted: WorkflowDeleted
+    data_deleted: DataDeleted
+    queue_timed_out: QueueTimedOut
+    def __init__(self, workflow_created: _Optional[_Union[WorkflowCreated, _Mapping]] = ..., commands_set: _Optional[_Union[CommandsSet, _Mapping]] = ..., steps_merged: _Optional[_Union[StepsMerged, _Mapping]] = ..., steps_reset: _Optional[_Union[StepsReset, _Mapping]] = ..., workflow_halted: _Optional[_Union[WorkflowHalted, _Mapping]] = ..., workflow_resumed: _Optional[_Union[WorkflowResumed, _Mapping]] = ..., keys_arrived: _Optional[_Union[KeysArrived, _Mapping]] = ..., keys_forgotten: _Optional[_Union[KeysForgotten, _Mapping]] = ..., steps_dispatched: _Optional[_Union[StepsDispatched, _Mapping]] = ..., steps_completed: _Optional[_Union[StepsCompleted, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., backoffs_ended: _Optional[_Union[BackoffsEnded, _Mapping]] = ..., attempts_ended: _Optional[_Union[AttemptsEnded, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_left: _Optional[_Union[WorkerLeft, _Mapping]] = ..., request_answered: _Optional[_Union[RequestAnswered, _Mapping]] = ..., steps_removed: _Optional[_Union[StepsRemoved, _Mapping]] = ..., workflow_deleted: _Optional[_Union[WorkflowDeleted, _Mapping]] = ..., data_deleted: _Optional[_Union[DataDeleted, _Mapping]] = ..., queue_timed_out: _Optional[_Union[QueueTimedOut, _Mapping]] = ...) -> None: ...
 
 class WorkflowCreated(_message.Message):
     __slots__ = ("workflow_uid", "name", "owner", "properties_json")
@@ -98,14 +106,16 @@ class StepsMerged(_message.Message):
     def __init__(self, workflow_uid: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ...) -> None: ...
 
 class StepsReset(_message.Message):
-    __slots__ = ("workflow_uid", "ranges", "reason")
+    __slots__ = ("workflow_uid", "ranges", "reason", "upstream")
     WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
     RANGES_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
     workflow_uid: int
     ranges: _containers.RepeatedScalarFieldContainer[int]
     reason: str
-    def __init__(self, workflow_uid: _Optional[int] = ..., ranges: _Optional[_Iterable[int]] = ..., reason: _Optional[str] = ...) -> None: ...
+    upstream: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, workflow_uid: _Optional[int] = ..., ranges: _Optional[_Iterable[int]] = ..., reason: _Optional[str] = ..., upstream: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class WorkflowHalted(_message.Message):
     __slots__ = ("workflow_uid",)
@@ -248,3 +258,33 @@ class RequestAnswered(_message.Message):
     digest: bytes
     answer_json: str
     def __init__(self, request_id: _Optional[str] = ..., digest: _Optional[bytes] = ..., answer_json: _Optional[str] = ...) -> None: ...
+
+class StepsRemoved(_message.Message):
+    __slots__ = ("workflow_uid", "ranges")
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
+    RANGES_FIELD_NUMBER: _ClassVar[int]
+    workflow_uid: int
+    ranges: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, workflow_uid: _Optional[int] = ..., ranges: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class WorkflowDeleted(_message.Message):
+    __slots__ = ("workflow_uid", "data")
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    workflow_uid: int
+    data: bool
+    def __init__(self, workflow_uid: _Optional[int] = ..., data: _Optional[bool] = ...) -> None: ...
+
+class DataDeleted(_message.Message):
+    __slots__ = ("workflow_uid",)
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
+    workflow_uid: int
+    def __init__(self, workflow_uid: _Optional[int] = ...) -> None: ...
+
+class QueueTimedOut(_message.Message):
+    __slots__ = ("workflow_uid", "steps")
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    workflow_uid: int
+    steps: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, workflow_uid: _Optional[int] = ..., steps: _Optional[_Iterable[int]] = ...) -> None: ...

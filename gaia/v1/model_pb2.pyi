@@ -44,23 +44,25 @@ class Resources(_message.Message):
     def __init__(self, cpus: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., gpus: _Optional[int] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("timeout_s", "retries", "resources", "pool", "priority", "keep")
+    __slots__ = ("timeout_s", "retries", "resources", "pool", "priority", "keep", "queue_timeout_s")
     TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     RETRIES_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     KEEP_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     timeout_s: float
     retries: int
     resources: Resources
     pool: str
     priority: int
     keep: str
-    def __init__(self, timeout_s: _Optional[float] = ..., retries: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., pool: _Optional[str] = ..., priority: _Optional[int] = ..., keep: _Optional[str] = ...) -> None: ...
+    queue_timeout_s: float
+    def __init__(self, timeout_s: _Optional[float] = ..., retries: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., pool: _Optional[str] = ..., priority: _Optional[int] = ..., keep: _Optional[str] = ..., queue_timeout_s: _Optional[float] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("name", "image", "command", "inputs", "outputs", "vars", "stdout", "options", "network", "env", "workdir", "entrypoint")
+    __slots__ = ("name", "image", "command", "inputs", "outputs", "vars", "stdout", "options", "network", "env", "workdir", "entrypoint", "steps", "var_names")
     class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +103,8 @@ class Command(_message.Message):
     ENV_FIELD_NUMBER: _ClassVar[int]
     WORKDIR_FIELD_NUMBER: _ClassVar[int]
     ENTRYPOINT_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    VAR_NAMES_FIELD_NUMBER: _ClassVar[int]
     name: str
     image: str
     command: _containers.RepeatedScalarFieldContainer[str]
@@ -113,7 +117,9 @@ class Command(_message.Message):
     env: _containers.ScalarMap[str, str]
     workdir: str
     entrypoint: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., vars: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., stdout: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ...) -> None: ...
+    steps: _containers.RepeatedCompositeFieldContainer[Step]
+    var_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., vars: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., stdout: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., var_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Step(_message.Message):
     __slots__ = ("name", "command", "inputs", "outputs", "vars", "options")
