@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -83,6 +84,23 @@ def minio(docker_engine: Engine) -> Iterator[MinioService]:
     service = _or_skip(MinioService().start)
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="session")
+def original_client() -> Path:
+    """Folder that holds the original system's client, as the package index has it."""
+    from tests.support.original_client import original_client_folder
+
+    return _or_skip(original_client_folder)
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """The program that the pages call HTTP with."""
+    from tests.support.machine import ensure_programs
+
+    _or_skip(lambda: ensure_programs("curl"))
+    return "curl"
 
 
 @pytest.fixture
