@@ -111,7 +111,7 @@ class Gaia:
             request_id=_request_id() if parsed else "",
             workflow=_name(workflow),
             commands=[command_to_proto(command) for command in parsed],
-            expected_revision=expected_revision,
+            expected_revision=_number(expected_revision, "expected_revision"),
         )
         answer = self._connection.call("Command", _sendable(request), api_pb2.CommandResponse)
         return [replies.command(each) for each in answer.commands]
@@ -152,7 +152,7 @@ class Gaia:
             steps=[step_to_proto(step) for step in parsed],
             only_changed=only_changed,
             prune=prune,
-            expected_revision=expected_revision,
+            expected_revision=_number(expected_revision, "expected_revision"),
         )
         return replies.diff(self._connection.call("Merge", _sendable(request), api_pb2.MergeResponse).diff)
 
@@ -174,14 +174,17 @@ class Gaia:
             request_id=_request_id(),
             workflow=_name(workflow),
             names=_names(names),
-            expected_revision=expected_revision,
+            expected_revision=_number(expected_revision, "expected_revision"),
         )
         return replies.diff(self._connection.call("Remove", request, api_pb2.RemoveResponse).diff)
 
     def delete(self, workflow: str, data: bool = False, *, expected_revision: int | None = None) -> dict[str, str]:
         """Halt a workflow and forget it; with `data`, delete the files of its data space too. Returns {workflow}."""
         request = api_pb2.DeleteRequest(
-            request_id=_request_id(), workflow=_name(workflow), data=data, expected_revision=expected_revision
+            request_id=_request_id(),
+            workflow=_name(workflow),
+            data=data,
+            expected_revision=_number(expected_revision, "expected_revision"),
         )
         return {"workflow": self._connection.call("Delete", request, api_pb2.DeleteResponse).workflow}
 
@@ -226,7 +229,11 @@ class Gaia:
             Maps of name, command, state, attempt, worker, inputs, outputs and missing-inputs.
         """
         request = api_pb2.StepsRequest(
-            workflow=_name(workflow), prefix=prefix, states=_names(states), command=command, page_size=1000
+            workflow=_name(workflow),
+            prefix=_name(prefix, "prefix"),
+            states=_names(states, "states"),
+            command=_name(command, "command"),
+            page_size=1000,
         )
         while True:
             page = self._connection.call("Steps", request, api_pb2.StepsResponse)
@@ -249,7 +256,7 @@ class Gaia:
             from an upstream reason to the first cause), `waits-for` (Keys, with the Steps that write them and their
             states), failure, retry-at.
         """
-        request = api_pb2.ExplainRequest(workflow=_name(workflow), step=step)
+        request = api_pb2.ExplainRequest(workflow=_name(workflow), step=_name(step, "step"))
         answer = self._connection.call("Explain", request, api_pb2.ExplainResponse)
         return [replies.explanation(each) for each in answer.steps]
 
@@ -267,10 +274,11 @@ class Gaia:
         steps: Iterable[str] = (),
         updates: bool = False,
     ) -> Iterator[dict[str, Any]]:
-        """Yield what happens to one workflow or to all: what is kept of the past, then everything as it happens.
+        """Watch one workflow or all: what is kept of the past, then everything as it happens.
 
-        The iterator ends when the workflow is deleted; close it, or leave the loop, when enough was seen. It outlives
-        a restart of the server.
+        The watch begins with the call. Its iterator ends when the workflow is deleted; close it, or leave the loop,
+        when enough was seen. It outlives a restart of the server, after which of all workflows together only what
+        happens from then on is told.
 
         Args:
             workflow: its name; None for all.
@@ -281,19 +289,20 @@ class Gaia:
                 second.
 
         Returns:
-            Maps of workflow, uid, sequence, time, kind, and the fields of that kind. Events of the kinds
-            "step_started" and "worker_changed" are not numbered (sequence 0) and not kept.
+            An iterator over maps of workflow, uid, sequence, time, kind, and the fields of that kind. Events of the
+            kinds "step_started" and "worker_changed" are not numbered (sequence 0) and may be missed.
 
         Raises:
             UnknownName: there is no such workflow.
-            NoLongerKept: the first event asked for is gone.
+            NoLongerKept: the first event asked for is gone. The iterator, too: it was read too slowly.
+            Unavailable: no server answers. The iterator, too: the server stays away.
         """
         request = api_pb2.WatchRequest(
             workflow=_name(workflow) if workflow is not None else "",
-            from_sequence=from_sequence,
+            from_sequence=_number(from_sequence, "from_sequence"),
             every_event=not updates,
-            kinds=_names(kinds),
-            steps=_names(steps),
+            kinds=_names(kinds, "kinds"),
+            steps=_names(steps, "steps"),
         )
         return watching.watch(self._connection, request)
 
@@ -320,7 +329,7 @@ class Gaia:
             workflow=_name(workflow),
             names=_names(names),
             plan=plan,
-            expected_revision=expected_revision,
+            expected_revision=_number(expected_revision, "expected_revision"),
         )
         return replies.expired(self._connection.call("Expire", request, api_pb2.ExpireResponse), with_reasons=plan)
 
@@ -370,7 +379,7 @@ class Gaia:
             UnknownName: nothing lies under some; nothing was announced.
             NotAllowedNow: a Step writes one.
         """
-        request = api_pb2.AnnounceRequest(workflow=_name(workflow), keys=_names(keys))
+        request = api_pb2.AnnounceRequest(workflow=_name(workflow), keys=_names(keys, "keys"))
         answer = self._connection.call("Announce", request, api_pb2.AnnounceResponse)
         return [publication.key for publication in answer.keys]
 
@@ -421,20 +430,29 @@ def _refuse(problems: Sequence[Problem]) -> None:
         raise InvalidWorkflow.of(problems)
 
 
-def _name(workflow: object) -> str:
-    """Return a workflow's name; whether it is one is for the server to say."""
-    if not isinstance(workflow, str):
-        raise InvalidWorkflow.of([Problem("workflow", f"must be a string, not a {type(workflow).__name__}")])
-    return workflow
+def _name(text: object, place: str = "workflow") -> str:
+    """Return a name; whether there is such a thing is for the server to say."""
+    if not isinstance(text, str):
+        raise InvalidWorkflow.of([Problem(place, f"must be a string, not a {type(text).__name__}")])
+    return text
 
 
-def _names(names: object) -> list[str]:
+def _names(names: object, place: str = "names") -> list[str]:
     """Return names as a list; a lone string is a mistake, since it too is a sequence of strings."""
     given = list(names) if isinstance(names, Iterable) and not isinstance(names, str | bytes) else [None]
     found = [name for name in given if isinstance(name, str)]
     if len(found) < len(given):
-        raise InvalidWorkflow.of([Problem("names", "must be a list of strings")])
+        raise InvalidWorkflow.of([Problem(place, "must be a list of strings")])
     return found
+
+
+def _number(number: object, place: str) -> int | None:
+    """Return a whole number that the contract has room for, or None where none is given."""
+    if number is None:
+        return None
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**64:
+        raise InvalidWorkflow.of([Problem(place, "must be a whole number, 0 or more")])
+    return number
 
 
 def _sendable(request: Message) -> Any:

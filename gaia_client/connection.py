@@ -5,8 +5,10 @@ once; one that did waits out a restart or a change of leader. Knows nothing of w
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, TypeVar, cast
+from weakref import WeakSet
 
 import grpc
 from google.protobuf.message import Message
@@ -37,6 +39,9 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 1000),
     # This is the time one attempt to connect may take, too.
     ("grpc.min_reconnect_backoff_ms", 5000),
+    # A stream may be silent for hours; without a sign of life in between nobody would notice that its server is gone.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
     # A proxy of the browsing kind does not carry this, and never leads to localhost.
     ("grpc.enable_http_proxy", 0),
 )
@@ -58,11 +63,18 @@ class Connection:
         self._channels: dict[str, grpc.Channel] = {}
         self._sleep = sleep
         self._reached = False
+        self._streams: WeakSet[Stream[Any]] = WeakSet()
 
     def close(self) -> None:
-        """Close every channel; safe to call twice."""
+        """Close every channel, and end every stream; safe to call twice."""
+        for stream in list(self._streams):
+            stream.close()
         while self._channels:
             self._channels.popitem()[1].close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait before something is tried again."""
+        self._sleep(seconds)
 
     def call(self, method: str, request: Message, answer: type[Answer]) -> Answer:
         """Call a method and return its answer.
@@ -99,27 +111,20 @@ class Connection:
 
         return self.trying(attempt)
 
-    def stream(self, method: str, request: Message, answer: type[Answer]) -> Iterator[Answer]:
-        """Call a method that answers with a stream without end, and yield its messages; closing it ends the call.
+    def stream(self, method: str, request: Message, answer: type[Answer]) -> "Stream[Answer]":
+        """Call a method that answers with a stream without end, and return that once the server has begun it.
 
         Raises:
-            GaiaError: the server's refusal, or Unavailable when no server answers or the stream broke.
+            GaiaError: the server's refusal, or Unavailable.
         """
 
-        def attempt(channel: grpc.Channel) -> tuple[Any, Answer | None]:
+        def attempt(channel: grpc.Channel) -> Stream[Answer]:
             invoke: Any = channel.unary_stream(_path(method), _serialised, answer.FromString)
-            stream = invoke(request, metadata=self._metadata)
-            return stream, next(stream, None)
+            return Stream(invoke(request, metadata=self._metadata), self._given)
 
-        stream, message = self.trying(attempt)
-        try:
-            while message is not None:
-                yield message
-                message = next(stream, None)
-        except grpc.RpcError as failure:
-            raise refusals.error_of(failure, self._given) from None
-        finally:
-            stream.cancel()
+        stream = self.trying(attempt)
+        self._streams.add(stream)
+        return stream
 
     def upload(self, method: str, requests: Callable[[], Iterator[Message]], answer: type[Answer]) -> Answer:
         """Call a method that takes a stream.
@@ -185,6 +190,50 @@ class Connection:
         if host not in self._channels:
             self._channels[host] = grpc.insecure_channel(host, options=_OPTIONS)
         return self._channels[host]
+
+
+class Stream(Iterator[Answer]):
+    """The messages of a stream without end.
+
+    Attributes:
+        begun: what the server said when it began the stream; empty if its first message came without that.
+    """
+
+    def __init__(self, call: Any, hosts: Iterable[str]) -> None:
+        """Wait until the stream has begun.
+
+        Raises:
+            grpc.RpcError: it did not.
+        """
+        self._call = call
+        self._hosts = hosts
+        self._closed = False
+        try:
+            self.begun = {name: text for name, text in call.initial_metadata() if name.startswith("gaia-")}
+            self._early: list[Answer] = [] if self.begun else list(islice(call, 1))
+        except BaseException:
+            call.cancel()
+            raise
+
+    def __next__(self) -> Answer:
+        """Return the next message.
+
+        Raises:
+            GaiaError: the server's refusal, or Unavailable: the stream broke.
+        """
+        if self._early:
+            return self._early.pop()
+        try:
+            return cast("Answer", next(self._call))
+        except grpc.RpcError as failure:
+            if self._closed:
+                raise StopIteration from None
+            raise refusals.error_of(failure, self._hosts) from None
+
+    def close(self) -> None:
+        """End the call, from any thread; whoever waits for a message finds the stream at its end."""
+        self._closed = True
+        self._call.cancel()
 
 
 class _Source:

@@ -1,16 +1,25 @@
 """Streams of events that outlive a restart of the server: begun again where they broke off."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from gaia.v1 import api_pb2
 from gaia_client import replies
-from gaia_client.connection import Connection
-from gaia_core.errors import Unavailable
+from gaia_client.connection import Connection, Stream
+from gaia_core.errors import Unavailable, UnknownName
+
+UID_KEY: Final = "gaia-watched-uid"
+LATEST_KEY: Final = "gaia-latest-sequence"
+"""What the server says when a watch has begun: which workflow that is, and the number of its latest event by then."""
+
+PAUSE_S: Final = 0.5
+"""Before a watch is begun again that broke without having told anything."""
+
+Responses = Stream[api_pb2.WatchResponse]
 
 
 def watch(connection: Connection, request: api_pb2.WatchRequest) -> Iterator[dict[str, Any]]:
-    """Yield events or updates as plain dicts, until the watched workflow is deleted.
+    """Begin a watch, and return an iterator over events or updates as plain dicts; it ends with the watched workflow.
 
     A stream that breaks is begun again behind the last event that came. Of all workflows together only what happens
     from then on can be had, so a few events may be missed there.
@@ -20,22 +29,52 @@ def watch(connection: Connection, request: api_pb2.WatchRequest) -> Iterator[dic
         request: what to watch.
 
     Raises:
-        Unavailable: the server stays away.
-        NoLongerKept: the first event asked for is gone.
+        UnknownName: there is no such workflow.
+        NoLongerKept: the first event asked for is gone. The iterator, too: it was read too slowly.
+        Unavailable: no server answers. The iterator, too: the server stays away.
     """
     show: Callable[[Any], dict[str, Any]] = _event if request.every_event else _update
-    while True:
-        came = False
-        try:
-            for response in connection.stream("Watch", request, api_pb2.WatchResponse):
-                came = True
-                yield show(response)
-                _move_on(request, response)
-        except Unavailable:
-            if not came:
-                raise
-        else:
-            return
+    return _outliving(connection, request, _begin(connection, request), show)
+
+
+def _begin(connection: Connection, request: api_pb2.WatchRequest) -> Responses:
+    return connection.stream("Watch", request, api_pb2.WatchResponse)
+
+
+def _outliving(
+    connection: Connection,
+    request: api_pb2.WatchRequest,
+    stream: Responses,
+    show: Callable[[Any], dict[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Yield what a stream and those that follow it tell."""
+    uid = stream.begun.get(UID_KEY)
+    _note_beginning(request, stream)
+    try:
+        while stream.begun.get(UID_KEY) == uid:
+            came = False
+            try:
+                for response in stream:
+                    came = True
+                    yield show(response)
+                    _move_on(request, response)
+            except Unavailable:
+                if not came:
+                    connection.pause(PAUSE_S)
+            else:
+                return
+            stream = _begin(connection, request)
+    except UnknownName:  # it was deleted while nobody was there to tell
+        return
+    finally:
+        stream.close()
+
+
+def _note_beginning(request: api_pb2.WatchRequest, stream: Responses) -> None:
+    """Let a request for new events begin behind those there were, should it have to be sent again."""
+    latest = stream.begun.get(LATEST_KEY)
+    if request.workflow and latest is not None and request.HasField("from_sequence") and not request.from_sequence:
+        request.from_sequence = int(latest) + 1
 
 
 def _move_on(request: api_pb2.WatchRequest, response: api_pb2.WatchResponse) -> None:

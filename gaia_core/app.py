@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 STOP_S: Final = 5.0
 """How long open calls may go on after a stop was asked for."""
 
+KEEPALIVE_MS: Final = 40_000
+
 SYSTEM_CLOCK: Final = Clock(lambda: time.time_ns() // 1_000_000, time.monotonic)
 
 
@@ -271,6 +273,7 @@ class Server:
         self.publisher.stop()
         for thread in self._threads:
             thread.join()
+        self._watchers.close()
         self.publisher.close()
 
     def _start(self, name: str, target: Callable[[], None]) -> None:
@@ -358,6 +361,10 @@ class _Interfaces:
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+            # Watchers that disappeared without a word are noticed; those that ask for signs of life are not sent away.
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 4),
         ]
         server = grpc.aio.server(interceptors=[ErrorInterceptor(self._config.token)], options=options)
         api_pb2_grpc.add_GaiaServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]

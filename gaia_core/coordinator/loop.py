@@ -178,13 +178,19 @@ class Loop:
             self._keep_time(decision, now_s)
             dispatch(decision)
         if decision.events or self._offset_is_old(now_s):
-            self._followers(*self.term.append(decision.events, state.now_ms, self._reports_offset))
+            entry = self.term.append(decision.events, state.now_ms, self._reports_offset)
             self._journaled_s = now_s
+            self._tell_started()
+            self._followers(*entry)
+        self._tell_started()
         self._perform(decision.effects + extra)
+        return answers
+
+    def _tell_started(self) -> None:
+        """Let watchers know which attempts have started, before they hear from others how those ended."""
         if self._started:
             self._watchers.tell(self._started)
             self._started = []
-        return answers
 
     def _offset_is_old(self, now_s: float) -> bool:
         """Tell whether the journal should hear how far the reports were read, though nothing happened."""
@@ -205,9 +211,9 @@ class Loop:
             except RequestError as error:
                 log.warning("passed over an undecodable report record", extra={"cause": str(error)})
                 continue
-            self.refused_reports += enter_reports(decision, said)
             if self._watchers.is_watched:
                 self._started += started(decision.state, said)
+            self.refused_reports += enter_reports(decision, said)
             worker = decision.state.fleet.workers.get(said.worker)
             if worker is not None and worker.incarnation == said.incarnation:
                 self._leases.heard(said.worker, now_s)

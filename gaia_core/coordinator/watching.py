@@ -5,13 +5,13 @@ nothing but its own place. What is no longer kept is told as such. Thread-safe.
 """
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
-from gaia_core.errors import NoLongerKept, UnknownName
+from gaia_core.coordinator.ring import Ring
+from gaia_core.errors import Unavailable, UnknownName
 from gaia_core.machine.public import Announcement, Update
 
 KEPT_MAX: Final = 100_000
@@ -24,67 +24,46 @@ ALL: Final = 0
 """Stands for all workflows where a uid is asked for; uids begin with 1."""
 
 
-class Ring:
-    """The latest events of one workflow or of all, each at a position of its own."""
+@dataclass(eq=False, slots=True)
+class Watcher:
+    """One stream: what it reads, where it stands, and how it is woken.
 
-    __slots__ = ("_events", "_first")
+    Attributes:
+        position: of the next event.
+        latest: the highest sequence number that the workflow had when the watch began.
+        change: number of the latest update that it was given; 0 before the first.
+    """
 
-    def __init__(self) -> None:
-        self._events: deque[Announcement] = deque()
-        self._first = 0
-
-    @property
-    def end(self) -> int:
-        """Return the position after the latest event."""
-        return self._first + len(self._events)
-
-    def append(self, event: Announcement) -> None:
-        """Add an event."""
-        self._events.append(event)
-
-    def drop_oldest(self) -> Announcement:
-        """Remove and return the oldest event."""
-        self._first += 1
-        return self._events.popleft()
-
-    def begins_with(self, event: Announcement) -> bool:
-        """Tell whether an event is the oldest one kept."""
-        return bool(self._events) and self._events[0] is event
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    def read(self, position: int, most: int) -> list[Announcement]:
-        """Return at most `most` events from a position on.
-
-        Raises:
-            NoLongerKept: the event at the position is gone.
-        """
-        if position < self._first:
-            raise NoLongerKept(f"The watcher was too slow: {self._first - position} events are no longer kept.")
-        return list(islice(self._events, position - self._first, position - self._first + most))
-
-    def position_of(self, sequence: int) -> int:
-        """Return the position of the first event whose sequence number is at least this.
-
-        Raises:
-            NoLongerKept: it was there and is gone; the message names the oldest one.
-        """
-        oldest = next((event.sequence for event in self._events if event.sequence), 0)
-        if oldest > sequence:
-            raise NoLongerKept(f"Events before number {oldest} are no longer kept.", hint=f"begin with {oldest}")
-        places = enumerate(self._events)
-        return next((self._first + place for place, event in places if event.sequence >= sequence), self.end)
+    feed: "Feed"
+    position: int
+    latest: int
+    wake: Callable[[], object]
+    change: int = 0
 
 
 @dataclass(eq=False, slots=True)
-class Watcher:
-    """One stream: whose events it wants, where it stands, and how it is woken."""
+class Feed:
+    """What is told of one workflow, or of all of them.
 
-    uid: int
-    position: int
-    wake: Callable[[], None]
-    is_woken: bool = False
+    Attributes:
+        updates: uid → number of its latest change and how it stands since then, the latest change last.
+        waiting: watchers that have read everything, to be woken by what comes next.
+        is_over: the workflow is deleted.
+    """
+
+    events: Ring = field(default_factory=Ring)
+    updates: dict[int, tuple[int, Update]] = field(default_factory=dict)
+    waiting: dict[Watcher, None] = field(default_factory=dict)
+    is_over: bool = False
+
+    def enter(self, change: int, update: Update) -> None:
+        """Enter how a workflow stands now."""
+        self.updates.pop(update.uid, None)
+        self.updates[update.uid] = (change, update)
+
+    def changed_since(self, change: int) -> Iterator[tuple[int, Update]]:
+        """Yield the latest updates, the last one first, back to a change."""
+        return takewhile(lambda one: one[0] > change, reversed(self.updates.values()))
 
 
 class WatchHub:
@@ -92,113 +71,152 @@ class WatchHub:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._all = Ring()
-        self._rings: dict[int, Ring] = {}
-        self._uids: dict[str, int] = {}
-        self._updates: dict[int, Update] = {}
-        self._deleted: set[int] = set()
-        self._watchers: dict[int, dict[Watcher, None]] = {}
+        self._all = Feed()
+        self._feeds: dict[int, Feed] = {}
+        self._watchers: dict[Watcher, None] = {}
+        self._changes = 0
+        self._last_uid = 0
+        self._closed = False
 
     def tell(self, events: Iterable[Announcement], updates: Iterable[Update] = ()) -> None:
         """Take in what an entry of the journal announced, and how the workflows it changed stand now."""
-        touched: dict[int, None] = {}
         with self._lock:
-            for update in updates:
-                touched[update.uid] = None
-                self._updates[update.uid] = update
-                if update.deleted:
-                    del self._uids[update.workflow]
-                    self._deleted.add(update.uid)
-                else:
-                    self._uids[update.workflow] = update.uid
-            for event in events:
-                touched[event.uid] = None
-                self._keep(event)
-            watchers = [each for uid in (*touched, ALL) for each in self._watchers.get(uid, ()) if not each.is_woken]
-            for watcher in watchers:
-                watcher.is_woken = True
-        for watcher in watchers:
+            touched = dict.fromkeys([*map(self._keep, events), *map(self._stand, updates)])
+            if touched:
+                touched[self._all] = None
+            woken = [watcher for feed in touched for watcher in feed.waiting]
+            for feed in touched:
+                feed.waiting.clear()
+        for watcher in woken:
             watcher.wake()
 
-    def watch(self, workflow: str, from_sequence: int | None, wake: Callable[[], None]) -> Watcher:
+    def watch(self, uid: int, from_sequence: int | None, wake: Callable[[], object]) -> Watcher:
         """Begin to watch; to be ended by `leave`.
 
         Args:
-            workflow: name, or "" for all workflows.
-            from_sequence: of the first event wanted; 0 for new ones only, None for all that are kept.
-            wake: called, from another thread, when there is more to read; once until `read` was called.
+            uid: of a workflow that the coordinator knows, even where nothing was told of it yet; ALL for all.
+            from_sequence: of the first event wanted; 0 for new ones only, None for all that are kept. Of all workflows
+                together any other number means all that are kept.
+            wake: called, from another thread, when there is more to read; once, after a read that found nothing.
 
         Raises:
-            UnknownName: there is no such workflow.
+            UnknownName: the workflow was deleted meanwhile.
             NoLongerKept: the first event wanted is gone.
         """
         with self._lock:
-            uid = self._uids.get(workflow, ALL) if workflow else ALL
-            if workflow and uid == ALL:
-                raise UnknownName(f"There is no workflow {workflow!r}.")
-            ring = self._ring(uid)
+            feed = self._feed_to_watch(uid)
             if from_sequence == 0:
-                position = ring.end
+                position = feed.events.end
             elif from_sequence is None or uid == ALL:
-                position = ring.end - len(ring)
+                position = feed.events.start
             else:
-                position = ring.position_of(from_sequence)
-            watcher = Watcher(uid, position, wake)
-            self._watchers.setdefault(uid, {})[watcher] = None
+                position = feed.events.position_of(from_sequence)
+            watcher = Watcher(feed, position, feed.events.latest, wake)
+            self._watchers[watcher] = None
             return watcher
 
     def leave(self, watcher: Watcher) -> None:
-        """End a watch."""
+        """End a watch; safe to call twice."""
         with self._lock:
-            self._watchers[watcher.uid].pop(watcher, None)
-            if not self._watchers[watcher.uid]:
-                del self._watchers[watcher.uid]
+            self._watchers.pop(watcher, None)
+            watcher.feed.waiting.pop(watcher, None)
 
     def read(self, watcher: Watcher, most: int) -> list[Announcement]:
         """Return the next events of a watch, [] where it has to wait to be woken.
 
         Raises:
             NoLongerKept: it was too slow.
+            Unavailable: nothing more will come; the server is going down.
         """
         with self._lock:
-            watcher.is_woken = False
-            found = self._ring(watcher.uid).read(watcher.position, most)
+            found = watcher.feed.events.read(watcher.position, most)
             watcher.position += len(found)
+            if not found:
+                self._wait(watcher)
             return found
 
     def updates(self, watcher: Watcher) -> list[Update]:
-        """Return how the watched workflow, or each of all, stands now."""
+        """Return how the watched workflow, or each of all, stands now, where that is news; [] where it has to wait.
+
+        The first time, all but deleted ones are told.
+
+        Raises:
+            Unavailable: nothing more will come; the server is going down.
+        """
         with self._lock:
-            watcher.is_woken = False
-            if watcher.uid == ALL:
-                return list(self._updates.values())
-            return [self._updates[watcher.uid]] if watcher.uid in self._updates else []
+            is_first = not watcher.change and watcher.feed is self._all
+            news = watcher.feed.changed_since(watcher.change)
+            found = [update for _, update in news if not (is_first and update.deleted)]
+            watcher.change = self._changes
+            if not found:
+                self._wait(watcher)
+            return found[::-1]
+
+    def close(self) -> None:
+        """Let every watch end once it has read what there is."""
+        with self._lock:
+            self._closed = True
+            woken = list(self._watchers)
+        for watcher in woken:
+            watcher.wake()
 
     @property
     def is_watched(self) -> bool:
         """Tell whether anybody watches."""
         return bool(self._watchers)
 
-    def _forget(self, uid: int, ring: Ring) -> None:
-        """Forget a deleted workflow of which nothing is left to read."""
-        if uid in self._deleted and not ring:
-            self._deleted.discard(uid)
-            del self._rings[uid], self._updates[uid]
+    def _feed_to_watch(self, uid: int) -> Feed:
+        """Return what is told of a workflow; the coordinator may know it before its first events are told."""
+        if uid == ALL:
+            return self._all
+        feed = self._feeds.get(uid)
+        if feed is None and uid > self._last_uid:
+            feed = self._feeds[uid] = Feed()
+        if feed is None or feed.is_over:
+            raise UnknownName("The workflow was deleted meanwhile.")
+        return feed
 
-    def _ring(self, uid: int) -> Ring:
-        return self._all if uid == ALL else self._rings.setdefault(uid, Ring())
+    def _wait(self, watcher: Watcher) -> None:
+        if self._closed:
+            raise Unavailable("The server is going down.", hint="watch again in a moment")
+        watcher.feed.waiting[watcher] = None
 
-    def _keep(self, event: Announcement) -> None:
-        """Keep an event, and drop the oldest where there are too many."""
-        self._all.append(event)
-        if len(self._all) > KEPT_MAX:
-            oldest = self._all.drop_oldest()
-            ring = self._rings.get(oldest.uid)
-            if ring is not None and ring.begins_with(oldest):
-                ring.drop_oldest()
-                self._forget(oldest.uid, ring)
-        if event.uid:
-            ring = self._ring(event.uid)
-            ring.append(event)
-            if len(ring) > KEPT_PER_WORKFLOW_MAX:
-                ring.drop_oldest()
+    def _stand(self, update: Update) -> Feed:
+        """Keep how a workflow stands now; return what is told of it."""
+        self._changes += 1
+        feed = self._feed_of(update.uid)
+        for each in (feed, self._all):
+            each.enter(self._changes, update)
+        feed.is_over = update.deleted
+        self._forget(update.uid, feed)
+        return feed
+
+    def _keep(self, event: Announcement) -> Feed:
+        """Keep an event, and drop the oldest where there are too many; return what is told of its workflow."""
+        feed = self._all
+        feed.events.append(event)
+        if event.sequence or event.uid in self._feeds:
+            feed = self._feed_of(event.uid)
+            feed.events.append(event)
+            if len(feed.events) > KEPT_PER_WORKFLOW_MAX:
+                feed.events.drop_oldest()
+        if len(self._all.events) > KEPT_MAX:
+            self._drop_oldest()
+        return feed
+
+    def _drop_oldest(self) -> None:
+        """Drop the oldest event of all, also from what is kept of its workflow."""
+        oldest = self._all.events.drop_oldest()
+        feed = self._feeds.get(oldest.uid)
+        if feed is not None and feed.events.begins_with(oldest):
+            feed.events.drop_oldest()
+            self._forget(oldest.uid, feed)
+
+    def _feed_of(self, uid: int) -> Feed:
+        self._last_uid = max(self._last_uid, uid)
+        return self._feeds.setdefault(uid, Feed())
+
+    def _forget(self, uid: int, feed: Feed) -> None:
+        """Forget a deleted workflow of which no event is left; who still watches it keeps what it has to read."""
+        if feed.is_over and not feed.events:
+            del self._feeds[uid], self._all.updates[uid]

@@ -34,6 +34,7 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.ListWorkflows: queries.list_workflows,
     rq.ListWorkers: queries.list_workers,
     rq.ListSteps: queries.list_steps,
+    rq.GetUid: queries.get_uid,
     rq.GetStatus: queries.get_status,
     rq.Explain: explain,
     rq.PlanExpire: mutations.plan_expire,

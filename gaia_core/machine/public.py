@@ -125,6 +125,10 @@ Fact: TypeAlias = (
 )
 
 
+Told: TypeAlias = tuple[Fact, tuple[str, ...]]
+"""A fact, and every name that stands for the Step it is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """One fact with its place in the history of its workflow.
@@ -163,17 +167,17 @@ class Update:
 
 
 def started(state: Deployment, said: WorkerReports) -> Iterator[Announcement]:
-    """Yield which current attempts one worker has started, by what it said."""
+    """Yield which running attempts one worker has started, by what it said; to be asked before that is entered."""
     for report in said.reports:
         if isinstance(report, Started):
             fence = report.fence
             workflow = state.by_uid.get(fence.workflow_uid)
             step = workflow.steps.get(fence.step) if workflow is not None else None
-            if workflow is None or step is None:
+            if workflow is None or step is None or step.state is not StepState.RUNNING:
                 continue
             if (step.attempt, step.worker) == (fence.attempt, said.worker):
                 fact = StepStarted(step.name, step.attempt, step.worker)
-                yield Announcement(workflow.name, workflow.uid, 0, state.now_ms, fact, (step.name, *step.aliases))
+                yield Announcement(workflow.name, workflow.uid, 0, state.now_ms, fact, step.names)
 
 
 class Announcer:
@@ -233,29 +237,20 @@ class Announcer:
         elif isinstance(event, own.WorkerLeft):
             yield Announcement("", 0, 0, now_ms, WorkerChanged(event.worker, "left", "", event.reason))
 
-    def _number(self, workflow: WorkflowState, facts: Iterable[Fact], now_ms: int) -> Iterator[Announcement]:
-        for fact in facts:
+    def _number(self, workflow: WorkflowState, facts: Iterable[Told], now_ms: int) -> Iterator[Announcement]:
+        for fact, names in facts:
             sequence = self.sequences.get(workflow.uid, 0) + 1
             self.sequences[workflow.uid] = sequence
-            yield Announcement(workflow.name, workflow.uid, sequence, now_ms, fact, _names_of(workflow, fact))
+            yield Announcement(workflow.name, workflow.uid, sequence, now_ms, fact, names)
 
-    def _came_to_rest(self, workflow: WorkflowState) -> Iterator[Fact]:
+    def _came_to_rest(self, workflow: WorkflowState) -> Iterator[Told]:
         """Yield complete, error or stalled when the workflow has only now become so."""
         state, stalled = workflow.flow_state
         rest = "stalled" if stalled else state.value
         if rest != self._rest.get(workflow.uid):
             self._rest[workflow.uid] = rest
             if rest in (FlowState.COMPLETE, FlowState.ERROR, "stalled"):
-                yield WorkflowChanged(rest)
-
-
-def _names_of(workflow: WorkflowState, fact: Fact) -> tuple[str, ...]:
-    """Return every name that stands for the Step a fact is about."""
-    name = getattr(fact, "step", None)
-    if name is None:
-        return ()
-    step = workflow.by_name.get(name)
-    return (name, *step.aliases) if step is not None else (name,)
+                yield WorkflowChanged(rest), ()
 
 
 def _names_leaving(workflow: WorkflowState | None, event: own.Event) -> list[str]:
@@ -265,7 +260,7 @@ def _names_leaving(workflow: WorkflowState | None, event: own.Event) -> list[str
     return [workflow.steps[index].name for index in event.steps]
 
 
-def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences, leaving: list[str]) -> Iterator[Fact]:
+def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences, leaving: list[str]) -> Iterator[Told]:
     tell = _TELL.get(type(event))
     if tell is not None:
         yield from tell(workflow, event)
@@ -273,35 +268,36 @@ def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences, le
         yield from _changed("removed", leaving, len(leaving))
     reason = getattr(event, "reason", _STOPPED_BY.get(type(event), "halted"))
     for step, attempt, _ in followed.stopped:
-        yield StepCancelled(step.name, attempt, reason)
+        yield StepCancelled(step.name, attempt, reason), step.names
     for step in followed.expired:
-        yield StepExpired(step.name, reason)
+        yield StepExpired(step.name, reason), step.names
 
 
-def _completed(workflow: WorkflowState, event: ev.StepsCompleted) -> Iterator[Fact]:
+def _completed(workflow: WorkflowState, event: ev.StepsCompleted) -> Iterator[Told]:
     for place, index in enumerate(event.steps):
         outputs = event.outputs[place] if event.outputs else ()
-        name = workflow.steps[index].name
-        yield StepCompleted(name, event.attempts[place], event.worker, outputs, event.run_ms[place])
+        step = workflow.steps[index]
+        fact = StepCompleted(step.name, event.attempts[place], event.worker, outputs, event.run_ms[place])
+        yield fact, step.names
 
 
-def _failed(workflow: WorkflowState, event: ev.AttemptFailed) -> Iterator[Fact]:
-    name = workflow.steps[event.step].name
+def _failed(workflow: WorkflowState, event: ev.AttemptFailed) -> Iterator[Told]:
+    step = workflow.steps[event.step]
     if event.retry_at_ms is None:
-        yield StepFailed(name, event.attempt, event.worker, event.failure)
+        yield StepFailed(step.name, event.attempt, event.worker, event.failure), step.names
     else:
-        yield StepRetrying(name, event.attempt, event.failure, event.retry_at_ms)
+        yield StepRetrying(step.name, event.attempt, event.failure, event.retry_at_ms), step.names
 
 
-def _changed(change: str, names: Iterable[str] = (), count: int = 0) -> Iterator[Fact]:
-    yield WorkflowChanged(change, tuple(islice(names, NAMES_TOLD_MAX)), count)
+def _changed(change: str, names: Iterable[str] = (), count: int = 0) -> Iterator[Told]:
+    yield WorkflowChanged(change, tuple(islice(names, NAMES_TOLD_MAX)), count), ()
 
 
-def _queue_timed_out(workflow: WorkflowState, event: ev.QueueTimedOut) -> Iterator[Fact]:
+def _queue_timed_out(workflow: WorkflowState, event: ev.QueueTimedOut) -> Iterator[Told]:
     for index in event.steps:
         step = workflow.steps[index]
         if step.failure is not None:
-            yield StepFailed(step.name, step.attempt, "", step.failure)
+            yield StepFailed(step.name, step.attempt, "", step.failure), step.names
 
 
 _STOPPED_BY: Final[dict[type, str]] = {
@@ -311,14 +307,14 @@ _STOPPED_BY: Final[dict[type, str]] = {
     ev.WorkflowDeleted: "deleted",
 }
 
-_TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Fact]]]] = {
+_TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Told]]]] = {
     ev.WorkflowCreated: lambda _, __: _changed("created"),
     ev.CommandsSet: lambda _, e: _changed("commands", (one.name for one in e.commands), len(e.commands)),
     ev.StepsMerged: lambda _, e: _changed("steps", (one.name for one in e.specs), len(e.specs)),
     ev.WorkflowHalted: lambda _, __: _changed("halted"),
     ev.WorkflowResumed: lambda _, __: _changed("resumed"),
-    ev.KeysArrived: lambda _, e: (KeyAvailable(one.key, one.files) for one in e.keys),
-    ev.KeysForgotten: lambda _, e: (KeyForgotten(key) for key in e.keys),
+    ev.KeysArrived: lambda _, e: ((KeyAvailable(one.key, one.files), ()) for one in e.keys),
+    ev.KeysForgotten: lambda _, e: ((KeyForgotten(key), ()) for key in e.keys),
     ev.StepsCompleted: _completed,
     ev.AttemptFailed: _failed,
     ev.QueueTimedOut: _queue_timed_out,

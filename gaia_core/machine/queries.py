@@ -27,6 +27,11 @@ def list_workflows(state: Deployment, request: rq.ListWorkflows) -> tuple[Summar
     return tuple(line for line in lines if request.owner in ("", line.owner) and request.state in ("", line.state))
 
 
+def get_uid(state: Deployment, request: rq.GetUid) -> int:
+    """Return the uid of the workflow that has a name now, 0 for all."""
+    return find(state, request.workflow).uid if request.workflow else 0
+
+
 def get_status(state: Deployment, request: rq.GetStatus) -> Status:
     """Return how a workflow stands."""
     return status(find(state, request.workflow))

@@ -148,6 +148,13 @@ class ListWorkflows:
 
 
 @dataclass(frozen=True, slots=True)
+class GetUid:
+    """Which workflow has a name now. Answer: its uid; 0 for "", which stands for all."""
+
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
 class GetStatus:
     """Answer: Status."""
 
@@ -272,6 +279,7 @@ Query: TypeAlias = (
     ListWorkflows
     | ListWorkers
     | ListSteps
+    | GetUid
     | GetStatus
     | Explain
     | PlanExpire

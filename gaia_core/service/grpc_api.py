@@ -18,7 +18,6 @@ from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAuthorized, Problem, UnknownName
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
-from gaia_core.service import watching
 from gaia_core.service.data import DataSpace
 from gaia_core.service.replies import (
     command_messages,
@@ -30,6 +29,7 @@ from gaia_core.service.replies import (
     summary_message,
     worker_messages,
 )
+from gaia_core.service.watching import watching
 from gaia_core.wire.files import file_to_proto, publication_to_proto
 from gaia_core.wire.model import (
     commands_from_proto,
@@ -77,6 +77,13 @@ REFUSAL_BYTES_MAX: Final = 6_000
 
 REFUSAL_LIMIT_KEY: Final = "gaia-refusal-bytes-max"
 """Metadata by which a client says that it takes larger refusals."""
+
+
+WATCHED_UID_KEY: Final = "gaia-watched-uid"
+"""Initial metadata of a watch, which say that it has begun: the uid of the workflow, 0 for all."""
+
+LATEST_SEQUENCE_KEY: Final = "gaia-latest-sequence"
+"""Beside it: the number of the workflow's latest event by then, so that a watch can be begun again without a gap."""
 
 
 Submit = Callable[[rq.Request], "Future[Any]"]
@@ -185,8 +192,12 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""
-        async for response in watching.watch(self._watchers, request):
-            yield response
+        uid = await self._ask(rq.GetUid(request.workflow))
+        with watching(self._watchers, uid, request) as watch:
+            begun = ((WATCHED_UID_KEY, str(uid)), (LATEST_SEQUENCE_KEY, str(watch.latest)))
+            await context.send_initial_metadata(begun)
+            async for response in watch.responses:
+                yield response
 
     async def Expire(self, request: pb.ExpireRequest, context: Any) -> pb.ExpireResponse:
         """Make Steps and Keys be made again."""

@@ -1,15 +1,15 @@
 """Streams of events and updates: from the hub's memory to messages. A slow reader costs nothing but its own place."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from gaia.v1 import api_pb2 as pb
 from gaia.v1 import events_pb2
 from gaia_core.coordinator.watching import Watcher, WatchHub
 from gaia_core.errors import InvalidWorkflow, Problem
-from gaia_core.machine.public import Announcement, Update, WorkflowChanged
+from gaia_core.machine.public import Announcement, WorkflowChanged
 from gaia_core.service.replies import update_message
 from gaia_core.wire.public import event_message, kind_of
 from gaia_core.workflow.interface import suggestion
@@ -23,34 +23,45 @@ UPDATE_EVERY_S: Final = 0.25
 KINDS: Final = tuple(field.name for field in events_pb2.Event.DESCRIPTOR.oneofs_by_name["event"].fields)
 
 
-async def watch(hub: WatchHub, request: pb.WatchRequest) -> AsyncIterator[pb.WatchResponse]:
-    """Yield what a watcher asks for, until the watched workflow is deleted.
+Sleep = Callable[[float], Awaitable[object]]
 
-    Raises:
-        InvalidWorkflow: a kind of event that there is not.
-        UnknownName: there is no such workflow.
-        NoLongerKept: the first event asked for is gone, or the watcher was too slow.
+
+class Watch(NamedTuple):
+    """A watch that has begun.
+
+    Attributes:
+        latest: the highest sequence number that the workflow had by then.
+        responses: the stream; it ends when the watched workflow is deleted.
     """
-    _refuse_unknown_kinds(request)
-    woken = asyncio.Event()
-    with _watching(hub, request, woken) as watcher:
-        stream = _events(hub, watcher, request, woken) if request.every_event else _updates(hub, watcher, woken)
-        async for response in stream:
-            yield response
+
+    latest: int
+    responses: AsyncIterator[pb.WatchResponse]
 
 
 @contextmanager
-def _watching(hub: WatchHub, request: pb.WatchRequest, woken: asyncio.Event) -> Iterator[Watcher]:
-    """Begin a watch, and end it however the stream ends."""
-    loop = asyncio.get_running_loop()
-    start = request.from_sequence if request.HasField("from_sequence") else None
+def watching(hub: WatchHub, uid: int, request: pb.WatchRequest, sleep: Sleep = asyncio.sleep) -> Iterator[Watch]:
+    """Begin a watch, and end it however its stream ends.
 
-    def wake() -> None:
-        loop.call_soon_threadsafe(woken.set)
+    Args:
+        hub: where events come from.
+        uid: of the workflow to watch; 0 for all.
+        request: what to tell of it.
+        sleep: waits so many seconds.
 
-    watcher = hub.watch(request.workflow, start, wake)
+    Raises:
+        InvalidWorkflow: a kind of event that there is not.
+        UnknownName: the workflow was deleted meanwhile.
+        NoLongerKept: the first event asked for is gone. The stream: the watcher was too slow.
+    """
+    _refuse_unknown_kinds(request)
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+    start = request.from_sequence if request.every_event and request.HasField("from_sequence") else None
+    watcher = hub.watch(uid, start, lambda: loop.call_soon_threadsafe(woken.set))
     try:
-        yield watcher
+        if request.every_event:
+            yield Watch(watcher.latest, _events(hub, watcher, request, woken))
+        else:
+            yield Watch(watcher.latest, _updates(hub, watcher, request, woken, sleep))
     finally:
         hub.leave(watcher)
 
@@ -58,12 +69,12 @@ def _watching(hub: WatchHub, request: pb.WatchRequest, woken: asyncio.Event) -> 
 async def _events(
     hub: WatchHub, watcher: Watcher, request: pb.WatchRequest, woken: asyncio.Event
 ) -> AsyncIterator[pb.WatchResponse]:
-    kinds, steps = frozenset(request.kinds), frozenset(request.steps)
+    is_wanted = _filter(request)
     while True:
         woken.clear()
         found = hub.read(watcher, EVENTS_AT_ONCE)
         for event in found:
-            if _passes(event, kinds, steps):
+            if is_wanted(event):
                 yield pb.WatchResponse(event=event_message(event))
             if request.workflow and _is_end(event):
                 return
@@ -73,22 +84,35 @@ async def _events(
             await woken.wait()
 
 
-async def _updates(hub: WatchHub, watcher: Watcher, woken: asyncio.Event) -> AsyncIterator[pb.WatchResponse]:
-    sent: dict[int, Update] = {}
+async def _updates(
+    hub: WatchHub, watcher: Watcher, request: pb.WatchRequest, woken: asyncio.Event, sleep: Sleep
+) -> AsyncIterator[pb.WatchResponse]:
     while True:
         woken.clear()
-        for update in hub.updates(watcher):
-            if sent.get(update.uid) is not update:
-                sent[update.uid] = update
-                yield pb.WatchResponse(update=update_message(update))
-                if update.deleted and watcher.uid:
-                    return
-        await asyncio.sleep(UPDATE_EVERY_S)
-        await woken.wait()
+        found = hub.updates(watcher)
+        for update in found:
+            yield pb.WatchResponse(update=update_message(update))
+            if request.workflow and update.deleted:
+                return
+        if found:
+            await sleep(UPDATE_EVERY_S)
+        else:
+            await woken.wait()
 
 
-def _passes(event: Announcement, kinds: frozenset[str], steps: frozenset[str]) -> bool:
-    return (not kinds or kind_of(event) in kinds) and (not steps or not steps.isdisjoint(event.names))
+def _filter(request: pb.WatchRequest) -> Callable[[Announcement], bool]:
+    """Return what tells whether an event is wanted."""
+    kinds, steps = frozenset(request.kinds), frozenset(request.steps)
+    first = request.from_sequence if request.workflow else 0
+
+    def is_wanted(event: Announcement) -> bool:
+        return (
+            (not kinds or kind_of(event) in kinds)
+            and (not steps or not steps.isdisjoint(event.names))
+            and (not event.sequence or event.sequence >= first)
+        )
+
+    return is_wanted
 
 
 def _is_end(event: Announcement) -> bool:

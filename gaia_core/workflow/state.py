@@ -98,6 +98,11 @@ class Step:
         """Return the name of the Command that it runs."""
         return self.commands[-1]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return every name that stands for it."""
+        return (self.name, *self.aliases)
+
     def __repr__(self) -> str:
         return f"Step({self.name!r}, {self.state.word})"
 
