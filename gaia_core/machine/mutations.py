@@ -108,14 +108,8 @@ def set_commands(decision: Decision, request: rq.SetCommands) -> CommandsAnswer:
     if not request.commands:
         return CommandsAnswer(tuple(find(decision.state, request.workflow).commands.values()))
     workflow = _expected(decision.state, request)
-    known = workflow.commands if workflow is not None else {}
-    commands = {**known, **{command.name: command for command in request.commands}}
-    wrong = _command_problems(request.commands, commands)
-    _refuse([*_name_problems(request.workflow), *wrong])
-    draft = Draft()
-    if workflow is not None:
-        draft = draft_commands(workflow, request.commands, commands)
-        _refuse(draft.problems)
+    draft, problems = _draft_commands(workflow, request.commands)
+    _refuse([*_name_problems(request.workflow), *problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     news = tuple(command for command in request.commands if workflow.commands.get(command.name) != command)
     names = {command.name for command in news}
@@ -134,12 +128,36 @@ def merge(decision: Decision, request: rq.Merge) -> df.Diff:
         NotAllowedNow: the workflow has another revision.
     """
     workflow = _expected(decision.state, request)
-    commands = workflow.commands if workflow is not None else {}
-    limit = decision.state.sweep_steps_max
-    draft = draft_steps(workflow, commands, request.steps, prune=request.prune, steps_max=limit)
+    draft = _draft_steps(decision.state, workflow, request)
     _refuse([*_name_problems(request.workflow), *draft.problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     return _enter_steps(decision, workflow, request.steps, draft, only_changed=request.only_changed)
+
+
+def check_steps(state: Deployment, request: rq.CheckSteps) -> list[Problem]:
+    """Return what is wrong with merging Steps."""
+    return _draft_steps(state, state.workflows.get(request.workflow), request).problems
+
+
+def check_commands(state: Deployment, request: rq.CheckCommands) -> list[Problem]:
+    """Return what is wrong with setting Commands."""
+    return _draft_commands(state.workflows.get(request.workflow), request.commands)[1]
+
+
+def _draft_steps(state: Deployment, workflow: WorkflowState | None, request: rq.Merge | rq.CheckSteps) -> Draft:
+    commands = workflow.commands if workflow is not None else {}
+    return draft_steps(workflow, commands, request.steps, prune=request.prune, steps_max=state.sweep_steps_max)
+
+
+def _draft_commands(workflow: WorkflowState | None, given: Sequence[Command]) -> tuple[Draft, list[Problem]]:
+    """Lay Commands beside a workflow; Steps are looked at only where the Commands are sound by themselves."""
+    known = workflow.commands if workflow is not None else {}
+    commands = {**known, **{command.name: command for command in given}}
+    problems = _command_problems(given, commands)
+    if problems or workflow is None:
+        return Draft(), problems
+    draft = draft_commands(workflow, given, commands)
+    return draft, draft.problems
 
 
 def remove(decision: Decision, request: rq.Remove) -> df.Diff:

@@ -131,6 +131,23 @@ class Arrive:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSteps:
+    """What is wrong with merging Steps. Answer: a list of Problem."""
+
+    workflow: str
+    steps: tuple[StepSpec, ...]
+    prune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCommands:
+    """What is wrong with setting Commands. Answer: a list of Problem."""
+
+    workflow: str
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckPut:
     """Ask whether Keys may be put from outside. Answer: None; refused when a Step writes one."""
 
@@ -277,6 +294,8 @@ Query: TypeAlias = (
     | PlanExpire
     | GetFiles
     | GetInputs
+    | CheckSteps
+    | CheckCommands
     | CheckPut
     | ListOutside
     | GetOutside

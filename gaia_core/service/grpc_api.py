@@ -41,7 +41,7 @@ from gaia_core.wire.model import (
 from gaia_core.workflow import validate
 from gaia_core.workflow.keys import is_tree
 from gaia_core.workflow.names import workflow_name_problem
-from gaia_core.workflow.parse import parse_properties, parse_workflow
+from gaia_core.workflow.parse import parse_properties, parse_workflow, sound_commands, sound_steps
 from gaia_core.workflow.states import StepState
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,10 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Command(self, request: pb.CommandRequest, context: Any) -> pb.CommandResponse:
         """Add or list Commands."""
         commands, problems = commands_from_proto(request.commands)
-        _refuse(problems)
+        if problems or request.check_only:
+            sound = sound_commands(commands_to_plain(request.commands))
+            _refuse([*problems, *sound.moved(await self._ask(rq.CheckCommands(request.workflow, tuple(sound.items))))])
+            return pb.CommandResponse()
         change = rq.SetCommands(request.workflow, tuple(commands), _identity(request), _expected(request))
         answer = await self._ask(change)
         return pb.CommandResponse(commands=command_messages(answer.commands), diff=diff_message(answer.diff))
@@ -119,7 +122,11 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
         """Add or update Steps."""
         steps, problems = steps_from_proto(request.steps)
-        _refuse(problems)
+        if problems or request.check_only:
+            sound = sound_steps(steps_to_plain(request.steps))
+            check = rq.CheckSteps(request.workflow, tuple(sound.items), request.prune)
+            _refuse([*problems, *sound.moved(await self._ask(check))])
+            return pb.MergeResponse()
         change = rq.Merge(
             request.workflow,
             tuple(steps),

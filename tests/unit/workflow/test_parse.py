@@ -224,7 +224,7 @@ def test_all_problems_come_together() -> None:
 def test_lists_must_be_lists(value: object) -> None:
     """What is no list is one problem at the list's own place."""
     assert [problem.place for problem in parse.parse_commands(value)[1]] == ["commands"]
-    assert [problem.place for problem in parse.parse_steps(value, "here")[1]] == ["here"]
+    assert [problem.place for problem in parse.parse_steps(value)[1]] == ["steps"]
 
 
 def test_duplicates_are_told_at_the_second() -> None:
