@@ -6,7 +6,7 @@ import pytest
 
 from gaia.v1 import events_pb2, model_pb2
 from gaia_core.machine import public
-from gaia_core.wire.public import encode_announcement, timestamp
+from gaia_core.wire.public import encode_announcement, subject_of, timestamp
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
 
 FILE = FileVersion("o/a", "v1", 5, b"\x01" * 32)
@@ -43,6 +43,13 @@ def test_an_event_says_what_it_is_and_where_it_stands(kind: str) -> None:
     assert told == kind == event.WhichOneof("event")
     assert (event.workflow, event.workflow_uid, event.sequence) == ("flow", 7, 42)
     assert event.time.ToMilliseconds() == 1_700_000_000_123
+
+
+def test_the_subject_is_the_step_or_the_key() -> None:
+    """Facts about a Step name it, those about a Key name that, those about the workflow nothing."""
+    subjects = {kind: subject_of(fact) for kind, fact in FACTS.items()}
+    assert {kind for kind, subject in subjects.items() if subject == "a"} == {k for k in FACTS if k.startswith("step")}
+    assert (subjects["key_available"], subjects["key_forgotten"], subjects["workflow_changed"]) == ("o/a", "o/a", "")
 
 
 def test_a_completion_has_enough_in_it_to_act() -> None:
