@@ -18,9 +18,7 @@ TIME_MS = 1_790_000_000_123
 """2026-09-21T14:13:20.123Z"""
 
 
-def event(
-    sequence: int, workflow: str = "wf", uid: int = 7, value: bytes = b"value", subject: str = ""
-) -> EventRecord:
+def event(sequence: int, workflow: str = "wf", uid: int = 7, value: bytes = b"value", subject: str = "") -> EventRecord:
     return EventRecord(workflow, uid, sequence, "step_completed", TIME_MS, value, subject)
 
 
