@@ -129,15 +129,8 @@ class KafkaEventLog:
         return self._clients.unavailable(f"publish to {self._settings.events_topic}", error)
 
     def _produce_event(self, producer: Producer, event: EventRecord) -> None:
-        headers: Headers = {
-            **_fixed_headers(self._settings.topic_prefix, event.workflow, event.workflow_uid, event.kind),
-            "ce_id": b"%d-%d" % (event.workflow_uid, event.sequence),
-            "ce_sequence": b"%0*d" % (SEQUENCE_DIGITS, event.sequence),
-            "ce_time": rfc3339(event.time_ms),
-        }
-        if event.subject:
-            headers["ce_subject"] = event.subject.encode()
         key, partition = event.workflow.encode(), partition_of(event.workflow, EVENTS_PARTITIONS)
+        headers = headers_of(self._settings.topic_prefix, event)
         _produce(producer, self._settings.events_topic, event.value, key, partition, headers)
 
     def _last_position(self) -> Position:
@@ -204,6 +197,19 @@ def _produce(
             producer.poll(0.1)
         else:
             return
+
+
+def headers_of(prefix: str, event: EventRecord) -> Headers:
+    """Return the attributes of an event as a CloudEvent, as the Kafka protocol binding names them."""
+    headers: Headers = {
+        **_fixed_headers(prefix, event.workflow, event.workflow_uid, event.kind),
+        "ce_id": b"%d-%d" % (event.workflow_uid, event.sequence),
+        "ce_sequence": b"%0*d" % (SEQUENCE_DIGITS, event.sequence),
+        "ce_time": rfc3339(event.time_ms),
+    }
+    if event.subject:
+        headers["ce_subject"] = event.subject.encode()
+    return headers
 
 
 def rfc3339(time_ms: int) -> bytes:

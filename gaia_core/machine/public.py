@@ -18,6 +18,9 @@ from gaia_core.workflow.states import FlowState
 
 NAMES_TOLD_MAX: Final = 1_000
 
+FILES_TOLD_MAX: Final = 100
+"""An outside tree may have any number of files, an event has to fit into one record."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowChanged:
@@ -82,6 +85,7 @@ class KeyAvailable:
 
     key: str
     files: tuple[FileVersion, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,7 @@ _TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Fact]]]] = {
     ev.StepsMerged: lambda _, e: _changed("steps", (one.name for one in e.specs), len(e.specs)),
     ev.WorkflowHalted: lambda _, __: _changed("halted"),
     ev.WorkflowResumed: lambda _, __: _changed("resumed"),
-    ev.KeysArrived: lambda _, e: (KeyAvailable(one.key, one.files) for one in e.keys),
+    ev.KeysArrived: lambda _, e: (KeyAvailable(one.key, one.files[:FILES_TOLD_MAX], len(one.files)) for one in e.keys),
     ev.KeysForgotten: lambda _, e: (KeyForgotten(key) for key in e.keys),
     ev.StepsCompleted: _completed,
     ev.AttemptFailed: _failed,

@@ -67,7 +67,7 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     public.StepRetrying: ("step_retrying", _retrying),
     public.KeyAvailable: (
         "key_available",
-        lambda f: pb.KeyAvailable(key=f.key, files=[file_to_proto(file) for file in f.files]),
+        lambda f: pb.KeyAvailable(key=f.key, files=[file_to_proto(file) for file in f.files], count=f.count),
     ),
     public.KeyForgotten: ("key_forgotten", lambda f: pb.KeyForgotten(key=f.key)),
 }

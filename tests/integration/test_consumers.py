@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -23,10 +22,11 @@ from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.machine import public
 from gaia_core.ports import EventRecord, Position
 from gaia_core.wire.public import encode_announcement, subject_of
+from tests.conftest import _or_skip
 from tests.integration.gaia_cluster import Cluster, check_sequences
 from tests.integration.gaia_processes import EXAMPLES
 from tests.support.golang import build_go
-from tests.support.machine import ServiceMissing
+from tests.support.machine import ROOT
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FLOW = "ada_events_20240501.120000"
 WIDE = 300
+PYTHON = EXAMPLES / "consumer" / "python"
 TIME_MS = 1_790_000_000_123
 
 _LINE = re.compile(r"(\S+T\S+Z) (\d+)-(\d+) (\S+): attempt (\d+) took \d+ ms(?:, wrote (.*))?")
@@ -104,13 +105,8 @@ class Reader:
 @pytest.fixture(scope="session")
 def programs() -> dict[str, list[str]]:
     """How each consumer is started."""
-    try:
-        go = build_go("consumer/go")
-    except ServiceMissing as problem:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(problem))
-    return {"python": [sys.executable, str(EXAMPLES / "consumer" / "python" / "consumer.py")], "go": [str(go)]}
+    go = _or_skip(lambda: build_go("consumer/go"))
+    return {"python": [sys.executable, str(PYTHON / "consumer.py")], "go": [str(go)]}
 
 
 @pytest.fixture
@@ -298,3 +294,11 @@ def test_what_retention_cut_is_no_gap_for_who_comes_later(
     early.start()
     assert early.end() == 2, early.printed
     assert "deleted before we read them" in early.printed.splitlines()[-1]
+
+
+def test_the_libraries_that_the_page_names_are_the_ones_tested() -> None:
+    """The consumer in Python is pinned to what Gaia itself is locked to, which these tests use."""
+    locked = (ROOT / "requirements" / "runtime.lock").read_text().replace(" \\", "").splitlines()
+    pins = (PYTHON / "requirements.txt").read_text().splitlines()
+    assert pins
+    assert [pin for pin in pins if pin not in locked] == []
