@@ -23,14 +23,14 @@ def encode_announcement(told: public.Announcement) -> tuple[str, bytes]:
     return kind, event.SerializeToString()
 
 
-def subject_of(fact: public.Fact) -> str:
-    """Return the name of the Step or Key that a fact is about; "" for one about the workflow."""
-    return str(getattr(fact, "step", "") or getattr(fact, "key", ""))
-
-
 def timestamp(time_ms: int) -> Timestamp:
     """Return milliseconds since the epoch as protobuf has them."""
     return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)
+
+
+def subject_of(fact: public.Fact) -> str:
+    """Return the name of the Step or Key that a fact is about; "" for one about the workflow."""
+    return str(getattr(fact, "step", "") or getattr(fact, "key", ""))
 
 
 def _completed(fact: public.StepCompleted) -> pb.StepCompleted:
