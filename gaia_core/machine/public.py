@@ -280,6 +280,8 @@ def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences, le
         yield StepCancelled(step.name, attempt, reason)
     for step in followed.expired:
         yield StepExpired(step.name, reason)
+    if isinstance(event, ev.WorkflowDeleted):
+        yield from _changed("deleted")
 
 
 def _completed(workflow: WorkflowState, event: ev.StepsCompleted) -> Iterator[Fact]:
@@ -326,5 +328,4 @@ _TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Fact]]]] = {
     ev.StepsCompleted: _completed,
     ev.AttemptFailed: _failed,
     ev.QueueTimedOut: _queue_timed_out,
-    ev.WorkflowDeleted: lambda _, __: _changed("deleted"),
 }
