@@ -19,6 +19,9 @@ from gaia_core.workflow.states import FlowState, StepState
 
 NAMES_TOLD_MAX: Final = 1_000
 
+FILES_TOLD_MAX: Final = 100
+"""An outside tree may have any number of files, an event has to fit into one record."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowChanged:
@@ -83,6 +86,7 @@ class KeyAvailable:
 
     key: str
     files: tuple[FileVersion, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +280,8 @@ def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences, le
         yield StepCancelled(step.name, attempt, reason)
     for step in followed.expired:
         yield StepExpired(step.name, reason)
+    if isinstance(event, ev.WorkflowDeleted):
+        yield from _changed("deleted")
 
 
 def _completed(workflow: WorkflowState, event: ev.StepsCompleted) -> Iterator[Fact]:
@@ -317,10 +323,9 @@ _TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Fact]]]] = {
     ev.StepsMerged: lambda _, e: _changed("steps", (one.name for one in e.specs), len(e.specs)),
     ev.WorkflowHalted: lambda _, __: _changed("halted"),
     ev.WorkflowResumed: lambda _, __: _changed("resumed"),
-    ev.KeysArrived: lambda _, e: (KeyAvailable(one.key, one.files) for one in e.keys),
+    ev.KeysArrived: lambda _, e: (KeyAvailable(one.key, one.files[:FILES_TOLD_MAX], len(one.files)) for one in e.keys),
     ev.KeysForgotten: lambda _, e: (KeyForgotten(key) for key in e.keys),
     ev.StepsCompleted: _completed,
     ev.AttemptFailed: _failed,
     ev.QueueTimedOut: _queue_timed_out,
-    ev.WorkflowDeleted: lambda _, __: _changed("deleted"),
 }
