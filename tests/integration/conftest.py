@@ -1,11 +1,21 @@
-"""In CI, integration tests that started no container for a Step prove nothing and fail."""
+"""The deployment that integration tests share; and in CI, a run that started no container for a Step fails."""
+
+from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docker
 import pytest
+
+from tests.integration.cluster import Cluster
+
+if TYPE_CHECKING:
+    from tests.support.services import KafkaService, MinioService
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,3 +34,11 @@ def _containers_really_ran(request: pytest.FixtureRequest) -> Iterator[None]:
         assert sum(1 for _ in events), "no container ran for any Step"
     finally:
         engine.close()
+
+
+@pytest.fixture
+def cluster(
+    kafka: KafkaService, minio: MinioService, tmp_path: Path, topic_prefix: str, bucket: str
+) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        yield Cluster(kafka, minio, tmp_path, topic_prefix.rstrip("."), bucket, stack)
