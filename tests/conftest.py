@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.engine import Engine
     from tests.support.services import KafkaService, MinioService
 
@@ -83,6 +85,15 @@ def minio(docker_engine: Engine) -> Iterator[MinioService]:
     service = _or_skip(MinioService().start)
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="session")
+def go_worker() -> Path:
+    """The program of examples/worker/go, built from its sources."""
+    from tests.support.go import build_go
+    from tests.support.machine import ROOT
+
+    return _or_skip(lambda: build_go(ROOT / "examples" / "worker" / "go"))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ PACKAGES = {
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",
     "dockerd": "docker.io",
+    "go": "golang-go",
     "iptables": "iptables",
     "java": "openjdk-17-jdk-headless",
     "jlink": "openjdk-17-jdk-headless",
