@@ -35,9 +35,11 @@ from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
 from gaia_core.config import Config, split_address, variable
-from gaia_core.coordinator.lookup import Lookups
+from gaia_core.coordinator.errands import Errands, Wanted
 from gaia_core.coordinator.loop import Clock, Loop
+from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
+from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
 from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
 from gaia_core.service import http_api
@@ -182,9 +184,16 @@ class Server:
         self.config = config
         self.failure: GaiaError | None = None
         self._backing = backing
-        self.publisher = Publisher(backing.journal, backing.open_event_log)
-        self.loop = Loop(backing.journal, backing.bus, SYSTEM_CLOCK, config.lease_s, self.publisher.feed, self._look_up)
-        self._lookups = Lookups(backing.store, self.loop.submit)
+        self._watchers = WatchHub()
+        self.publisher = Publisher(backing.journal, backing.open_event_log, self._watchers)
+        self.loop = Loop(
+            backing.journal, backing.bus, SYSTEM_CLOCK, config.lease_s, self.publisher.feed, self._ask_store,
+            self._watchers,
+        )  # fmt: skip
+        self.loop.term.state.sweep_steps_max = config.sweep_steps_max
+        self._errands = Errands(backing.store, self.loop.submit)
+        expire_changed = config.outside_changes == "expire"
+        self._poller = Poller(backing.store, self.loop.submit, config.poll_s, expire_changed=expire_changed)
         self._launcher = launcher(self.loop)
         self._threads: list[threading.Thread] = []
         self._leading = False
@@ -231,7 +240,9 @@ class Server:
         self._start("loop", lambda: self._run_loop(opened))
         await asyncio.wrap_future(opened)
         self._start("publisher", self.publisher.run)
-        self._start("lookups", self._lookups.run)
+        self._start("errands", self._errands.run)
+        if self.config.poll_s:
+            self._start("poller", self._poller.run)
         self._leading = True
 
     def _run_loop(self, opened: "Future[None]") -> None:
@@ -252,7 +263,8 @@ class Server:
         self._launcher.close()
         self.loop.stop()
         self._backing.bus.close()
-        self._lookups.stop()
+        self._errands.stop()
+        self._poller.stop()
         by_name = {thread.name: thread for thread in self._threads}
         if "loop" in by_name:
             by_name["loop"].join()
@@ -275,8 +287,8 @@ class Server:
         self._threads.append(thread)
         thread.start()
 
-    def _look_up(self, wanted: Any) -> None:
-        self._lookups.ask(wanted)
+    def _ask_store(self, wanted: Wanted) -> None:
+        self._errands.ask(wanted)
 
     @contextmanager
     def _http_socket(self) -> Iterator[socket.socket]:
@@ -292,7 +304,7 @@ class Server:
             yield bound
 
     def _interfaces(self) -> "_Interfaces":
-        service = GaiaService(self.loop.submit, self._backing.store, self._launcher)
+        service = GaiaService(self.loop.submit, self._backing.store, self._launcher, self._watchers)
         return _Interfaces(self.config, service, lambda: self._leading, self._http_socket)
 
 

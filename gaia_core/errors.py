@@ -88,6 +88,14 @@ class NotAllowedNow(RequestError):
     exit_code = 4
 
 
+class NoLongerKept(RequestError):
+    """What is asked for was there and is gone; the message names the oldest that is left."""
+
+    grpc_code = "OUT_OF_RANGE"
+    http_status = 410
+    exit_code = 4
+
+
 class TooLarge(RequestError):
     """A limit is exceeded; the message names it."""
 
@@ -144,6 +152,7 @@ BY_NAME: dict[str, type[GaiaError]] = {
         UnknownName,
         AlreadyExists,
         NotAllowedNow,
+        NoLongerKept,
         TooLarge,
         NotAuthorized,
         ConfigError,

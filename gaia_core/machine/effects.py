@@ -33,4 +33,12 @@ class LookUp:
     keys: tuple[str, ...]
 
 
-Effect: TypeAlias = SendDispatches | SendCancels | LookUp
+@dataclass(frozen=True, slots=True)
+class DeleteData:
+    """Delete every file of a workflow that is no more; answer by a DataGone request."""
+
+    uid: int
+    workflow: str
+
+
+Effect: TypeAlias = SendDispatches | SendCancels | LookUp | DeleteData

@@ -57,12 +57,19 @@ def lose_attempts(decision: Decision, request: rq.LoseAttempts) -> None:
 
 
 def tick(decision: Decision, _: rq.Tick) -> None:
-    """End the backoffs that are due."""
-    by_workflow: dict[int, list[int]] = {}
-    for uid, step in decision.state.due(decision.state.now_ms):
-        by_workflow.setdefault(uid, []).append(step)
-    for uid, steps in by_workflow.items():
-        decision.emit(ev.BackoffsEnded(uid, tuple(steps)))
+    """End the backoffs that are due, and fail what no worker took in time."""
+    for uid, steps in _by_workflow(decision.state.overdue(decision.state.now_ms)):
+        decision.emit(ev.QueueTimedOut(uid, steps))
+    for uid, steps in _by_workflow(decision.state.due(decision.state.now_ms)):
+        decision.emit(ev.BackoffsEnded(uid, steps))
+
+
+def _by_workflow(found: Iterable[tuple[int, int]]) -> list[tuple[int, tuple[int, ...]]]:
+    """Return Steps by the uid of their workflow."""
+    by_uid: dict[int, list[int]] = {}
+    for uid, step in found:
+        by_uid.setdefault(uid, []).append(step)
+    return [(uid, tuple(steps)) for uid, steps in by_uid.items()]
 
 
 class _Completions:
@@ -175,7 +182,7 @@ def _fail(decision: Decision, worker: str, fence: Fence, failure: Failure, outpu
     """Fail a current attempt, and decide whether there is a next one."""
     workflow = decision.state.by_uid[fence.workflow_uid]
     step = workflow.steps[fence.step]
-    delay_ms = retry_delay_ms(workflow.uid, step, workflow.commands[step.spec.command], failure)
+    delay_ms = retry_delay_ms(workflow.uid, step, workflow.commands[step.command], failure)
     retry_at_ms = None if delay_ms is None else decision.state.now_ms + delay_ms
     decision.emit(ev.AttemptFailed(workflow.uid, worker, step.index, fence.attempt, failure, retry_at_ms, outputs))
     if delay_ms == 0:

@@ -12,15 +12,24 @@ from gaia_core.wire.files import failure_to_proto, file_to_proto, publication_to
 
 def encode_announcement(told: public.Announcement) -> tuple[str, bytes]:
     """Return the kind of a public event (the name of its field) and its bytes."""
+    return kind_of(told), event_message(told).SerializeToString()
+
+
+def kind_of(told: public.Announcement) -> str:
+    """Return the kind of a public event: the name of its field."""
+    return _MAKE[type(told.fact)][0]
+
+
+def event_message(told: public.Announcement) -> pb.Event:
+    """Return a public event as a message."""
     kind, make = _MAKE[type(told.fact)]
-    event = pb.Event(
+    return pb.Event(
         workflow=told.workflow,
         workflow_uid=told.uid,
         sequence=told.sequence,
         time=timestamp(told.time_ms),
         **{kind: make(told.fact)},
     )
-    return kind, event.SerializeToString()
 
 
 def timestamp(time_ms: int) -> Timestamp:
@@ -65,4 +74,12 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
         lambda f: pb.KeyAvailable(key=f.key, files=[file_to_proto(file) for file in f.files]),
     ),
     public.KeyForgotten: ("key_forgotten", lambda f: pb.KeyForgotten(key=f.key)),
+    public.StepStarted: (
+        "step_started",
+        lambda f: pb.StepStarted(step=f.step, attempt=f.attempt, worker=f.worker),
+    ),
+    public.WorkerChanged: (
+        "worker_changed",
+        lambda f: pb.WorkerChanged(worker=f.worker, change=f.change, pool=f.pool, reason=f.reason),
+    ),
 }

@@ -30,8 +30,8 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
     Args:
         term: the leader's time in office, for the fence.
     """
-    command = workflow.commands[step.spec.command]
-    options = step.spec.options.over(command.options)
+    command = workflow.commands[step.command]
+    options = step.options.over(command.options)
     values = step.values
     inputs = {name: splice(path, values) for name, path in command.inputs.items()}
     outputs = {name: splice(path, values) for name, path in command.outputs.items()}
@@ -64,7 +64,7 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
 
 def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
     """Return a Step's inputs with the published versions that they are made of."""
-    paths = workflow.commands[step.spec.command].inputs
+    paths = workflow.commands[step.command].inputs
     return tuple(
         Input(name, key.name, splice(paths[name], step.values), tuple(sources(workflow.graph, key)))
         for name, key in zip(step.input_names, step.inputs, strict=True)

@@ -32,15 +32,19 @@ INTEGER_MAX: Final = 2**53
 PROPERTY_DEPTH_MAX: Final = 20
 """Each level costs three nested messages in a protobuf Struct, whose readers stop at 100."""
 
-OPTION_FIELDS: Final = ("timeout", "retries", "resources", "pool", "priority", "keep")
+OPTION_FIELDS: Final = ("timeout", "queue_timeout", "retries", "resources", "pool", "priority", "keep")
 COMMAND_FIELDS: Final = (
     *("name", "image", "command", "inputs", "outputs", "vars", "stdout"),
     *(*OPTION_FIELDS, "network", "env", "workdir", "entrypoint"),
 )
+COMPOSITE_FIELDS: Final = ("name", "steps", "inputs", "outputs", "vars", *OPTION_FIELDS)
 STEP_FIELDS: Final = ("name", "command", "inputs", "outputs", "vars", *OPTION_FIELDS)
 RESOURCE_FIELDS: Final = ("cpus", "memory", "gpus")
 
-_NOT_YET: Final = {"reuse": "is not supported yet", "steps": "composite Commands are not supported yet"}
+_NOT_YET: Final = {"reuse": "is not supported yet"}
+LOCAL_NAME_LENGTH_MAX: Final = 255
+"""Of a Key within a composite; the Keys that are made for it must be Keys."""
+
 _ACTING_PROPERTIES: Final = ("owner", "max_parallel", "on_error", "retention_s")
 _KEEP_VALUES: Final = ("on_failure",)
 _ON_ERROR_VALUES: Final = ("finish", "stop")
@@ -140,6 +144,8 @@ def parse_workflow(commands: object, steps: object, check: Check | None = None) 
 
 def command_to_plain(command: Command) -> dict[str, Any]:
     """Return a Command as users write it; what is not given is left out."""
+    if command.steps:
+        return _composite_to_plain(command)
     return _given(
         name=command.name,
         image=command.image,
@@ -154,6 +160,18 @@ def command_to_plain(command: Command) -> dict[str, Any]:
         workdir=command.workdir,
         entrypoint=list(command.entrypoint),
     )
+
+
+def _composite_to_plain(command: Command) -> dict[str, Any]:
+    """Return a composite Command as users write it: names of inputs, outputs and vars as lists, defaults as a map."""
+    plain = _given(
+        name=command.name,
+        inputs=list(command.inputs),
+        outputs=list(command.outputs),
+        vars=dict(command.vars) if not command.var_names else list(command.var_names),
+        **_options_to_plain(command.options),
+    )
+    return {**plain, "steps": [step_to_plain(step) for step in command.steps]}
 
 
 def step_to_plain(step: StepSpec) -> dict[str, Any]:
@@ -270,6 +288,21 @@ class _Form:
                 self.problems.append(Problem(at(place, name), problem))
         return dict(value)
 
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return a list of different names of parts."""
+        value = self.take(field)
+        if value is _ABSENT:
+            return ()
+        if not isinstance(value, list | tuple):
+            self.refuse(field, f"must be a list of names, not {_kind(value)}")
+            return ()
+        for index, name in enumerate(value):
+            if problem := _text_problem(name, _part_name_problem):
+                self.refuse_item(field, index, problem)
+            elif name in value[:index]:
+                self.refuse_item(field, index, f"{name!r} is there twice")
+        return tuple(name for name in value if isinstance(name, str))
+
     def flag(self, field: str) -> bool | None:
         """Return true or false, or None."""
         value = self.take(field)
@@ -342,8 +375,7 @@ def _parse_item(
 def _command(form: _Form) -> Command | None:
     """Read one Command; a composite one has `steps` and no image."""
     if "steps" in form.values:
-        form.refuse("steps", _NOT_YET["steps"])
-        return None
+        return _composite(form)
     form.only(COMMAND_FIELDS, {})
     form.need("name", "image", "command")
     return Command(
@@ -362,6 +394,39 @@ def _command(form: _Form) -> Command | None:
     )
 
 
+def _composite(form: _Form) -> Command:
+    """Read a Command made of inner Steps."""
+    form.only(COMPOSITE_FIELDS, _OF_LEAVES)
+    form.need("name")
+    place = at(form.place, "steps")
+    found, problems = _parse_list(form.values["steps"], place, _inner_step)
+    form.problems += problems
+    if form.values["steps"] == []:
+        form.refuse("steps", "needs at least one Step")
+    has_names = isinstance(form.values.get("vars"), list | tuple)
+    defaults = {} if has_names else form.entries("vars", *_VAR_CHECKS)
+    return Command(
+        name=form.text("name", _name_problem) or "",
+        inputs=dict.fromkeys(form.names("inputs"), ""),
+        outputs=dict.fromkeys(form.names("outputs"), ""),
+        vars={name: _number_kept(value) for name, value in defaults.items()},
+        options=_options(form),
+        steps=tuple(found.values()),
+        var_names=form.names("vars") if has_names else (),
+    )
+
+
+def _inner_step(form: _Form) -> StepSpec:
+    """Read one Step of a composite; its Keys are names within the composite."""
+    step = _step(form)
+    for field, local in (("inputs", step.inputs), ("outputs", step.outputs)):
+        for name, text in local.items():
+            if isinstance(text, str) and len(text) > LOCAL_NAME_LENGTH_MAX:
+                message = f"is longer than {LOCAL_NAME_LENGTH_MAX} characters"
+                form.problems.append(Problem(at(at(form.place, field), name), message))
+    return step
+
+
 def _step(form: _Form) -> StepSpec:
     """Read one Step."""
     if form.values.keys() - _STEP_FIELD_SET:
@@ -378,6 +443,11 @@ def _step(form: _Form) -> StepSpec:
 
 
 _STEP_FIELD_SET: Final = frozenset(STEP_FIELDS)
+_OF_LEAVES: Final = {
+    name: "is a field of Commands that run a program; this one has steps"
+    for name in COMMAND_FIELDS
+    if name not in COMPOSITE_FIELDS
+}
 _OF_COMMANDS: Final = {
     name: "is a field of Commands, not of Steps" for name in COMMAND_FIELDS if name not in STEP_FIELDS
 }
@@ -423,6 +493,7 @@ def _options(form: _Form) -> Options:
         pool=form.text("pool", _name_problem),
         priority=form.whole("priority", -_INT32_MAX - 1, _INT32_MAX),
         keep=form.choice("keep", _KEEP_VALUES),
+        queue_timeout_s=form.positive("queue_timeout"),
     )
 
 
@@ -462,6 +533,7 @@ def _options_to_plain(options: Options) -> dict[str, Any]:
     demands = _given(cpus=_number(resources.cpus), memory=resources.memory_bytes, gpus=resources.gpus)
     return {
         "timeout": _number(options.timeout_s),
+        "queue_timeout": _number(options.queue_timeout_s),
         "retries": options.retries,
         "resources": demands,
         "pool": options.pool,

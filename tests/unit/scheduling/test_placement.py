@@ -13,7 +13,7 @@ def wide(driver: Driver, count: int) -> None:
 
 
 def shares(driver: Driver) -> Counter[str]:
-    return Counter(step.worker for step in driver.flow().steps if step.state.word == "running")
+    return Counter(step.worker for step in driver.flow().steps.values() if step.state.word == "running")
 
 
 def test_work_is_spread_by_load_per_slot() -> None:
@@ -61,7 +61,7 @@ def test_pools_are_kept_apart() -> None:
     gpu = Options(pool="gpu")
     driver.upload(*(make(f"g{n}", f"g{n}", options=gpu) for n in range(3)), *(make(f"c{n}", f"c{n}") for n in range(3)))
     assert shares(driver) == {"cpu": 1, "gpu": 1}
-    assert {step.name[0] for step in driver.flow().steps if step.worker == "gpu"} == {"g"}
+    assert {step.name[0] for step in driver.flow().steps.values() if step.worker == "gpu"} == {"g"}
 
 
 def test_a_worker_without_slots_counts_as_one() -> None:

@@ -23,6 +23,8 @@ FACTS = {
     "step_retrying": public.StepRetrying("a", 2, FAILURE, 1_700_000_000_123),
     "key_available": public.KeyAvailable("o/a", (FILE,)),
     "key_forgotten": public.KeyForgotten("o/a"),
+    "step_started": public.StepStarted("a", 2, "w"),
+    "worker_changed": public.WorkerChanged("w", "left", "default", "drained"),
 }
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from gaia_core.errors import InvalidWorkflow, UnknownName
 from gaia_core.machine import requests as rq
+from gaia_core.machine.diff import Expired
 from gaia_core.machine.effects import LookUp
 from gaia_core.workflow.expire import SUGGESTIONS_MAX, Targets, resolve
 from tests.unit.machine.deployment import Driver, copy, make
@@ -92,7 +93,7 @@ def test_an_expired_outside_key_is_looked_up_anew(driver: Driver) -> None:
     driver.arrive("in/x", "in/")
     driver.run_all()
     answer = driver.ask(rq.Expire("flow", ("in/x",)))
-    assert sorted(answer["steps"]) == ["gather", "reader"]
+    assert sorted(answer.steps) == ["gather", "reader"]
     assert LookUp("flow", ("in/x",)) in driver.effects
     assert driver.states()["reader"] == "waiting"
 
@@ -106,4 +107,4 @@ def test_what_a_writer_left_is_not_looked_up(driver: Driver) -> None:
 
 def test_nothing_is_expired_by_no_name(driver: Driver) -> None:
     """No names, no change."""
-    assert driver.ask(rq.Expire("flow", ())) == {"steps": [], "keys": []}
+    assert driver.ask(rq.Expire("flow", ())) == Expired()

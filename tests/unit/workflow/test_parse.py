@@ -159,7 +159,6 @@ def test_examples_are_sound(folder: str) -> None:
         ({"imagee": "x"}, "imagee", "did you mean 'image'?"),
         ({"zzz": 1}, "zzz", "there are: name, image"),
         ({"reuse": True}, "reuse", "not supported yet"),
-        ({"steps": []}, "steps", "composite Commands are not supported yet"),
     ],
 )  # fmt: skip
 def test_command_rules(fields: dict[str, Any], place: str, words: str) -> None:
