@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
-from tests.integration.gaia_cluster import Cluster
+from tests.integration.cluster import Cluster
 
 if TYPE_CHECKING:
     from tests.support.services import KafkaService, MinioService
@@ -43,3 +43,11 @@ def _containers_really_ran(request: pytest.FixtureRequest) -> Iterator[None]:
         assert sum(1 for _ in events), "no container ran for any Step"
     finally:
         engine.close()
+
+
+@pytest.fixture
+def cluster(
+    kafka: KafkaService, minio: MinioService, tmp_path: Path, topic_prefix: str, bucket: str
+) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        yield Cluster(kafka, minio, tmp_path, topic_prefix.rstrip("."), bucket, stack)

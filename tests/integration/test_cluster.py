@@ -13,7 +13,7 @@ import docker
 import pytest
 from minio import Minio
 
-from tests.integration.gaia_cluster import Cluster, check_sequences, completions
+from tests.integration.cluster import Cluster, check_sequences, completions
 from tests.integration.gaia_processes import GaiaProcess, free_address
 from tests.integration.weather import check_weather, upload_weather
 from tests.support.waiting import wait_until

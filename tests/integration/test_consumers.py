@@ -23,7 +23,7 @@ from gaia_core.machine import public
 from gaia_core.ports import EventRecord, Position
 from gaia_core.wire.public import encode_announcement, subject_of
 from tests.conftest import _or_skip
-from tests.integration.gaia_cluster import Cluster, check_sequences
+from tests.integration.cluster import Cluster, check_sequences
 from tests.integration.gaia_processes import EXAMPLES
 from tests.support.golang import build_go
 from tests.support.machine import ROOT
