@@ -43,7 +43,7 @@ from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
 from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
 from gaia_core.service import http_api
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher
+from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher, Submit
 from gaia_core.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -305,7 +305,7 @@ class Server:
 
     def _interfaces(self) -> "_Interfaces":
         service = GaiaService(self.loop.submit, self._backing.store, self._launcher, self._watchers)
-        return _Interfaces(self.config, service, lambda: self._leading, self._http_socket)
+        return _Interfaces(self.config, service, self.loop.submit, lambda: self._leading, self._http_socket)
 
 
 def _settle_memory() -> None:
@@ -325,11 +325,13 @@ class _Interfaces:
         self,
         config: Config,
         service: GaiaService,
+        submit: Submit,
         is_ready: Callable[[], bool],
         http_socket: Callable[[], Any],
     ) -> None:
         self._config = config
         self._service = service
+        self._submit = submit
         self._is_ready = is_ready
         self._http_socket = http_socket
         self._stack = ExitStack()
@@ -340,7 +342,7 @@ class _Interfaces:
         host, _ = split_address(self._config.http_listen)
         own_names = frozenset({"localhost", "127.0.0.1", "::1", host})
         known = frozenset() if self._config.token or self._config.insecure else own_names
-        app = http_api.build(self._is_ready, known, self._config.token)
+        app = http_api.build(self._is_ready, self._submit, known, self._config.token)
         settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._http = _QuietUvicorn(settings)
         self._serving = asyncio.create_task(self._http.serve(sockets=[bound]))

@@ -6,7 +6,7 @@ Keys are looked for, files of deleted workflows are deleted; what could not be d
 import logging
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -108,19 +108,21 @@ class Errands:
             else:
                 if one is not None:
                     found[key] = one
-        unsure = {key: one for key, one in found.items() if is_tree(key) and errand.seen.get(key) != one}
-        sure = tuple(one for key, one in found.items() if key not in unsure)
+        known = {one.key: one for one in wanted.known}
+        news = {key: one for key, one in found.items() if sightings.differs(one, known.get(key))}
+        unsure = {key: one for key, one in news.items() if is_tree(key) and errand.seen.get(key) != one}
+        sure = tuple(one for key, one in news.items() if key not in unsure)
         try:
             if sure:
-                self._submit(Arrive(wanted.workflow, sure, instead_of=(None,) * len(sure)))
+                self._submit(Arrive(wanted.workflow, sure, instead_of=tuple(known.get(one.key) for one in sure)))
         except GaiaError as error:
             log.warning("could not submit what was found", extra={"workflow": wanted.workflow, "cause": error.message})
             failed += [one.key for one in sure]
         if errand.tries + 1 < LOOKS_MAX:
             if unsure:
-                self._later(Errand(LookUp(wanted.workflow, tuple(unsure)), errand.tries + 1, unsure), CONFIRM_S)
+                self._later(Errand(_part(wanted, unsure), errand.tries + 1, unsure), CONFIRM_S)
             if failed:
-                self._try_again(LookUp(wanted.workflow, tuple(failed)), errand)
+                self._try_again(_part(wanted, failed), errand)
 
     def _delete(self, wanted: DeleteData, errand: Errand) -> None:
         """Delete every version of a workflow's files and manifests, however often that has to be begun."""
@@ -137,3 +139,8 @@ class Errands:
         while listed := self._store.list(None, prefix, DELETED_AT_ONCE_MAX):
             for one in listed:
                 self._store.delete_version(None, one.path, one.version)
+
+
+def _part(wanted: LookUp, keys: Collection[str]) -> LookUp:
+    """Return what is left to look for."""
+    return LookUp(wanted.workflow, tuple(keys), tuple(one for one in wanted.known if one.key in keys))

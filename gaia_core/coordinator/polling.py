@@ -106,10 +106,10 @@ class Poller:
             found = self._found(page.workflow, key)
             if found is not None:
                 seen[page.workflow, key] = found
-                if found == self._trees.get((page.workflow, key)) and _differs(found, known):
+                if found == self._trees.get((page.workflow, key)) and sightings.differs(found, known):
                     news.append((found, known))
         files = self._files(page.workflow, [key for key, _ in wanted if not is_tree(key)])
-        news += [(files[key], known) for key, known in wanted if key in files and _differs(files[key], known)]
+        news += [(files[key], known) for key, known in wanted if key in files and sightings.differs(files[key], known)]
         if news:
             self._submit(Arrive(page.workflow, tuple(one for one, _ in news), tuple(known for _, known in news)))
 
@@ -147,12 +147,3 @@ class Poller:
         except GaiaError as error:
             log.warning("could not look into the store", extra={"workflow": workflow, "cause": error.message})
             return None
-
-
-def _differs(found: Publication, known: Publication | None) -> bool:
-    """Tell whether other versions lie there than those known; digests are known of some only."""
-    return known is None or _versions(found) != _versions(known)
-
-
-def _versions(publication: Publication) -> set[tuple[str, str]]:
-    return {(file.key, file.version) for file in publication.files}

@@ -36,3 +36,12 @@ def find_tree(store: Store, workflow: str, key: str) -> Publication | None:
 def file(key: str, version: str, size_bytes: int) -> Publication:
     """Return one file as it is seen: nobody computed its digest."""
     return Publication(key, (FileVersion(key, version, size_bytes, b""),))
+
+
+def differs(found: Publication, known: Publication | None) -> bool:
+    """Tell whether other versions lie there than those known; digests are known of some only."""
+    return known is None or _versions(found) != _versions(known)
+
+
+def _versions(publication: Publication) -> set[tuple[str, str]]:
+    return {(file.key, file.version) for file in publication.files}

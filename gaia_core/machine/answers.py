@@ -20,7 +20,7 @@ def remembered(answer: object) -> Mapping[str, Any]:
         case Diff():
             names = {
                 "added": answer.added, "updated": answer.updated, "unchanged": answer.unchanged,
-                "recomputed": answer.recomputed, "removed": answer.removed,
+                "recomputed": answer.recomputed, "removed": answer.removed, "given": answer.given,
             }  # fmt: skip
             return {**_few(names), "revision": answer.revision}
         case Expired():

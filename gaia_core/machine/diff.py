@@ -32,7 +32,11 @@ class Affected:
 
 @dataclass(slots=True)
 class Diff:
-    """Names of Steps: those that are new, defined anew, given again as they were, to run again, and gone."""
+    """Names of Steps: those that are new, defined anew, given again as they were, to run again, and gone.
+
+    Attributes:
+        given: every Step that was given, expanded, in the order in which they were given.
+    """
 
     added: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
@@ -41,6 +45,7 @@ class Diff:
     removed: list[str] = field(default_factory=list)
     reasons: list[Affected] = field(default_factory=list)
     revision: int = 0
+    given: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -337,6 +337,7 @@ def _redefine(
         removed=removed,
         reasons=df.reasons(recomputed, cascade, reason),
         revision=workflow.revision,
+        given=[flat.name for _, flat in draft.flats],
     )
 
 

@@ -10,10 +10,12 @@ from gaia_core.machine import events as own
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
+from gaia_core.machine.effects import LookUp
 from gaia_core.scheduling.fleet import PREFETCH_MAX, AttemptId, Worker
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, Fence, Publication
 from gaia_core.workflow.retry import retry_delay_ms
+from gaia_core.workflow.state import Step, WorkflowState
 
 
 def reports(decision: Decision, said: rp.WorkerReports) -> int:
@@ -187,6 +189,15 @@ def _fail(decision: Decision, worker: str, fence: Fence, failure: Failure, outpu
     decision.emit(ev.AttemptFailed(workflow.uid, worker, step.index, fence.attempt, failure, retry_at_ms, outputs))
     if delay_ms == 0:
         decision.emit(ev.BackoffsEnded(workflow.uid, (step.index,)))
+    if failure.kind is FailureClass.INPUT_CHANGED:
+        _look_again(decision, workflow, step)
+
+
+def _look_again(decision: Decision, workflow: WorkflowState, step: Step) -> None:
+    """Have the store asked what lies under the outside Keys that a Step reads, so that it reads that the next time."""
+    known = [key.arrived for key in step.inputs if key.arrived is not None]
+    if known:
+        decision.effects.append(LookUp(workflow.name, tuple(one.key for one in known), tuple(known)))
 
 
 def _lose(decision: Decision, worker: Worker, held: Iterable[AttemptId], message: str) -> None:

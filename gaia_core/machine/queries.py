@@ -9,7 +9,7 @@ from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.mutations import find, refuse_written
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.execution import pinned_inputs
-from gaia_core.workflow.keys import key_problem
+from gaia_core.workflow.keys import key_problem, may_be_key
 from gaia_core.workflow.model import Input, Publication
 from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.states import StepState
@@ -87,6 +87,8 @@ def get_files(state: Deployment, request: rq.GetFiles) -> tuple[Publication, ...
         names = [name for name in workflow.graph.keys if name.startswith(request.key)]
         found = [one for name in sorted(names) for one in _lying(workflow, name)]
         return tuple(found[: FILES_LISTED_MAX + 1])
+    if not may_be_key(request.key):
+        return ()
     return tuple(one for key in workflow.graph.all_over(request.key) for one in _lying(workflow, key.name))
 
 

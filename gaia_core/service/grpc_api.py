@@ -69,6 +69,9 @@ class Launcher(Protocol):
         """End the workers that were started and wait for them."""
 
 
+TEXT_MAX: Final = 1_000
+"""Characters of one text of a refusal."""
+
 REFUSAL_BYTES_MAX: Final = 6_000
 """gRPC clients take 8 KiB of metadata unless they were told otherwise."""
 
@@ -338,14 +341,19 @@ async def _abort(context: Any, method: str, error: Exception) -> None:
         error = Bug("The server broke while it answered; its log says more.")
     refusal = pb.Refusal(
         error=type(error).__name__,
-        message=error.message,
-        hint=error.hint,
-        problems=[pb.Problem(place=one.place, message=one.message) for one in error.problems],
+        message=_cut(error.message),
+        hint=_cut(error.hint),
+        problems=[pb.Problem(place=_cut(one.place), message=_cut(one.message)) for one in error.problems],
     )
     log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
     limit = int(dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, REFUSAL_BYTES_MAX))
     context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal, limit)),))
-    await context.abort(grpc.StatusCode[error.grpc_code], error.message)
+    await context.abort(grpc.StatusCode[error.grpc_code], refusal.message)
+
+
+def _cut(text: str) -> str:
+    """Return a text that fits into metadata; names of a megabyte are told by how they begin."""
+    return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}…"
 
 
 def _fit(refusal: pb.Refusal, limit: int) -> bytes:

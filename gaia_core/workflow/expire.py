@@ -8,6 +8,7 @@ from gaia_core.errors import InvalidWorkflow, Problem, UnknownName
 from gaia_core.workflow.cascade import OWN, Cascade, Cause
 from gaia_core.workflow.graph import Key
 from gaia_core.workflow.interface import suggestion
+from gaia_core.workflow.keys import may_be_key
 from gaia_core.workflow.state import Step, WorkflowState
 
 SUGGESTIONS_MAX: Final = 10
@@ -90,6 +91,8 @@ def _meanings(workflow: WorkflowState, name: str) -> tuple[list[Step], list[Key]
 
 def _keys_named(workflow: WorkflowState, name: str) -> list[Key]:
     """Return the Key of this name and, for a tree or a path inside one, every Key that overlaps it."""
+    if not may_be_key(name):
+        return []
     return [key for key in workflow.graph.all_over(name) if key.writer or key.name == name or key.name.startswith(name)]
 
 
