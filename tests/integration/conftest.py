@@ -43,11 +43,3 @@ def _containers_really_ran(request: pytest.FixtureRequest) -> Iterator[None]:
         assert sum(1 for _ in events), "no container ran for any Step"
     finally:
         engine.close()
-
-
-@pytest.fixture
-def cluster(
-    kafka: KafkaService, minio: MinioService, tmp_path: Path, topic_prefix: str, bucket: str
-) -> Iterator[Cluster]:
-    with ExitStack() as stack:
-        yield Cluster(kafka, minio, tmp_path, topic_prefix.rstrip("."), bucket, stack)
