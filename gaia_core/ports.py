@@ -200,10 +200,3 @@ class Store(Protocol):
 
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Delete one version for good; a missing one is fine."""
-
-
-class Resolved(NamedTuple):
-    """Where a Key lies: bucket (None = the deployment's own) and path."""
-
-    bucket: str | None
-    path: str

@@ -21,7 +21,7 @@ from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Key
 from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.model import Command, Publication, StepSpec
-from gaia_core.workflow.names import workflow_name_problem
+from gaia_core.workflow.parse import name_problems
 from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.validate import Draft, command_problems, draft_commands, draft_steps
 
@@ -90,7 +90,7 @@ def upload(decision: Decision, request: rq.Upload) -> df.Diff:
     wrong = _command_problems(request.commands, commands)
     limit = decision.state.sweep_steps_max
     draft = draft_steps(None, commands, request.steps, skip_composites=bool(wrong), steps_max=limit)
-    _refuse([*_name_problems(request.workflow), *wrong, *draft.problems])
+    _refuse([*name_problems(request.workflow), *wrong, *draft.problems])
     workflow = _create(decision, request.workflow, request.properties)
     if request.commands:
         decision.emit(ev.CommandsSet(workflow.uid, request.commands))
@@ -109,7 +109,7 @@ def set_commands(decision: Decision, request: rq.SetCommands) -> CommandsAnswer:
         return CommandsAnswer(tuple(find(decision.state, request.workflow).commands.values()))
     workflow = _expected(decision.state, request)
     draft, problems = _draft_commands(workflow, request.commands)
-    _refuse([*_name_problems(request.workflow), *problems])
+    _refuse([*name_problems(request.workflow), *problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     news = tuple(command for command in request.commands if workflow.commands.get(command.name) != command)
     names = {command.name for command in news}
@@ -129,7 +129,7 @@ def merge(decision: Decision, request: rq.Merge) -> df.Diff:
     """
     workflow = _expected(decision.state, request)
     draft = _draft_steps(decision.state, workflow, request)
-    _refuse([*_name_problems(request.workflow), *draft.problems])
+    _refuse([*name_problems(request.workflow), *draft.problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     return _enter_steps(decision, workflow, request.steps, draft, only_changed=request.only_changed)
 
@@ -410,11 +410,6 @@ def _create(decision: Decision, name: str, properties: Mapping[str, Any]) -> Wor
     owner = properties.get("owner") or name.partition("_")[0]
     decision.emit(ev.WorkflowCreated(decision.state.last_uid + 1, name, owner, properties))
     return decision.state.workflows[name]
-
-
-def _name_problems(name: str) -> list[Problem]:
-    problem = workflow_name_problem(name)
-    return [Problem("workflow", problem)] if problem else []
 
 
 def _command_problems(given: Sequence[Command], commands: Mapping[str, Command]) -> list[Problem]:

@@ -40,8 +40,7 @@ from gaia_core.wire.model import (
 )
 from gaia_core.workflow import validate
 from gaia_core.workflow.keys import is_tree
-from gaia_core.workflow.names import workflow_name_problem
-from gaia_core.workflow.parse import parse_properties, parse_workflow, sound_commands, sound_steps
+from gaia_core.workflow.parse import name_problems, parse_properties, parse_workflow, sound_commands, sound_steps
 from gaia_core.workflow.states import StepState
 
 log = logging.getLogger(__name__)
@@ -415,11 +414,11 @@ def _refuse(problems: Sequence[Problem]) -> None:
 def _launch_problems(names: Sequence[str], taken: set[str]) -> list[Problem]:
     problems = [] if names else [Problem("names", "name at least one worker")]
     for number, name in enumerate(names):
-        wrong = workflow_name_problem(name)
-        if wrong:
-            problems.append(Problem(f"names[{number}]", wrong))
-        elif name in taken or name in names[:number]:
-            problems.append(Problem(f"names[{number}]", f"a worker is named {name!r} already"))
+        place = f"names[{number}]"
+        wrong = name_problems(name, place)
+        problems += wrong
+        if not wrong and (name in taken or name in names[:number]):
+            problems.append(Problem(place, f"a worker is named {name!r} already"))
     return problems
 
 

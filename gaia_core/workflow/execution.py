@@ -75,8 +75,8 @@ def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
 def sources(graph: Graph, key: Key) -> Iterator[Publication]:
     """Yield what a read Key is made of: its writers' publications, or what arrived from outside."""
     if not key.writers:
-        if key.arrived is not None:
-            yield key.arrived
+        assert key.arrived is not None
+        yield key.arrived
         return
     for part in graph.all_over(key.name):
         if part.writer is not None:

@@ -351,12 +351,11 @@ class WorkflowState:
                 self._supply(key, followed)
 
     def _supply(self, key: Key, followed: Consequences) -> None:
-        """Tell the readers of a Key that it is there."""
+        """Tell the readers of a Key, all of which are WAITING, that it is there."""
         for reader in key.readers:
-            if reader.state is StepState.WAITING:
-                reader.missing -= 1
-                if not reader.missing:
-                    self._make_ready(reader, followed)
+            reader.missing -= 1
+            if not reader.missing:
+                self._make_ready(reader, followed)
 
     def _keys_forgotten(self, event: ev.KeysForgotten, _: Consequences) -> None:
         for name in event.keys:

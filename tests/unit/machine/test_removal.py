@@ -194,3 +194,11 @@ def test_a_retried_removal_is_answered_as_the_first_time(driver: Driver) -> None
     again = driver.ask(rq.Remove("flow", ("a",), identity))
     assert (again.removed, again.revision) == (first.removed, first.revision)
     assert list(driver.states()) == ["a"]
+
+
+def test_a_key_keeps_its_other_readers(driver: Driver) -> None:
+    """Removing one of two readers leaves the other waiting for the same Key."""
+    driver.upload(copy("a", "in", "a"), copy("b", "in", "b"))
+    driver.ask(rq.Remove("flow", ("a",)))
+    driver.arrive("in")
+    assert driver.states() == {"b": "running"}

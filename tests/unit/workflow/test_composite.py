@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gaia_core.errors import InvalidWorkflow
+from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
 from gaia_core.machine.diff import Affected
 from gaia_core.workflow.model import Command, Options, StepSpec
-from gaia_core.workflow.parse import command_to_plain, parse_commands
+from gaia_core.workflow.parse import command_to_plain, parse_commands, parse_workflow, sound_commands, sound_steps
+from gaia_core.workflow.validate import check
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
 
@@ -355,3 +356,41 @@ def test_the_form_of_composites(fields: dict[str, Any], place: str, words: str) 
     _, (problem,) = parse_commands([{"name": "c", "steps": [{"name": "x", "command": "copy"}], **fields}])
     assert problem.place == f"commands[0].{place}"
     assert words in problem.message
+
+
+def test_a_name_is_input_or_output(driver: Driver) -> None:
+    """One name cannot stand for both."""
+    both = composite("both", inner("a", "make", {}, {"out": "x"}), inputs="x", outputs="x")
+    assert problems(driver, both)[0] == ("commands[5].outputs", "'x' is both an input and an output")
+
+
+def test_steps_of_unsound_composites_are_not_looked_at(driver: Driver) -> None:
+    """One mistake is told once; Steps of other Commands are looked at all the same."""
+    bad = composite("bad", inner("a", "cpy", {}, {}))
+    found = problems(driver, bad, steps=(StepSpec("s", "bad"), copy("t", "/x", "y")))
+    assert [place for place, _ in found] == ["commands[5].steps[0].command", "steps[1].inputs.in"]
+
+
+def test_what_uses_an_unsound_command_is_left_for_later() -> None:
+    """A composite that uses a Command with problems of form is not said to lack it, nor is a composite around that."""
+    commands = [
+        {"name": "leaf", "image": 1, "command": ["x"]},
+        {"name": "inside", "steps": [{"name": "a", "command": "leaf"}]},
+        {"name": "outside", "steps": [{"name": "b", "command": "inside"}]},
+        {"name": "good", "image": "i", "command": ["x"]},
+    ]
+    parsed = parse_workflow(commands, [{"name": "s", "command": "outside"}, {"name": "t", "command": "good"}], check)
+    assert [problem.place for problem in parsed.problems] == ["commands[0].image"]
+    sound = sound_commands(commands)
+    assert ([command.name for command in sound.items], sound.indexes) == (["good"], [3])
+    assert sound.moved([Problem("commands[0].x", "m")]) == [Problem("commands[3].x", "m")]
+
+
+def test_sound_steps_know_where_they_lie() -> None:
+    """Problems found of the sound Steps of a list are told with the places of the whole list."""
+    sound = sound_steps([{"name": "a"}, {"name": "b", "command": "c"}])
+    assert ([step.name for step in sound.items], sound.indexes) == (["b"], [1])
+    assert sound.moved([Problem("steps[0].command", "m"), Problem("workflow", "m")]) == [
+        Problem("steps[1].command", "m"),
+        Problem("workflow", "m"),
+    ]

@@ -309,3 +309,22 @@ def test_huge_numbers_are_named_in_words() -> None:
     """A number too long to print is a problem like any other."""
     huge = 10**5000
     assert len(command_problems(name=huge, retries=huge, vars={"X": huge}, command=[huge])) == 4
+
+
+def test_a_command_is_shown_as_it_was_written() -> None:
+    """What was read comes back, without what was not given."""
+    plain = {
+        "name": "c",
+        "image": "i",
+        "command": ["x", "{{v}}"],
+        "inputs": {"in": "/in"},
+        "outputs": {"out": ">"},
+        "vars": {"v": 1.5},
+        "timeout": 60,
+        "queue_timeout": 5,
+        "resources": {"cpus": 2},
+        "network": True,
+    }
+    (command,), problems = parse.parse_commands([plain])
+    assert problems == []
+    assert parse.command_to_plain(command) == plain
