@@ -31,6 +31,7 @@ COMMANDS = {f"r{reads}w{writes}": (reads, writes) for reads in range(3) for writ
 PAIRS = {f"pair-{name}": counts for name, counts in COMMANDS.items()}
 """Composites: one inner Step reads all inputs, another one writes all outputs."""
 
+NAMES = ("s0", "s1", "s2", "s3", "s0-1", "s1-2", "s0:first", "s1-2:second")
 FAILURES = [kind.name for kind in FailureClass]
 
 flows = st.sampled_from(FLOWS)
@@ -112,9 +113,7 @@ def command(name: str, image: str = "image", extra: bool = False) -> Command:
 def pair(name: str, version: str) -> Command:
     """A composite with as many inputs and outputs as its name says; the version is a var that nobody splices."""
     reads, writes = PAIRS[name]
-    inputs, outputs = (
-        {f"{kind}{n}": f"{kind}{n}" for n in range(count)} for kind, count in (("r", reads), ("w", writes))
-    )
+    inputs, outputs = {f"r{n}": f"r{n}" for n in range(reads)}, {f"w{n}": f"w{n}" for n in range(writes)}
     steps = (
         StepSpec("first", f"r{reads}w1", inputs, {"w0": "between"}),
         StepSpec("second", f"r1w{writes}", {"r0": "between"}, outputs),
@@ -194,7 +193,7 @@ class Deployment(RuleBasedStateMachine):
 
     @rule(
         flow=flows,
-        names=st.lists(st.sampled_from(["s0", "s1", "s2", "s3", "s0-1", "s1-2", "s0:first"]), min_size=1, max_size=2),
+        names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=2),
     )
     def remove(self, flow: str, names: list[str]) -> None:
         """Take Steps and sweeps out."""
@@ -225,7 +224,7 @@ class Deployment(RuleBasedStateMachine):
 
     @rule(
         flow=flows,
-        names=st.lists(st.sampled_from(["s0", "s1", "s2", "s0-1", "s1-2", "s1:first", *KEYS]), min_size=1, max_size=2),
+        names=st.lists(st.sampled_from([*NAMES, *KEYS]), min_size=1, max_size=2),
     )
     def expire(self, flow: str, names: list[str]) -> None:
         """Expire Steps, sweeps, Keys and trees."""
