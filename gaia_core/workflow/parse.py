@@ -689,6 +689,8 @@ def _name_problem(text: str) -> str | None:
 
 
 def _step_name_problem(text: str) -> str | None:
+    if text.startswith(("step:", "key:")):
+        return f"{_shortened(text)!r} begins as what tells Steps and Keys apart: step:NAME, key:NAME"
     return None if _STEP_NAME.fullmatch(text) else _bad_name(text, ". _ - :")
 
 

@@ -253,8 +253,7 @@ class Oracle:
         """Return the Steps and the Keys that a name may stand for."""
         steps = {one for one, step in flow.steps.items() if name in (one, *step.names)}
         over = {key for key in flow.known_keys if overlap(key, name)}
-        written = {key for step in flow.steps.values() for key in step.writes}
-        return steps, {key for key in over if key in written or key == name or key.startswith(name)}
+        return steps, over
 
     def arrive(self, flow_name: str, key: str, version: str) -> None:
         """See a Key in the store, having been put or announced."""

@@ -328,3 +328,10 @@ def test_a_command_is_shown_as_it_was_written() -> None:
     (command,), problems = parse.parse_commands([plain])
     assert problems == []
     assert parse.command_to_plain(command) == plain
+
+
+@pytest.mark.parametrize("name", ["step:a", "key:a"])
+def test_a_step_is_not_named_as_what_tells_steps_and_keys_apart(name: str) -> None:
+    """`step:a` means the Step a wherever both Steps and Keys are named."""
+    _, (problem,) = parse.parse_steps([{"name": name, "command": "c"}])
+    assert "tells Steps and Keys apart" in problem.message
