@@ -22,7 +22,7 @@ from gaia.v1 import api_pb2
 from gaia_client import replies, transfer, waiting, watching
 from gaia_client.config import client_config
 from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
-from gaia_core.errors import InvalidWorkflow, Problem, TooLarge
+from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, TooLarge
 from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
 from gaia_core.workflow import parse, validate
 
@@ -105,7 +105,13 @@ class Gaia:
             InvalidWorkflow: with every problem, also of Steps that would become invalid; nothing was changed.
             NotAllowedNow: the workflow has another revision than the one expected.
         """
-        parsed, problems = parse.parse_commands([] if commands is None else commands)
+        given = [] if commands is None else commands
+        parsed, problems = parse.parse_commands(given)
+        if problems:
+            sound = parse.sound_commands(given)
+            messages = [command_to_proto(command) for command in sound.items]
+            asked = api_pb2.CommandRequest(workflow=_name(workflow), commands=messages, check_only=True)
+            problems += self._checked("Command", asked, api_pb2.CommandResponse, sound)
         _refuse([*(parse.name_problems(workflow) if parsed else ()), *problems])
         request = api_pb2.CommandRequest(
             request_id=_request_id() if parsed else "",
@@ -145,6 +151,11 @@ class Gaia:
             NotAllowedNow: the workflow has another revision.
         """
         parsed, problems = parse.parse_steps(steps)
+        if problems:
+            sound = parse.sound_steps(steps)
+            messages = [step_to_proto(step) for step in sound.items]
+            asked = api_pb2.MergeRequest(workflow=_name(workflow), steps=messages, check_only=True)
+            problems += self._checked("Merge", asked, api_pb2.MergeResponse, sound)
         _refuse([*parse.name_problems(workflow), *problems])
         request = api_pb2.MergeRequest(
             request_id=_request_id(),
@@ -404,6 +415,19 @@ class Gaia:
         """Return {files, truncated}: what `ls` returns, and whether there is more than that."""
         answer = transfer.listing(self._connection, _name(workflow), prefix)
         return {"files": [replies.file(each) for each in answer.files], "truncated": answer.truncated}
+
+    def _checked(self, method: str, request: Message, answer: type[Message], sound: parse.Sound[Any]) -> list[Problem]:
+        """Return what the server finds wrong with those Commands or Steps that are sound by themselves.
+
+        So all problems come together. What else may be wrong, such as a server that is away, does not matter yet.
+        """
+        try:
+            self._connection.call(method, request, answer)
+        except InvalidWorkflow as refusal:
+            return sound.moved(refusal.problems)
+        except GaiaError:
+            pass
+        return []
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""

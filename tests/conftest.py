@@ -109,6 +109,14 @@ def curl() -> str:
     return "curl"
 
 
+@pytest.fixture(scope="session")
+def go_worker() -> Path:
+    """The program of examples/worker/go, built from its sources."""
+    from tests.support.golang import build_go
+
+    return _or_skip(lambda: build_go("worker/go"))
+
+
 @pytest.fixture
 def topic_prefix() -> str:
     """A topic prefix that no other test has."""

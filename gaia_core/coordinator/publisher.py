@@ -17,7 +17,7 @@ from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine.public import Announcer
 from gaia_core.ports import EventLog, EventRecord, Journal, Position
 from gaia_core.wire.journal import Entry
-from gaia_core.wire.public import encode_announcement
+from gaia_core.wire.public import encode_announcement, subject_of
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,8 @@ class Publisher:
             records = []
             for one in told:
                 kind, value = encode_announcement(one)
-                records.append(EventRecord(one.workflow, one.uid, one.sequence, kind, one.time_ms, value))
+                about = subject_of(one.fact)
+                records.append(EventRecord(one.workflow, one.uid, one.sequence, kind, one.time_ms, value, about))
             self._pending.append((offset, records))
 
     def _published_of(self, offset: int) -> int:

@@ -40,6 +40,8 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.PlanExpire: mutations.plan_expire,
     rq.GetFiles: queries.get_files,
     rq.GetInputs: queries.get_inputs,
+    rq.CheckSteps: mutations.check_steps,
+    rq.CheckCommands: mutations.check_commands,
     rq.CheckPut: queries.check_put,
     rq.ListOutside: queries.list_outside,
     rq.GetOutside: queries.get_outside,

@@ -15,13 +15,13 @@ from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow import events as ev
-from gaia_core.workflow.cascade import Cascade, Cause, dependents, own_causes
+from gaia_core.workflow.cascade import Cascade, Cause, dependents, is_cause, own_causes
 from gaia_core.workflow.expire import Targets, resolve, resolve_steps
 from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Key
 from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.model import Command, Publication, StepSpec
-from gaia_core.workflow.names import workflow_name_problem
+from gaia_core.workflow.parse import name_problems
 from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.validate import Draft, command_problems, draft_commands, draft_steps
 
@@ -88,9 +88,8 @@ def upload(decision: Decision, request: rq.Upload) -> df.Diff:
         raise AlreadyExists(f"There already is a workflow {request.workflow!r}.", hint="use merge to add Steps to it")
     commands = {command.name: command for command in request.commands}
     wrong = _command_problems(request.commands, commands)
-    limit = decision.state.sweep_steps_max
-    draft = draft_steps(None, commands, request.steps, skip_composites=bool(wrong), steps_max=limit)
-    _refuse([*_name_problems(request.workflow), *wrong, *draft.problems])
+    draft = draft_steps(None, commands, request.steps, skip_composites=bool(wrong), rules=decision.state.rules)
+    _refuse([*name_problems(request.workflow), *wrong, *draft.problems])
     workflow = _create(decision, request.workflow, request.properties)
     if request.commands:
         decision.emit(ev.CommandsSet(workflow.uid, request.commands))
@@ -108,14 +107,8 @@ def set_commands(decision: Decision, request: rq.SetCommands) -> CommandsAnswer:
     if not request.commands:
         return CommandsAnswer(tuple(find(decision.state, request.workflow).commands.values()))
     workflow = _expected(decision.state, request)
-    known = workflow.commands if workflow is not None else {}
-    commands = {**known, **{command.name: command for command in request.commands}}
-    wrong = _command_problems(request.commands, commands)
-    _refuse([*_name_problems(request.workflow), *wrong])
-    draft = Draft()
-    if workflow is not None:
-        draft = draft_commands(workflow, request.commands, commands)
-        _refuse(draft.problems)
+    draft, problems = _draft_commands(workflow, request.commands)
+    _refuse([*name_problems(request.workflow), *problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     news = tuple(command for command in request.commands if workflow.commands.get(command.name) != command)
     names = {command.name for command in news}
@@ -134,12 +127,36 @@ def merge(decision: Decision, request: rq.Merge) -> df.Diff:
         NotAllowedNow: the workflow has another revision.
     """
     workflow = _expected(decision.state, request)
-    commands = workflow.commands if workflow is not None else {}
-    limit = decision.state.sweep_steps_max
-    draft = draft_steps(workflow, commands, request.steps, prune=request.prune, steps_max=limit)
-    _refuse([*_name_problems(request.workflow), *draft.problems])
+    draft = _draft_steps(decision.state, workflow, request)
+    _refuse([*name_problems(request.workflow), *draft.problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     return _enter_steps(decision, workflow, request.steps, draft, only_changed=request.only_changed)
+
+
+def check_steps(state: Deployment, request: rq.CheckSteps) -> list[Problem]:
+    """Return what is wrong with merging Steps."""
+    return _draft_steps(state, state.workflows.get(request.workflow), request).problems
+
+
+def check_commands(state: Deployment, request: rq.CheckCommands) -> list[Problem]:
+    """Return what is wrong with setting Commands."""
+    return _draft_commands(state.workflows.get(request.workflow), request.commands)[1]
+
+
+def _draft_steps(state: Deployment, workflow: WorkflowState | None, request: rq.Merge | rq.CheckSteps) -> Draft:
+    commands = workflow.commands if workflow is not None else {}
+    return draft_steps(workflow, commands, request.steps, prune=request.prune, rules=state.rules)
+
+
+def _draft_commands(workflow: WorkflowState | None, given: Sequence[Command]) -> tuple[Draft, list[Problem]]:
+    """Lay Commands beside a workflow; Steps are looked at only where the Commands are sound by themselves."""
+    known = workflow.commands if workflow is not None else {}
+    commands = {**known, **{command.name: command for command in given}}
+    problems = _command_problems(given, commands)
+    if problems or workflow is None:
+        return Draft(), problems
+    draft = draft_commands(workflow, given, commands)
+    return draft, draft.problems
 
 
 def remove(decision: Decision, request: rq.Remove) -> df.Diff:
@@ -325,8 +342,13 @@ def _redefine(
     removed = [step.name for step in draft.vanished]
     for event in events:
         decision.emit(event)
-    left = {step: _cause_now(cause, draft) for step, cause in before.items() if step not in draft.vanished}
-    cascade = dependents({**left, **own_causes(workflow.by_name[name] for name in touched)})
+    now = dependents(own_causes(workflow.by_name[name] for name in touched))
+    left = {
+        step: cause if is_cause(cause, step) else Cause(None, cause.key)
+        for step, cause in before.items()
+        if step not in now and step not in draft.vanished
+    }
+    cascade = dependents({**now, **left})
     reset = decision.reset(workflow, cascade, reason)
     recomputed = [step for step in reset if step.index < first_new]
     return df.Diff(
@@ -339,11 +361,6 @@ def _redefine(
         revision=workflow.revision,
         given=[flat.name for _, flat in draft.flats],
     )
-
-
-def _cause_now(cause: Cause, draft: Draft) -> Cause:
-    """Return a cause that names no Step that is gone: losing its writer is a reader's own reason."""
-    return Cause(None, cause.key) if cause.upstream in draft.vanished else cause
 
 
 def _look_up_missing(decision: Decision, workflow: WorkflowState, steps: Iterable[Step]) -> None:
@@ -392,11 +409,6 @@ def _create(decision: Decision, name: str, properties: Mapping[str, Any]) -> Wor
     owner = properties.get("owner") or name.partition("_")[0]
     decision.emit(ev.WorkflowCreated(decision.state.last_uid + 1, name, owner, properties))
     return decision.state.workflows[name]
-
-
-def _name_problems(name: str) -> list[Problem]:
-    problem = workflow_name_problem(name)
-    return [Problem("workflow", problem)] if problem else []
 
 
 def _command_problems(given: Sequence[Command], commands: Mapping[str, Command]) -> list[Problem]:

@@ -19,6 +19,9 @@ from gaia_core.workflow.states import FlowState, StepState
 
 NAMES_TOLD_MAX: Final = 1_000
 
+FILES_TOLD_MAX: Final = 100
+"""An outside tree may have any number of files, an event has to fit into one record."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowChanged:
@@ -83,6 +86,7 @@ class KeyAvailable:
 
     key: str
     files: tuple[FileVersion, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +203,11 @@ class Announcer:
             told += self._about_workers(event, now_ms)
             uid = getattr(event, "uid", None)
             workflow = self.state.by_uid.get(uid) if uid is not None else None
-            names = _names_leaving(workflow, event)
             followed = self.state.apply(event)
             workflow = workflow or (self.state.by_uid.get(uid) if uid is not None else None)
             if workflow is not None:
                 touched[workflow.uid] = None
-                told += self._number(workflow, _facts(workflow, event, followed, names), now_ms)
+                told += self._number(workflow, _facts(workflow, event, followed), now_ms)
         self.state.due(now_ms)  # who only follows starts nothing; its timers must not pile up
         self.state.overdue(now_ms)
         for uid in touched:
@@ -253,24 +256,19 @@ class Announcer:
                 yield WorkflowChanged(rest), ()
 
 
-def _names_leaving(workflow: WorkflowState | None, event: own.Event) -> list[str]:
-    """Return the names of Steps that an event takes out, as long as they can be asked for."""
-    if workflow is None or not isinstance(event, ev.StepsRemoved):
-        return []
-    return [workflow.steps[index].name for index in event.steps]
-
-
-def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences, leaving: list[str]) -> Iterator[Told]:
+def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences) -> Iterator[Told]:
     tell = _TELL.get(type(event))
     if tell is not None:
         yield from tell(workflow, event)
-    if leaving:
-        yield from _changed("removed", leaving, len(leaving))
+    if followed.removed:
+        yield from _changed("removed", (step.name for step in followed.removed), len(followed.removed))
     reason = getattr(event, "reason", _STOPPED_BY.get(type(event), "halted"))
     for step, attempt, _ in followed.stopped:
         yield StepCancelled(step.name, attempt, reason), step.names
     for step in followed.expired:
         yield StepExpired(step.name, reason), step.names
+    if isinstance(event, ev.WorkflowDeleted):
+        yield from _changed("deleted")
 
 
 def _completed(workflow: WorkflowState, event: ev.StepsCompleted) -> Iterator[Told]:
@@ -313,10 +311,11 @@ _TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Told]]]] = {
     ev.StepsMerged: lambda _, e: _changed("steps", (one.name for one in e.specs), len(e.specs)),
     ev.WorkflowHalted: lambda _, __: _changed("halted"),
     ev.WorkflowResumed: lambda _, __: _changed("resumed"),
-    ev.KeysArrived: lambda _, e: ((KeyAvailable(one.key, one.files), ()) for one in e.keys),
+    ev.KeysArrived: lambda _, e: (
+        (KeyAvailable(one.key, one.files[:FILES_TOLD_MAX], len(one.files)), ()) for one in e.keys
+    ),
     ev.KeysForgotten: lambda _, e: ((KeyForgotten(key), ()) for key in e.keys),
     ev.StepsCompleted: _completed,
     ev.AttemptFailed: _failed,
     ev.QueueTimedOut: _queue_timed_out,
-    ev.WorkflowDeleted: lambda _, __: _changed("deleted"),
 }

@@ -131,11 +131,33 @@ class Arrive:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSteps:
+    """What is wrong with merging Steps. Answer: a list of Problem."""
+
+    workflow: str
+    steps: tuple[StepSpec, ...]
+    prune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCommands:
+    """What is wrong with setting Commands. Answer: a list of Problem."""
+
+    workflow: str
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckPut:
-    """Ask whether Keys may be put from outside. Answer: None; refused when a Step writes one."""
+    """Ask whether Keys may be put from outside. Answer: None; refused when a Step writes one.
+
+    Attributes:
+        places: of the Keys in the request.
+    """
 
     workflow: str
     keys: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +307,8 @@ Query: TypeAlias = (
     | PlanExpire
     | GetFiles
     | GetInputs
+    | CheckSteps
+    | CheckCommands
     | CheckPut
     | ListOutside
     | GetOutside

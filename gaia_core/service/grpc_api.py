@@ -40,8 +40,7 @@ from gaia_core.wire.model import (
 )
 from gaia_core.workflow import validate
 from gaia_core.workflow.keys import is_tree
-from gaia_core.workflow.names import workflow_name_problem
-from gaia_core.workflow.parse import parse_properties, parse_workflow
+from gaia_core.workflow.parse import name_problems, parse_properties, parse_workflow, sound_commands, sound_steps
 from gaia_core.workflow.states import StepState
 
 log = logging.getLogger(__name__)
@@ -72,8 +71,11 @@ class Launcher(Protocol):
 TEXT_MAX: Final = 1_000
 """Characters of one text of a refusal."""
 
-REFUSAL_BYTES_MAX: Final = 6_000
-"""gRPC clients take 8 KiB of metadata unless they were told otherwise."""
+REFUSAL_BYTES_MAX: Final = 4_500
+"""gRPC clients take 8 KiB of metadata unless they were told otherwise; on the wire this is a third more."""
+
+DETAILS_MAX: Final = 150
+"""Characters of the status message: each may take twelve bytes there, and the whole is in the Refusal."""
 
 REFUSAL_LIMIT_KEY: Final = "gaia-refusal-bytes-max"
 """Metadata by which a client says that it takes larger refusals."""
@@ -118,7 +120,10 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Command(self, request: pb.CommandRequest, context: Any) -> pb.CommandResponse:
         """Add or list Commands."""
         commands, problems = commands_from_proto(request.commands)
-        _refuse(problems)
+        if problems or request.check_only:
+            sound = sound_commands(commands_to_plain(request.commands))
+            _refuse([*problems, *sound.moved(await self._ask(rq.CheckCommands(request.workflow, tuple(sound.items))))])
+            return pb.CommandResponse()
         change = rq.SetCommands(request.workflow, tuple(commands), _identity(request), _expected(request))
         answer = await self._ask(change)
         return pb.CommandResponse(commands=command_messages(answer.commands), diff=diff_message(answer.diff))
@@ -126,7 +131,11 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
         """Add or update Steps."""
         steps, problems = steps_from_proto(request.steps)
-        _refuse(problems)
+        if problems or request.check_only:
+            sound = sound_steps(steps_to_plain(request.steps))
+            check = rq.CheckSteps(request.workflow, tuple(sound.items), request.prune)
+            _refuse([*problems, *sound.moved(await self._ask(check))])
+            return pb.MergeResponse()
         change = rq.Merge(
             request.workflow,
             tuple(steps),
@@ -221,7 +230,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidWorkflow.of([Problem("header", "the first message must be the header")])
         workflow, key = first.header.workflow, first.header.key
-        await self._ask(rq.CheckPut(workflow, (key,)))
+        await self._ask(rq.CheckPut(workflow, (key,), ("header.key",)))
         if is_tree(key):
             raise InvalidWorkflow.of([Problem("header.key", f"{key!r} is a tree; put its files, then announce it")])
         with tempfile.TemporaryDirectory(prefix="gaia-put-") as folder:
@@ -233,8 +242,8 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def Announce(self, request: pb.AnnounceRequest, context: Any) -> pb.AnnounceResponse:
         """Let Keys arrive that lie in the store."""
-        keys = tuple(dict.fromkeys(request.keys))
-        await self._ask(rq.CheckPut(request.workflow, keys))
+        keys = tuple(request.keys)
+        await self._ask(rq.CheckPut(request.workflow, keys, tuple(f"keys[{number}]" for number in range(len(keys)))))
         lying = await asyncio.to_thread(self._data.lying, request.workflow, keys)
         await self._ask(rq.Arrive(request.workflow, tuple(lying)))
         return pb.AnnounceResponse(keys=[publication_to_proto(one) for one in lying])
@@ -359,7 +368,7 @@ async def _abort(context: Any, method: str, error: Exception) -> None:
     log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
     limit = int(dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, REFUSAL_BYTES_MAX))
     context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal, limit)),))
-    await context.abort(grpc.StatusCode[error.grpc_code], refusal.message)
+    await context.abort(grpc.StatusCode[error.grpc_code], refusal.message[:DETAILS_MAX])
 
 
 def _cut(text: str) -> str:
@@ -385,11 +394,11 @@ async def _receive(parts: AsyncIterator[pb.PutRequest], target: Path) -> pb.PutE
 
 
 def _identity(request: Any) -> rq.RequestId:
-    """Return the id of a mutation and a digest of everything else in it."""
+    """Return the id of a mutation and a digest of what it is and of everything else in it."""
     body = type(request)()
     body.CopyFrom(request)
     body.ClearField("request_id")
-    return rq.RequestId(request.request_id, _digest(body))
+    return rq.RequestId(request.request_id, _digest(type(request).DESCRIPTOR.full_name, body))
 
 
 def _expected(request: Any) -> int | None:
@@ -407,8 +416,8 @@ def _state_problems(states: Sequence[str]) -> list[Problem]:
     ]
 
 
-def _digest(message: Message) -> bytes:
-    return hashlib.sha256(message.SerializeToString(deterministic=True)).digest()[:16]
+def _digest(method: str, message: Message) -> bytes:
+    return hashlib.sha256(method.encode() + message.SerializeToString(deterministic=True)).digest()[:16]
 
 
 def _refuse(problems: Sequence[Problem]) -> None:
@@ -419,11 +428,11 @@ def _refuse(problems: Sequence[Problem]) -> None:
 def _launch_problems(names: Sequence[str], taken: set[str]) -> list[Problem]:
     problems = [] if names else [Problem("names", "name at least one worker")]
     for number, name in enumerate(names):
-        wrong = workflow_name_problem(name)
-        if wrong:
-            problems.append(Problem(f"names[{number}]", wrong))
-        elif name in taken or name in names[:number]:
-            problems.append(Problem(f"names[{number}]", f"a worker is named {name!r} already"))
+        place = f"names[{number}]"
+        wrong = name_problems(name, place)
+        problems += wrong
+        if not wrong and (name in taken or name in names[:number]):
+            problems.append(Problem(place, f"a worker is named {name!r} already"))
     return problems
 
 

@@ -15,12 +15,15 @@ from gaia_core.service.plain_replies import commands_by_name, debug_plain, statu
 from gaia_core.workflow import validate
 from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.parse import (
+    Sound,
     at,
     name_problems,
     parse_commands,
     parse_properties,
     parse_steps,
     parse_workflow,
+    sound_commands,
+    sound_steps,
 )
 from gaia_core.workflow.views import PAGE_STEPS_MAX
 
@@ -36,28 +39,27 @@ class Verb(NamedTuple):
         read: makes the requests of a body and finds what is wrong with it; called only with allowed fields.
         reply: makes the reply of a body and the answers to its requests.
         names_field: the field that the machine's places call "names".
+        check: what to ask about the sound part of a body that has problems of form, so that all come together.
     """
 
     fields: tuple[str, ...]
     read: Callable[[Body], tuple[list[rq.Request], list[Problem]]]
     reply: Callable[..., Reply]
     names_field: str = "names"
+    check: Callable[[Body], tuple[rq.Request, Sound[Any]]] | None = None
 
 
-def read_body(verb: Verb, body: object) -> list[rq.Request]:
-    """Return the requests that a body stands for.
+def read_body(verb: Verb, body: object) -> tuple[list[rq.Request], list[Problem]]:
+    """Return the requests that a body stands for, and every problem of its form.
 
     Raises:
-        InvalidWorkflow: with every problem of form.
+        InvalidWorkflow: it is no map.
     """
     if not isinstance(body, Mapping):
         raise InvalidWorkflow.of([Problem("", f"the body must be a map of {', '.join(verb.fields) or 'nothing'}")])
     problems = [*_unknown_fields(verb, body), *_workflow_problems(verb, body)]
     requests, wrong = verb.read(body)
-    problems += wrong
-    if problems:
-        raise InvalidWorkflow.of(problems)
-    return requests
+    return requests, problems + wrong
 
 
 def _unknown_fields(verb: Verb, body: Body) -> list[Problem]:
@@ -85,6 +87,16 @@ def _command(body: Body) -> tuple[list[rq.Request], list[Problem]]:
 
 def _command_reply(_: Body, answer: CommandsAnswer) -> Reply:
     return {"commands": commands_by_name(answer.commands)}
+
+
+def _check_commands(body: Body) -> tuple[rq.Request, Sound[Any]]:
+    sound = sound_commands(body.get("commands", ()))
+    return rq.CheckCommands(str(body.get("workflow", "")), tuple(sound.items)), sound
+
+
+def _check_steps(body: Body) -> tuple[rq.Request, Sound[Any]]:
+    sound = sound_steps(body.get("steps", ()))
+    return rq.CheckSteps(str(body.get("workflow", "")), tuple(sound.items)), sound
 
 
 def _merge(body: Body) -> tuple[list[rq.Request], list[Problem]]:
@@ -147,8 +159,8 @@ def _expire(body: Body) -> tuple[list[rq.Request], list[Problem]]:
 
 
 VERBS: Final[Mapping[str, Verb]] = {
-    "command": Verb(("workflow", "commands"), _command, _command_reply),
-    "merge": Verb(("workflow", "steps"), _merge, _merge_reply),
+    "command": Verb(("workflow", "commands"), _command, _command_reply, check=_check_commands),
+    "merge": Verb(("workflow", "steps"), _merge, _merge_reply, check=_check_steps),
     "upload": Verb(("workflow", "properties", "commands", "steps"), _upload, _upload_reply),
     "run": Verb(("workflow",), _run, lambda body, _: {"run": body["workflow"]}),
     "halt": Verb(("workflow",), _halt, lambda body, _: {"halt": body["workflow"]}),

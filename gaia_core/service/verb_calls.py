@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gaia_core.errors import Bug, GaiaError, Problem, RequestError, Unavailable
+from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, Problem, RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.service import json_bodies
 from gaia_core.service.grpc_api import Submit
@@ -63,7 +63,9 @@ def _endpoint(path: str, verb: Verb, submit: Submit, reply_s: float) -> Callable
         try:
             raw = await json_bodies.receive(request)
             until = asyncio.get_running_loop().time() + reply_s
-            body, requests = await _read(verb, raw, until)
+            body, requests, problems = await _read(verb, raw, until)
+            if problems:
+                raise InvalidWorkflow.of([*problems, *await _further(verb, body, submit, until)])
             return PlainReply(verb.reply(body, *await _ask(submit, requests, until)))
         except Exception as error:  # noqa: BLE001 - every end of a call is a reply
             return _refusal(path, verb, error)
@@ -71,17 +73,26 @@ def _endpoint(path: str, verb: Verb, submit: Submit, reply_s: float) -> Callable
     return call
 
 
-async def _read(verb: Verb, raw: bytes, until: float) -> tuple[Any, list[rq.Request]]:
-    """Return what a body says and the requests that it stands for.
+async def _further(verb: Verb, body: Any, submit: Submit, until: float) -> list[Problem]:
+    """Return what is wrong with the sound part of a body whose form has problems."""
+    if verb.check is None:
+        return []
+    check, sound = verb.check(body)
+    (found,) = await _ask(submit, [check], until)
+    return list(sound.moved(found))
+
+
+async def _read(verb: Verb, raw: bytes, until: float) -> tuple[Any, list[rq.Request], list[Problem]]:
+    """Return what a body says, the requests that it stands for, and what is wrong with its form.
 
     Raises:
         RequestError: it is refused.
         Unavailable: reading it takes too long.
     """
 
-    def read() -> tuple[Any, list[rq.Request]]:
+    def read() -> tuple[Any, list[rq.Request], list[Problem]]:
         body = json_bodies.decode(raw)
-        return body, read_body(verb, body)
+        return body, *read_body(verb, body)
 
     if len(raw) <= AT_ONCE_BYTES:
         return read()

@@ -37,6 +37,11 @@ def timestamp(time_ms: int) -> Timestamp:
     return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)
 
 
+def subject_of(fact: public.Fact) -> str:
+    """Return the name of the Step or Key that a fact is about; "" for one about the workflow."""
+    return str(getattr(fact, "step", "") or getattr(fact, "key", ""))
+
+
 def _completed(fact: public.StepCompleted) -> pb.StepCompleted:
     outputs = [publication_to_proto(one) for one in fact.outputs]
     return pb.StepCompleted(
@@ -71,7 +76,7 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     public.StepRetrying: ("step_retrying", _retrying),
     public.KeyAvailable: (
         "key_available",
-        lambda f: pb.KeyAvailable(key=f.key, files=[file_to_proto(file) for file in f.files]),
+        lambda f: pb.KeyAvailable(key=f.key, files=[file_to_proto(file) for file in f.files], count=f.count),
     ),
     public.KeyForgotten: ("key_forgotten", lambda f: pb.KeyForgotten(key=f.key)),
     public.StepStarted: (

@@ -19,7 +19,7 @@ from gaia_core.workflow.keys import key_problem
 from gaia_core.workflow.model import EMPTY, NO_OPTIONS, Command, Options, StepSpec
 from gaia_core.workflow.parse import file_path_problem, output_path_problem, path_problem, workdir_problem
 from gaia_core.workflow.size import EXECUTION_BYTES_MAX, execution_bytes, execution_bytes_most, value_length_most
-from gaia_core.workflow.splice import Unspliceable, scalar_text, splice
+from gaia_core.workflow.splice import scalar_text, splice
 
 NAME_LENGTH_MAX: Final = 255
 
@@ -136,19 +136,16 @@ class _Expansion:
             return []
         names = sorted(spec.outputs)
         found: list[Element] = []
-        try:
-            for name, values in _values(spec, command, scope.values):
-                words = use.words(values)
-                found.append(Element(name, values, tuple(self._output(use, name, one, words) for one in names)))
-                if self.problems:
-                    break
-        except Unspliceable as refusal:
-            self._refuse(f"{place}.vars", str(refusal))
+        for name, values in _values(spec, command, scope.values):
+            words = use.words(values)
+            found.append(Element(name, values, tuple(self._output(use, name, one, words) for one in names)))
+            if self.problems:
+                break
         return found
 
     def bind(self, use: _Use, elements: list[Element]) -> None:
         """Give elements their inputs, once every output of the scope is known, and add the Steps they make."""
-        spec, command, scope, place = use
+        spec, command, scope, _ = use
         shape = _Shape(
             (*scope.commands, command.name),
             scope.options.over(spec.options).over(scope.defaults),
@@ -160,14 +157,11 @@ class _Expansion:
         for element in elements:
             if self.problems:
                 return
-            try:
-                inputs = tuple(self._input(use, name, use.words(element.values)) for name in shape.input_names)
-                if command.steps:
-                    self._open(use, element, inputs, shape)
-                else:
-                    self._add(use, element, inputs, shape)
-            except Unspliceable as refusal:
-                self._refuse(f"{place}.vars", str(refusal))
+            inputs = tuple(self._input(use, name, use.words(element.values)) for name in shape.input_names)
+            if command.steps:
+                self._open(use, element, inputs, shape)
+            else:
+                self._add(use, element, inputs, shape)
 
     def _refuse(self, place: str, message: str) -> None:
         self.problems.append(Problem(place, message))

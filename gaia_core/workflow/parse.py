@@ -11,9 +11,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from gaia_core.errors import Problem
+from gaia_core.workflow.keys import key_problem
 from gaia_core.workflow.model import (
     NO_OPTIONS,
     STDOUT_ALWAYS,
@@ -77,26 +78,44 @@ class Parsed(NamedTuple):
     problems: list[Problem]
 
 
-def parse_commands(value: object, place: str = "commands") -> tuple[list[Command], list[Problem]]:
-    """Return the sound Commands of a list, and every problem of the others.
+class Sound(NamedTuple, Generic[Item]):
+    """The sound items of a list that holds unsound ones too, for whoever looks for further problems.
 
-    Args:
-        value: a list of maps, as users write them.
-        place: where the list lies in the request; the problems' places start with it.
+    Attributes:
+        indexes: where each lies in the list.
     """
-    found, problems = _parse_list(value, place, _command)
+
+    items: list[Item]
+    indexes: list[int]
+
+    def moved(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Return problems of the items with places that count within the whole list."""
+        return [_moved(problem, {"commands": self.indexes, "steps": self.indexes}) for problem in problems]
+
+
+def parse_commands(value: object) -> tuple[list[Command], list[Problem]]:
+    """Return the sound Commands of a list of maps, as users write them, and every problem of the others."""
+    found, problems = _parse_list(value, "commands", _command)
     return list(found.values()), problems
 
 
-def parse_steps(value: object, place: str = "steps") -> tuple[list[StepSpec], list[Problem]]:
-    """Return the sound Steps of a list, and every problem of the others.
-
-    Args:
-        value: a list of maps, as users write them.
-        place: where the list lies in the request; the problems' places start with it.
-    """
-    found, problems = _parse_list(value, place, _step)
+def parse_steps(value: object) -> tuple[list[StepSpec], list[Problem]]:
+    """Return the sound Steps of a list of maps, as users write them, and every problem of the others."""
+    found, problems = _parse_list(value, "steps", _step)
     return list(found.values()), problems
+
+
+def sound_commands(value: object) -> Sound[Command]:
+    """Return the sound Commands of a list, composites left out that use unsound ones."""
+    found, _ = _parse_list(value, "commands", _command)
+    found = _usable(found, _names_without(value, found))
+    return Sound(list(found.values()), list(found))
+
+
+def sound_steps(value: object) -> Sound[StepSpec]:
+    """Return the sound Steps of a list."""
+    found, _ = _parse_list(value, "steps", _step)
+    return Sound(list(found.values()), list(found))
 
 
 def parse_properties(value: object, place: str = "properties") -> tuple[dict[str, Any], list[Problem]]:
@@ -135,10 +154,11 @@ def parse_workflow(commands: object, steps: object, check: Check | None = None) 
     some_steps, step_problems = _parse_list(steps, "steps", _step)
     problems += step_problems
     if check:
-        unsound = _names_without(commands, some_commands)
+        usable = _usable(some_commands, _names_without(commands, some_commands))
+        unsound = _names_without(commands, usable)
         checked = {index: step for index, step in some_steps.items() if step.command not in unsound}
-        indexes = {"commands": list(some_commands), "steps": list(checked)}
-        problems += [_moved(each, indexes) for each in check(list(some_commands.values()), list(checked.values()))]
+        indexes = {"commands": list(usable), "steps": list(checked)}
+        problems += [_moved(each, indexes) for each in check(list(usable.values()), list(checked.values()))]
     return Parsed(list(some_commands.values()), list(some_steps.values()), problems)
 
 
@@ -418,16 +438,15 @@ def _composite(form: _Form) -> Command:
 
 def _inner_step(form: _Form) -> StepSpec:
     """Read one Step of a composite; its Keys are names within the composite."""
-    step = _step(form)
-    for field, local in (("inputs", step.inputs), ("outputs", step.outputs)):
-        for name, text in local.items():
-            if isinstance(text, str) and len(text) > LOCAL_NAME_LENGTH_MAX:
-                message = f"is longer than {LOCAL_NAME_LENGTH_MAX} characters"
-                form.problems.append(Problem(at(at(form.place, field), name), message))
-    return step
+    return _any_step(form, _local_name_problem)
 
 
 def _step(form: _Form) -> StepSpec:
+    """Read one Step of a workflow."""
+    return _any_step(form, _key_problem)
+
+
+def _any_step(form: _Form, key_check: TextCheck) -> StepSpec:
     """Read one Step."""
     if form.values.keys() - _STEP_FIELD_SET:
         form.only(STEP_FIELDS, _OF_COMMANDS)
@@ -435,8 +454,8 @@ def _step(form: _Form) -> StepSpec:
     return StepSpec(
         name=form.text("name", _step_name_problem) or "",
         command=form.text("command", _name_problem) or "",
-        inputs=form.texts("inputs", _part_name_problem, _line_problem),
-        outputs=form.texts("outputs", _part_name_problem, _line_problem),
+        inputs=form.texts("inputs", _part_name_problem, key_check),
+        outputs=form.texts("outputs", _part_name_problem, key_check),
         vars=_step_vars(form),
         options=_options(form),
     )
@@ -557,6 +576,17 @@ def _names_without(value: object, found: Mapping[int, object]) -> set[str]:
     return {_name_of(each) for index, each in enumerate(items) if index not in found}
 
 
+def _usable(commands: Mapping[int, Command], unsound: set[str]) -> dict[int, Command]:
+    """Return Commands without the composites that use unsound ones, however indirectly: one mistake is told once."""
+    usable = dict(commands)
+    spoilt = dict(usable)
+    while spoilt:
+        spoilt = {n: one for n, one in usable.items() if any(step.command in unsound for step in one.steps)}
+        unsound = unsound | {one.name for one in spoilt.values()}
+        usable = {n: one for n, one in usable.items() if n not in spoilt}
+    return usable
+
+
 def _name_of(value: object) -> str:
     name = value.get("name") if isinstance(value, Mapping) else None
     return name if isinstance(name, str) else ""
@@ -643,11 +673,24 @@ def _line_problem(text: str) -> str | None:
     return f"{_shortened(text)!r} has control characters" if _CONTROL.search(text) else None
 
 
+def _key_problem(text: str) -> str | None:
+    """Tell what is wrong with a Key; one that splices vars is judged once they are spliced."""
+    return _line_problem(text) or (key_problem(text) if "{{" not in text else None)
+
+
+def _local_name_problem(text: str) -> str | None:
+    """Tell what is wrong with a name within a composite."""
+    too_long = f"is longer than {LOCAL_NAME_LENGTH_MAX} characters" if len(text) > LOCAL_NAME_LENGTH_MAX else None
+    return _line_problem(text) or too_long
+
+
 def _name_problem(text: str) -> str | None:
     return None if _NAME.fullmatch(text) else _bad_name(text, ". _ -")
 
 
 def _step_name_problem(text: str) -> str | None:
+    if text.startswith(("step:", "key:")):
+        return f"{_shortened(text)!r} begins as what tells Steps and Keys apart: step:NAME, key:NAME"
     return None if _STEP_NAME.fullmatch(text) else _bad_name(text, ". _ - :")
 
 

@@ -84,14 +84,22 @@ def test_problems_come_together_and_nothing_is_sent(flow: gaia.Gaia, fake: Any) 
     assert fake.asked == []
 
 
-def test_merge_and_command_check_form_only(flow: gaia.Gaia, fake: Any) -> None:
-    """Only the server knows what Commands a workflow has, so the client checks the form and sends."""
-    flow.merge("w", [{"name": "s", "command": "unknown-here"}])
-    with pytest.raises(gaia.InvalidWorkflow):
-        flow.merge("w", [{"name": "s", "command": "c", "vars": {"x": math.nan}}])
+def test_merge_and_command_tell_all_problems_together(flow: gaia.Gaia, fake: Any) -> None:
+    """The client finds those of form, the server those of what is sound; places count within what was given."""
+    wrong = gaia.InvalidWorkflow.of([gaia.Problem("steps[0].command", "there is none")])
+    fake.script["Merge"] = [wrong]
+    with pytest.raises(gaia.InvalidWorkflow) as refusal:
+        flow.merge("w", [{"name": "s", "command": "c", "vars": {"x": math.nan}}, {"name": "t", "command": "d"}])
+    assert [problem.place for problem in refusal.value.problems] == ["steps[0].vars.x", "steps[1].command"]
     with pytest.raises(gaia.InvalidWorkflow):
         flow.command("w", [{"name": "s"}])
-    assert [name for name, _ in fake.asked] == ["Merge"]
+    assert all(request.check_only for _, request in fake.asked)
+
+
+def test_problems_of_form_are_told_without_a_server(dead_address: str, pauses: list[float]) -> None:
+    """That nobody can find the others is no reason to keep these back."""
+    with gaia.Gaia({"gaia_host": dead_address}) as flow, pytest.raises(gaia.InvalidWorkflow):
+        flow.merge("w", [{"name": "s"}])
 
 
 def test_command_returns_plain_commands(flow: gaia.Gaia, fake: Any) -> None:

@@ -96,6 +96,7 @@ def told(events: MemoryEvents) -> dict[str, list[str]]:
         event = events_pb2.Event.FromString(record.value)
         assert (event.workflow, event.workflow_uid, event.sequence) == record[:3]
         assert event.WhichOneof("event") == record.kind
+        assert record.subject == getattr(getattr(event, record.kind), "step", "")
     return kinds
 
 

@@ -2,8 +2,11 @@
 
 from collections import Counter
 
+import pytest
+
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
+from gaia_core.scheduling import fleet
 from gaia_core.workflow.model import Options
 from tests.unit.machine.deployment import Driver, make
 
@@ -111,3 +114,13 @@ def test_a_draining_worker_gets_nothing_new() -> None:
     driver.say("w", rp.Hello("default", 1, 0, 0, 0, "noop", "host", draining=True))
     driver.complete("s-0")
     assert driver.states() == {"s-0": "complete", "s-1": "ready"}
+
+
+def test_those_that_left_are_remembered_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest incarnations that left are forgotten first."""
+    monkeypatch.setattr(fleet, "LEFT_MAX", 2)
+    driver = Driver()
+    for number in range(3):
+        driver.join("w", incarnation=f"i{number}")
+        driver.say("w", rp.Goodbye("drained"), incarnation=f"i{number}")
+    assert list(driver.state.fleet.left) == [("w", "i1"), ("w", "i2")]

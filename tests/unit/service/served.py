@@ -65,7 +65,9 @@ class Served:
         """Start it and wait until it answers."""
         ready = threading.Event()
         self.bus = InProcessBus()
-        backing = Backing(MemoryJournal(self.log), self.bus, lambda: MemoryEventLog(self.events), self.store)
+        backing = Backing(
+            MemoryJournal(self.log), self.bus, lambda: MemoryEventLog(self.events), self.store, "gaia", None
+        )
 
         def serve() -> None:
             try:

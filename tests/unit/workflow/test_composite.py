@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gaia_core.errors import InvalidWorkflow
+from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
 from gaia_core.machine.diff import Affected
 from gaia_core.workflow.model import Command, Options, StepSpec
-from gaia_core.workflow.parse import command_to_plain, parse_commands
+from gaia_core.workflow.parse import command_to_plain, parse_commands, parse_workflow, sound_commands, sound_steps
+from gaia_core.workflow.validate import Rules, check
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
 
@@ -246,7 +247,7 @@ def test_what_inner_steps_lack_is_told_with_its_place(driver: Driver) -> None:
             "commands[5].steps[2].inputs.in",
             "'sauce' is neither an input of the composite nor written by one of its Steps; did you mean 'source'?",
         ),
-        ("commands[5].outputs[0]", "no inner Step writes 'resul'"),
+        ("commands[5].outputs.resul", "no inner Step writes 'resul'"),
     ]
 
 
@@ -298,7 +299,7 @@ def test_a_command_change_that_breaks_a_composite_is_refused(driver: Driver) -> 
 
 def test_composites_multiply_within_limits(driver: Driver) -> None:
     """How many Steps composites of composites make is known before any is made; nesting is limited."""
-    driver.state.sweep_steps_max = 1000
+    driver.state.rules = Rules(sweep_steps_max=1000)
     layers = [composite("c0", inner("a", "make", {}, {}), inner("b", "make", {}, {}))]
     layers += [
         composite(f"c{n}", inner("a", f"c{n - 1}", {}, {}), inner("b", f"c{n - 1}", {}, {})) for n in range(1, 12)
@@ -355,3 +356,52 @@ def test_the_form_of_composites(fields: dict[str, Any], place: str, words: str) 
     _, (problem,) = parse_commands([{"name": "c", "steps": [{"name": "x", "command": "copy"}], **fields}])
     assert problem.place == f"commands[0].{place}"
     assert words in problem.message
+
+
+def test_a_name_is_input_or_output(driver: Driver) -> None:
+    """One name cannot stand for both."""
+    both = composite("both", inner("a", "make", {}, {"out": "x"}), inputs="x", outputs="x")
+    assert problems(driver, both)[0] == ("commands[5].outputs.x", "'x' is both an input and an output")
+
+
+def test_steps_of_unsound_composites_are_not_looked_at(driver: Driver) -> None:
+    """One mistake is told once; Steps of other Commands are looked at all the same."""
+    bad = composite("bad", inner("a", "cpy", {}, {}))
+    found = problems(driver, bad, steps=(StepSpec("s", "bad"), copy("t", "/x", "y")))
+    assert [place for place, _ in found] == ["commands[5].steps[0].command", "steps[1].inputs.in"]
+
+
+def test_what_uses_an_unsound_command_is_left_for_later() -> None:
+    """A composite that uses a Command with problems of form is not said to lack it, nor is a composite around that."""
+    commands = [
+        {"name": "leaf", "image": 1, "command": ["x"]},
+        {"name": "inside", "steps": [{"name": "a", "command": "leaf"}]},
+        {"name": "outside", "steps": [{"name": "b", "command": "inside"}]},
+        {"name": "good", "image": "i", "command": ["x"]},
+    ]
+    parsed = parse_workflow(commands, [{"name": "s", "command": "outside"}, {"name": "t", "command": "good"}], check)
+    assert [problem.place for problem in parsed.problems] == ["commands[0].image"]
+    sound = sound_commands(commands)
+    assert ([command.name for command in sound.items], sound.indexes) == (["good"], [3])
+    assert sound.moved([Problem("commands[0].x", "m")]) == [Problem("commands[3].x", "m")]
+
+
+def test_sound_steps_know_where_they_lie() -> None:
+    """Problems found of the sound Steps of a list are told with the places of the whole list."""
+    sound = sound_steps([{"name": "a"}, {"name": "b", "command": "c"}])
+    assert ([step.name for step in sound.items], sound.indexes) == (["b"], [1])
+    assert sound.moved([Problem("steps[0].command", "m"), Problem("workflow", "m")]) == [
+        Problem("steps[1].command", "m"),
+        Problem("workflow", "m"),
+    ]
+
+
+def test_one_name_stands_for_the_steps_of_one_spec(driver: Driver) -> None:
+    """An element's name may not be the name of another sweep, in the same request or in the workflow."""
+    one = StepSpec("s", "pair", {"source": "in"}, {"result": "s/{{n}}"}, {"n": (1, 2)})
+    other = StepSpec("s-1", "make", {}, {"out": "o/{{n}}"}, {"n": (5, 6)})
+    found = problems(driver, PAIR, steps=(one, other))
+    assert {message for _, message in found} == {"makes the Step name 's-1', which 's' already made"}
+    driver.upload(one, commands=(*COMMANDS, PAIR))
+    with pytest.raises(InvalidWorkflow, match="makes the Step name 's-1', which 's' already made"):
+        driver.merge(other)

@@ -224,7 +224,7 @@ def test_all_problems_come_together() -> None:
 def test_lists_must_be_lists(value: object) -> None:
     """What is no list is one problem at the list's own place."""
     assert [problem.place for problem in parse.parse_commands(value)[1]] == ["commands"]
-    assert [problem.place for problem in parse.parse_steps(value, "here")[1]] == ["here"]
+    assert [problem.place for problem in parse.parse_steps(value)[1]] == ["steps"]
 
 
 def test_duplicates_are_told_at_the_second() -> None:
@@ -309,3 +309,29 @@ def test_huge_numbers_are_named_in_words() -> None:
     """A number too long to print is a problem like any other."""
     huge = 10**5000
     assert len(command_problems(name=huge, retries=huge, vars={"X": huge}, command=[huge])) == 4
+
+
+def test_a_command_is_shown_as_it_was_written() -> None:
+    """What was read comes back, without what was not given."""
+    plain = {
+        "name": "c",
+        "image": "i",
+        "command": ["x", "{{v}}"],
+        "inputs": {"in": "/in"},
+        "outputs": {"out": ">"},
+        "vars": {"v": 1.5},
+        "timeout": 60,
+        "queue_timeout": 5,
+        "resources": {"cpus": 2},
+        "network": True,
+    }
+    (command,), problems = parse.parse_commands([plain])
+    assert problems == []
+    assert parse.command_to_plain(command) == plain
+
+
+@pytest.mark.parametrize("name", ["step:a", "key:a"])
+def test_a_step_is_not_named_as_what_tells_steps_and_keys_apart(name: str) -> None:
+    """`step:a` means the Step a wherever both Steps and Keys are named."""
+    _, (problem,) = parse.parse_steps([{"name": name, "command": "c"}])
+    assert "tells Steps and Keys apart" in problem.message
