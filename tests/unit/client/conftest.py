@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -20,6 +21,19 @@ METHODS = (
     "Workflows", "Upload", "Command", "Merge", "Remove", "Delete", "Run", "Halt", "Status", "Steps", "Explain",
     "Workers", "Expire", "Launch", "List", "Announce",
 )  # fmt: skip
+
+
+@dataclass
+class Watched:
+    """One call of Watch: with what it begins, what it tells, and how it ends.
+
+    Attributes:
+        begun: uid and latest sequence number; None where nothing is said.
+    """
+
+    begun: tuple[int, int] | None
+    responses: Sequence[Any] = ()
+    end: GaiaError | grpc.StatusCode | None = None
 
 
 class FakeGaia(api_pb2_grpc.GaiaServicer):
@@ -38,6 +52,7 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
         self.trailers: dict[str, tuple[str, str]] = {}
         self.files: dict[str, bytes] = {}
         self.broken_gets = 0
+        self.watches: list[Watched] = []
         self.lock = threading.Lock()
         for method in METHODS:
             setattr(self, method, self._method(method))
@@ -106,6 +121,19 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
             if self.broken_gets:
                 self.broken_gets -= 1
                 context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
+
+    def Watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802 - gRPC's spelling
+        """Tell what the next of `watches` holds, and end as it does."""
+        self._note("Watch", request, context)
+        told = self.watches.pop(0)
+        if told.begun is not None:
+            uid, latest = told.begun
+            context.send_initial_metadata([("gaia-watched-uid", str(uid)), ("gaia-latest-sequence", str(latest))])
+        yield from told.responses
+        if isinstance(told.end, GaiaError):
+            self._refuse("Watch", told.end, context)
+        if told.end is not None:
+            context.abort(told.end, "as told")
 
 
 class Server:
