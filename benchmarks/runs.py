@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -26,8 +27,13 @@ BARE_S: Final = 300.0
 Result = dict[str, Any]
 
 
-def run_flow(deployment: Deployment, flow: Flow) -> Result:
+def run_flow(deployment: Deployment, flow: Flow, uploaded: Callable[[], None] = lambda: None) -> Result:
     """Run one workflow and return its figures.
+
+    Args:
+        deployment: where.
+        flow: the workflow.
+        uploaded: called once the workflow is there and waits for its start.
 
     Raises:
         BenchmarkFailed: it did not end well.
@@ -35,6 +41,7 @@ def run_flow(deployment: Deployment, flow: Flow) -> Result:
     steps = len(flow.steps)
     before = _usages(deployment)
     upload_s = _upload(deployment, flow)
+    uploaded()
     ready = _usages(deployment)
     with closing(deployment.watch(flow.name)) as watch:
         began = time.perf_counter()
