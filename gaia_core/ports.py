@@ -200,3 +200,10 @@ class Store(Protocol):
 
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Delete one version for good; a missing one is fine."""
+
+    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
+        """Delete versions for good, old ones too, of objects whose path starts with prefix; return how many of what.
+
+        What is counted (versions or objects) is the store's choice; some are deleted each time, until it is 0, and at
+        most `most`.
+        """

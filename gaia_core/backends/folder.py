@@ -155,6 +155,31 @@ class FolderStore(Store):
                 self._flush(shard)
             self._prune(name, path)
 
+    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
+        """Delete objects with all their versions; objects are counted.
+
+        Versions of an object whose plain file somebody has removed stay: nothing tells whose they are.
+        """
+        name = choose_bucket(self._bucket, bucket)
+        check_prefix(prefix)
+        with _in_words(self._root, name, prefix):
+            found = [one.path for one in islice(self._current(name, prefix), max(most, 0))]
+            for path in found:
+                self._delete_object(name, path)
+        return len(found)
+
+    def _delete_object(self, bucket: str, path: str) -> None:
+        with self._locked(bucket, path) as shard:
+            for kept in os.listdir(shard):  # noqa: PTH208 - of an open folder
+                if kept.startswith(_kept_name(path, "")):
+                    Place(shard, kept).remove()
+            self._flush(shard)
+            for place in self._places(bucket, path):
+                if place.file_status() is not None:
+                    place.remove()
+                    self._flush(place.folder)
+        self._prune(bucket, path)
+
     def _checked(self, bucket: str | None, path: str) -> str:
         name = choose_bucket(self._bucket, bucket)
         check_path(path)

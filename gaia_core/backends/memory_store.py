@@ -90,6 +90,16 @@ class MemoryStore(Store):
         with self._lock:
             self._objects[name][path].pop(version, None)
 
+    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
+        """Forget objects with all their versions; objects are counted."""
+        name = choose_bucket(self._bucket, bucket)
+        check_prefix(prefix)
+        with self._lock:
+            found = [path for path, versions in self._objects[name].items() if path.startswith(prefix) and versions]
+            for path in found[: max(most, 0)]:
+                del self._objects[name][path]
+            return min(len(found), max(most, 0))
+
     def _current(self, bucket: str, path: str) -> Stored | None:
         versions = self._objects[bucket][path]
         if not versions:

@@ -21,6 +21,7 @@ from xml.etree.ElementTree import ParseError
 import urllib3
 from minio import Minio
 from minio.commonconfig import ENABLED
+from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 from minio.versioningconfig import VersioningConfig
 from urllib3.exceptions import HTTPError, MaxRetryError
@@ -208,6 +209,22 @@ class S3Store(Store):
                 self._client.remove_object(name, path, version_id=identity)
         except ObjectMissing:
             return
+
+    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
+        """Delete versions, also those that a delete marker hides, and the markers; all of them are counted."""
+        name = self._allowed(bucket)
+        check_prefix(prefix)
+        if most <= 0:
+            return 0
+        try:
+            with self._in_words(f"the bucket {name!r}"):
+                listed = self._client.list_objects(name, prefix, recursive=True, include_version=True)
+                found = [DeleteObject(one.object_name, one.version_id) for one in islice(listed, most)]
+                for error in self._client.remove_objects(name, found):
+                    raise StoreError(f"The store refuses to delete {error.name!r} ({error.code}: {error.message}).")
+                return len(found)
+        except ObjectMissing:
+            return 0
 
     def close(self) -> None:
         """Close the kept connections; safe to call twice."""

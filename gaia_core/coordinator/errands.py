@@ -5,6 +5,7 @@ Keys are looked for, files of deleted workflows are deleted; what could not be d
 
 import logging
 import queue
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
@@ -16,7 +17,7 @@ from typing import Any, Final, TypeAlias
 from gaia_core.coordinator import sightings
 from gaia_core.errors import GaiaError
 from gaia_core.machine.effects import DeleteData, LookUp
-from gaia_core.machine.requests import Arrive, DataGone, Request
+from gaia_core.machine.requests import Arrive, DataGone, MayWrite, Request
 from gaia_core.ports import Store
 from gaia_core.workflow.keys import INTERNAL_PREFIX, is_tree
 from gaia_core.workflow.model import Publication
@@ -28,6 +29,9 @@ AGAIN_FIRST_S: Final = 1.0
 
 AGAIN_MAX_S: Final = 300.0
 
+DOUBLINGS_MAX: Final = 9
+"""What is tried for months must not make a number that no float holds."""
+
 LOOKS_MAX: Final = 12
 """About half an hour; a Key that the store refuses for good is not asked for for ever."""
 
@@ -35,6 +39,9 @@ CONFIRM_S: Final = 1.0
 """A tree counts once it was the same twice, so long apart: somebody may still be writing it."""
 
 DELETED_AT_ONCE_MAX: Final = 1_000
+"""So many the S3 protocol takes in one request."""
+
+ANSWER_S: Final = 60.0
 
 Wanted: TypeAlias = LookUp | DeleteData
 
@@ -45,11 +52,13 @@ class Errand:
 
     Attributes:
         seen: trees as the look before found them.
+        is_quiet: nobody can write any more what is to be deleted.
     """
 
     wanted: Wanted
     tries: int = 0
     seen: Mapping[str, Publication] = field(default_factory=dict)
+    is_quiet: bool = False
 
 
 class Errands:
@@ -58,58 +67,58 @@ class Errands:
     def __init__(self, store: Store, submit: Callable[[Request], "Future[Any]"]) -> None:
         self._store = store
         self._submit = submit
-        self._waiting: queue.SimpleQueue[Wanted | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
         self._again: list[tuple[float, int, Errand]] = []
         self._numbers = count()
+        self._stopping = threading.Event()
 
     def ask(self, wanted: Wanted) -> None:
         """Queue something to do."""
-        self._waiting.put(wanted)
+        self._waiting.put(Errand(wanted))
 
     def run(self) -> None:
         """Do what is asked for, until `stop`."""
-        while (errand := self._next()) is not None:
+        while not self._stopping.is_set():
+            errand = self._next()
+            if errand is None:
+                continue
             if isinstance(errand.wanted, LookUp):
                 self._look(errand.wanted, errand)
             else:
                 self._delete(errand.wanted, errand)
 
     def stop(self) -> None:
-        """Make `run` return."""
+        """Make `run` return soon; what is not done is asked for again by the next leader."""
+        self._stopping.set()
         self._waiting.put(None)
 
     def _next(self) -> Errand | None:
-        """Wait for what is to be done next; None at the end."""
-        try:
-            wait_s = max(0.0, self._again[0][0] - time.monotonic()) if self._again else None
-            wanted = self._waiting.get(timeout=wait_s)
-        except queue.Empty:
-            return heappop(self._again)[2]
-        return Errand(wanted) if wanted is not None else None
+        """Wait for what is to be done next; what is due again comes before what is new."""
+        wait_s = self._again[0][0] - time.monotonic() if self._again else None
+        if wait_s is None or wait_s > 0:
+            try:
+                return self._waiting.get(timeout=wait_s)
+            except queue.Empty:
+                pass
+        return heappop(self._again)[2]
 
     def _later(self, errand: Errand, pause_s: float) -> None:
         heappush(self._again, (time.monotonic() + pause_s, next(self._numbers), errand))
 
     def _try_again(self, wanted: Wanted, errand: Errand) -> None:
         """Put off what failed; pauses double."""
-        pause_s = min(AGAIN_FIRST_S * 2**errand.tries, AGAIN_MAX_S)
+        pause_s = min(AGAIN_FIRST_S * 2 ** min(errand.tries, DOUBLINGS_MAX), AGAIN_MAX_S)
         self._later(Errand(wanted, errand.tries + 1, errand.seen), pause_s)
 
     def _look(self, wanted: LookUp, errand: Errand) -> None:
         """Look for Keys and submit those that are there; trees only once they were the same twice."""
-        found: dict[str, Publication] = {}
-        failed: list[str] = []
-        for key in wanted.keys:
-            try:
-                one = sightings.find(self._store, wanted.workflow, key)
-            except GaiaError as error:
-                log.warning("could not look a Key up", extra={"workflow": wanted.workflow, "cause": error.message})
-                failed.append(key)
-            else:
-                if one is not None:
-                    found[key] = one
+        seen = sightings.look(self._store, wanted.workflow, wanted.keys, self._stopping.is_set)
+        failed = [*seen.failed, *seen.left]
+        if seen.failed:
+            details = {"workflow": wanted.workflow, "keys": len(failed), "cause": seen.cause}
+            log.warning("could not look Keys up; trying again", extra=details)
         known = {one.key: one for one in wanted.known}
-        news = {key: one for key, one in found.items() if sightings.differs(one, known.get(key))}
+        news = {key: one for key, one in seen.found.items() if sightings.differs(one, known.get(key))}
         unsure = {key: one for key, one in news.items() if is_tree(key) and errand.seen.get(key) != one}
         sure = tuple(one for key, one in news.items() if key not in unsure)
         try:
@@ -125,20 +134,22 @@ class Errands:
                 self._try_again(_part(wanted, failed), errand)
 
     def _delete(self, wanted: DeleteData, errand: Errand) -> None:
-        """Delete every version of a workflow's files and manifests, however often that has to be begun."""
-        try:
-            for prefix in (f"{wanted.workflow}/", f"{INTERNAL_PREFIX}manifests/{wanted.workflow}/{wanted.uid}/"):
-                self._delete_under(prefix)
-            self._submit(DataGone(wanted.uid))
-        except GaiaError as error:
-            log.warning("could not delete files", extra={"workflow": wanted.workflow, "cause": error.message})
-            self._try_again(wanted, errand)
+        """Delete a portion of the versions of a workflow's files and manifests; others have their turn in between.
 
-    def _delete_under(self, prefix: str) -> None:
-        """Delete current versions until none is left; each uncovers the one before it."""
-        while listed := self._store.list(None, prefix, DELETED_AT_ONCE_MAX):
-            for one in listed:
-                self._store.delete_version(None, one.path, one.version)
+        What attempts of it still write may come behind our back: once they have ended all is looked through again.
+        """
+        try:
+            is_quiet = errand.is_quiet or not self._submit(MayWrite(wanted.uid)).result(ANSWER_S)
+            places = (f"{wanted.workflow}/", f"{INTERNAL_PREFIX}manifests/{wanted.workflow}/{wanted.uid}/")
+            if any(self._store.delete_all(None, place, DELETED_AT_ONCE_MAX) for place in places):
+                self._waiting.put(Errand(wanted, is_quiet=is_quiet))
+            elif is_quiet:
+                self._submit(DataGone(wanted.uid))
+            else:
+                self._try_again(wanted, errand)
+        except (GaiaError, TimeoutError) as error:
+            log.warning("could not delete files", extra={"workflow": wanted.workflow, "cause": str(error)})
+            self._try_again(wanted, errand)
 
 
 def _part(wanted: LookUp, keys: Collection[str]) -> LookUp:

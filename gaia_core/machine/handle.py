@@ -45,6 +45,7 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.CheckPut: queries.check_put,
     rq.ListOutside: queries.list_outside,
     rq.GetOutside: queries.get_outside,
+    rq.MayWrite: queries.may_write,
 }
 
 _INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {

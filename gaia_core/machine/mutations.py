@@ -274,9 +274,9 @@ def arrive(decision: Decision, request: rq.Arrive) -> None:
         pairs = zip(request.keys, request.instead_of, strict=True)
         fresh = tuple(one for one, expected in pairs if _is_seen(workflow, one, expected))
     else:
-        fresh = tuple(one for one in request.keys if _arrived(known[one.key]) != one)
+        fresh = tuple(one for one in request.keys if _is_news(one, _arrived(known[one.key])))
     if fresh:
-        changed = [key for one in fresh if (key := known[one.key]) is not None and key.arrived is not None]
+        changed = [key for one in fresh if (key := known[one.key]) is not None and _has_changed(key, one)]
         decision.emit(ev.KeysArrived(workflow.uid, fresh))
         readers = {reader: Cause(None, key) for key in changed for reader in key.readers}
         decision.reset(workflow, dependents(readers), "input changed")
@@ -284,6 +284,21 @@ def arrive(decision: Decision, request: rq.Arrive) -> None:
 
 def _arrived(key: Key | None) -> Publication | None:
     return key.arrived if key is not None else None
+
+
+def _is_news(publication: Publication, known: Publication | None) -> bool:
+    """Tell whether a Key that was put or announced has other versions than those known, or digests where it had none.
+
+    It may be known already: a look into the store can come between the upload of what is put and its arrival.
+    """
+    if known is None or publication.versions != known.versions:
+        return True
+    return publication != known and all(file.sha256 for file in publication.files)
+
+
+def _has_changed(key: Key, publication: Publication) -> bool:
+    """Tell whether readers of a Key that is there would read something else from now on."""
+    return key.arrived is not None and key.arrived.versions != publication.versions
 
 
 def _is_seen(workflow: WorkflowState, publication: Publication, expected: Publication | None) -> bool:
@@ -294,7 +309,10 @@ def _is_seen(workflow: WorkflowState, publication: Publication, expected: Public
     key = workflow.graph.keys.get(publication.key)
     if _arrived(key) != expected or not workflow.graph.counts_when_found(publication.key):
         return False
-    return expected is None or (publication != expected and key is not None and not key.was_written)
+    if expected is None:
+        return True
+    was_written = any(other.was_written for other in workflow.graph.all_over(publication.key))
+    return publication.versions != expected.versions and not was_written
 
 
 def _enter_steps(

@@ -77,6 +77,11 @@ def get_outside(state: Deployment, request: rq.GetOutside) -> rq.OutsideKeys | N
     return rq.OutsideKeys(workflow.name, tuple((key.name, key.arrived) for key in keys))
 
 
+def may_write(state: Deployment, request: rq.MayWrite) -> bool:
+    """Tell whether workers hold attempts of a workflow."""
+    return any(attempt.uid == request.uid for worker in state.fleet.workers.values() for attempt in worker.held)
+
+
 def list_workers(state: Deployment, _: rq.ListWorkers) -> list[rq.WorkerView]:
     """Return every worker."""
     return [

@@ -253,6 +253,16 @@ class GetInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class MayWrite:
+    """Whether attempts of a workflow may still store something. Answer: True or False.
+
+    Once it is False of a deleted workflow it stays so, except for workers that were given up for lost.
+    """
+
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
 class DataGone:
     """The files of a deleted workflow are gone. Answer: {}."""
 
@@ -312,6 +322,7 @@ Query: TypeAlias = (
     | CheckPut
     | ListOutside
     | GetOutside
+    | MayWrite
 )
 Internal: TypeAlias = Arrive | DataGone | Tick | LoseWorker | LoseAttempts
 Request: TypeAlias = Mutation | Query | Internal

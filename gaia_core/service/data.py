@@ -34,6 +34,11 @@ class DataSpace:
         stored = self._store.put_file(*location(workflow, key), source)
         return Publication(key, (FileVersion(key, stored.version, stored.size_bytes, sha256),))
 
+    def take_back(self, workflow: str, put: Publication) -> None:
+        """Delete what was stored for a Key and may not arrive."""
+        for file in put.files:
+            self._store.delete_version(*location(workflow, file.key), file.version)
+
     def lying(self, workflow: str, keys: Sequence[str]) -> list[Publication]:
         """Return what lies under Keys now.
 

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from gaia.v1 import api_pb2 as pb
 from gaia.v1 import api_pb2_grpc
 from gaia_core.coordinator.watching import WatchHub
-from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAuthorized, Problem, UnknownName
+from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAuthorized, Problem, RequestError, UnknownName
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
 from gaia_core.service.data import DataSpace
@@ -237,7 +237,11 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
             path = Path(folder) / "file"
             end = await _receive(request_iterator, path)
             stored = await asyncio.to_thread(self._data.put, workflow, key, path, end.sha256)
-        await self._ask(rq.Arrive(workflow, (stored,)))
+        try:
+            await self._ask(rq.Arrive(workflow, (stored,)))
+        except RequestError:  # the workflow was deleted meanwhile, or a Step writes the Key now
+            await asyncio.to_thread(self._data.take_back, workflow, stored)
+            raise
         return pb.PutResponse(file=file_to_proto(stored.files[0]))
 
     async def Announce(self, request: pb.AnnounceRequest, context: Any) -> pb.AnnounceResponse:

@@ -145,6 +145,12 @@ class Publication:
     files: tuple[FileVersion, ...] = ()
     manifest: FileVersion | None = None
 
+    @property
+    def versions(self) -> frozenset[tuple[str, str]]:
+        """Return (Key, version) of all it is made of: what tells it from others, since digests may be unknown."""
+        manifest = (self.manifest,) if self.manifest is not None else ()
+        return frozenset((file.key, file.version) for file in (*self.files, *manifest))
+
 
 class FailureClass(Enum):
     """Why an attempt ended without success. The first three are the Step's own and use its retries."""

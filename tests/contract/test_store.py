@@ -15,6 +15,7 @@ import pytest
 from gaia_core.backends.folder import FolderStore
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.backends.s3 import S3Settings, S3Store
+from gaia_core.coordinator import sightings
 from gaia_core.errors import ObjectMissing, StoreError
 from gaia_core.ports import Store, Stored
 
@@ -316,6 +317,8 @@ def test_prefixes_that_lead_elsewhere_are_refused(store: Store, prefix: str) -> 
     """A prefix that no object's path begins with for good reasons is refused rather than looked up."""
     with pytest.raises(StoreError):
         store.list(None, prefix, 10)
+    with pytest.raises(StoreError):
+        store.delete_all(None, prefix, 10)
 
 
 def test_puts_to_one_path_at_once_are_all_kept(store: Store) -> None:
@@ -379,6 +382,45 @@ def test_an_object_can_come_again_after_its_deletion(store: Store) -> None:
         assert store.stat(None, path) == stored
         store.delete_version(None, path, stored.version)
     assert store.list(None, "", 10) == []
+
+
+def test_all_versions_under_a_prefix_can_be_deleted(store: Store) -> None:
+    """Current versions and old ones go, portion by portion, until none is left; what lies beside the prefix stays."""
+    gone = [store.put_bytes(None, path, b"%d" % each) for each in range(3) for path in ("wf/a", "wf/a/b", "wf/t/c")]
+    kept = [store.put_bytes(None, path, b"x") for path in ("wf2/a", "x/wf/a")]
+    counts = [store.delete_all(None, "wf/", 2)]
+    while counts[-1]:
+        assert counts[-1] <= 2
+        counts.append(store.delete_all(None, "wf/", 2))
+    assert 3 <= sum(counts) <= 9
+    assert store.list(None, "", 100) == kept
+    for one in gone:
+        assert store.stat(None, one.path) is None
+        with pytest.raises(ObjectMissing):
+            content(store, one)
+    assert [content(store, one) for one in kept] == [b"x"] * 2
+    again = store.put_bytes(None, "wf/a", b"new")
+    assert store.list(None, "wf/", 100) == [again]
+
+
+@pytest.mark.parametrize("beside", [(), ("wf/d/in",), ("wf/d",), ("wf/d/in/1",)])
+def test_a_look_for_many_keys_finds_what_single_looks_find(store: Store, beside: tuple[str, ...]) -> None:
+    """Whether a folder is listed or its files are asked for one by one, also where an object has a folder's name."""
+    for path in ("wf/d/in/2", "wf/d/in/3/x", "wf/d/in/4", *beside):
+        store.put_bytes(None, path, b"x")
+    keys = [*(f"d/in/{number}" for number in range(1, 6)), "d/in/3/x", "d/in", "d"]
+    seen = sightings.look(store, "wf", keys, lambda: False)
+    one_by_one = {key: found for key in keys if (found := sightings.find(store, "wf", key)) is not None}
+    assert seen.found == one_by_one
+    assert len(one_by_one) == 3 + len(beside)
+
+
+def test_deleting_all_of_nothing_is_fine(store: Store) -> None:
+    """A prefix under which nothing lies counts nothing, and so does a portion of nothing."""
+    store.put_bytes(None, "wf/a", b"x")
+    assert store.delete_all(None, "other/", 10) == 0
+    assert store.delete_all(None, "wf/", 0) == 0
+    assert store.stat(None, "wf/a") is not None
 
 
 @pytest.mark.parametrize("name", ["UPPER", "a", "../x", ".versions", "with/slash", "", "a..b"])

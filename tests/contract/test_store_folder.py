@@ -295,6 +295,19 @@ def test_empty_folders_go_with_their_last_object(store: FolderStore, plain: Path
     assert [path.name for path in (plain / "wf").iterdir()] == ["other"]
 
 
+def test_deleting_all_leaves_no_file(store: FolderStore, root: Path, plain: Path) -> None:
+    """Plain files, dropped ones and those beside folders go with everything that was kept of them, folders included."""
+    for _ in range(2):
+        store.put_bytes(None, "wf/a/b", b"1")
+        store.put_bytes(None, "wf/a", b"2")
+    (plain / "wf/dropped").write_bytes(b"3")
+    store.put_bytes(None, "wf/dropped", b"4")
+    assert store.delete_all(None, "wf/", 100) == 3
+    assert store.delete_all(None, "wf/", 100) == 0
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+    assert not (plain / "wf").exists()
+
+
 def test_another_bucket_is_a_folder_beside(store: FolderStore, root: Path) -> None:
     """A bucket that is named is made by the first put; what it holds is its own."""
     assert store.stat("genomes", "hg38.fa") is None

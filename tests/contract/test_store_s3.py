@@ -264,6 +264,20 @@ def test_a_deleted_object_is_neither_found_nor_listed(settings: S3Settings, make
         next(store.open(None, "wf/a", marker.version_id))
 
 
+def test_deleting_all_takes_what_a_deletion_hides(settings: S3Settings, make: Make, client: Minio) -> None:
+    """Versions below somebody's delete marker, the marker itself and a console's folders go, too."""
+    store = make(settings)
+    store.check()
+    store.put_bytes(None, "wf/a", b"1")
+    store.put_bytes(None, "wf/a", b"2")
+    client.remove_object(bucket_name=settings.bucket, object_name="wf/a")
+    client.put_object(bucket_name=settings.bucket, object_name="wf/folder/", data=io.BytesIO(b""), length=0)
+    assert store.list(None, "wf/", 10) == []
+    assert store.delete_all(None, "wf/", 10) == 4
+    assert store.delete_all(None, "wf/", 10) == 0
+    assert list(client.list_objects(bucket_name=settings.bucket, recursive=True, include_version=True)) == []
+
+
 def test_folders_of_a_console_are_not_listed(settings: S3Settings, make: Make, client: Minio) -> None:
     """An object whose name ends with a slash is no object of ours."""
     store = make(settings)

@@ -12,6 +12,7 @@ from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJourna
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.config import Config
 from gaia_core.coordinator.watching import WatchHub
+from gaia_core.ports import Store
 from tests.integration.gaia_processes import free_address
 
 
@@ -28,9 +29,9 @@ class NoLauncher:
 class Served:
     """One server; `again` makes the next one on the same journal and address."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, store: Store | None = None, **settings: Any) -> None:
         self.config = Config(listen=free_address(), http_listen=free_address(), **settings)
-        self.log, self.events, self.store = MemoryLog(), MemoryEvents(), MemoryStore()
+        self.log, self.events, self.store = MemoryLog(), MemoryEvents(), store or MemoryStore()
         self.server: Server | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
