@@ -1,0 +1,239 @@
+"""Every further method through the real client, gRPC and server: what goes in arrives, what comes out is plain."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from gaia.client import Gaia
+from gaia_core.errors import GaiaError, InvalidWorkflow, NotAllowedNow, UnknownName
+from gaia_core.machine.reports import Failed
+from gaia_core.workflow.model import Failure, FailureClass
+from tests.support.waiting import wait_until
+from tests.unit.coordinator.shard import Hand
+from tests.unit.service.served import Served
+
+MAKE = {"name": "make", "image": "any", "command": ["make", "{{out}}"], "outputs": {"out": "/out"}}
+COPY = {**MAKE, "name": "copy", "inputs": {"in": "/in"}}
+SWEEP = {"name": "s", "command": "make", "outputs": {"out": "made/{{n}}"}, "vars": {"n": [1, 2, 3]}}
+READER = {"name": "r", "command": "copy", "inputs": {"in": "made/1"}, "outputs": {"out": "read"}}
+OUTSIDE = {"name": "o", "command": "copy", "inputs": {"in": "given"}, "outputs": {"out": "kept"}}
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with Served() as made:
+        yield made
+
+
+@pytest.fixture
+def hand(served: Served) -> Hand:
+    made = Hand(served)  # type: ignore[arg-type]
+    made.hello()
+    return made
+
+
+@pytest.fixture
+def flow(served: Served, hand: Hand) -> Iterator[Gaia]:
+    """A client; a workflow `flow` is there: a sweep of three, a reader of one of them, one of an outside Key."""
+    with served.client() as client:
+        client.upload("flow", {}, [MAKE, COPY], [SWEEP, READER, OUTSIDE])
+        yield client
+
+
+def run(hand: Hand, *names: str) -> None:
+    """Let the worker take and complete Steps."""
+
+    def has_all() -> bool:
+        hand.read()
+        return set(names) <= set(hand.fences())
+
+    wait_until(has_all, f"orders for {names}")
+    hand.complete(*names)
+    hand.orders.clear()
+
+
+def states(flow: Gaia) -> dict[str, str]:
+    return {step["name"]: step["state"] for step in flow.steps("flow")}
+
+
+def test_steps_are_listed_and_filtered(flow: Gaia, hand: Hand) -> None:
+    """By prefix, state and Command, each Step as a plain map."""
+    wait_until(lambda: states(flow)["s-1"] == "running", "it runs")
+    assert list(states(flow)) == ["s-1", "s-2", "s-3", "r", "o"]
+    assert [step["name"] for step in flow.steps("flow", prefix="s-", states=["running"])] == ["s-1", "s-2", "s-3"]
+    assert [step["name"] for step in flow.steps("flow", command="copy")] == ["r", "o"]
+    assert list(flow.steps("flow", states=["failed", "complete"])) == []
+    (step,) = flow.steps("flow", prefix="r")
+    assert step == {
+        "name": "r", "command": "copy", "state": "waiting", "attempt": 0, "worker": "",
+        "inputs": {"in": "made/1"}, "outputs": {"out": "read"}, "missing-inputs": 1,
+    }  # fmt: skip
+    with pytest.raises(InvalidWorkflow, match="there is no state 'done'"):
+        list(flow.steps("flow", states=["done"]))
+
+
+def test_steps_come_page_by_page(flow: Gaia, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, also where pages are short or empty, each comes once."""
+    monkeypatch.setattr("gaia_core.machine.queries.STEPS_SCANNED_MAX", 2)
+    many = {"name": "m", "command": "make", "vars": {"n": list(range(20))}}
+    flow.merge("flow", [many])
+    assert [step["name"] for step in flow.steps("flow", prefix="m-")] == [f"m-{number}" for number in range(20)]
+    assert len(list(flow.steps("flow"))) == 25
+
+
+def test_explain_tells_why_a_step_waits_runs_and_ran(flow: Gaia, hand: Hand) -> None:
+    """State, summary, what it waits for and who writes that, the chain of causes, the failure."""
+    (waits,) = flow.explain("flow", "r")
+    assert (waits["state"], waits["reason"], waits["waits-for-count"]) == ("waiting", "first", 1)
+    (key,) = waits["waits-for"]
+    assert (key["key"], [writer["step"] for writer in key["writers"]]) == ("made/1", ["s-1"])
+    run(hand, "s-1", "s-2", "s-3")
+    run(hand, "r")
+    wait_until(lambda: states(flow)["r"] == "complete", "it is complete")
+    flow.expire("flow", ["s-1"])
+    (again,) = flow.explain("flow", "r")
+    assert (again["reason"], again["attempt"]) == ("upstream", 1)
+    assert [(link["step"], link["reason"]) for link in again["chain"]] == [("r", "upstream"), ("s-1", "expired")]
+    assert [one["step"] for one in flow.explain("flow", "s")] == ["s-1", "s-2", "s-3"]
+    wait_until(lambda: hand.read() or "s-1" in hand.fences(), "the order")
+    hand.say(Failed(hand.fences()["s-1"], Failure(FailureClass.COMMAND, "exit code 3", 3, "last words")))
+    wait_until(lambda: states(flow)["s-1"] == "failed", "it failed")
+    (failed,) = flow.explain("flow", "s-1")
+    assert failed["failure"] == {
+        "class": "COMMAND", "message": "exit code 3", "exit-code": 3, "log-tail": "last words",
+    }  # fmt: skip
+    json.dumps(flow.explain("flow", "s"))
+    with pytest.raises(UnknownName):
+        flow.explain("flow", "nobody")
+
+
+def test_workers_are_listed(flow: Gaia) -> None:
+    """Each with its pool, slots, and how much it holds."""
+    wait_until(lambda: flow.workers() and flow.workers()[0]["attempts"] == 3, "it has three Steps")
+    assert flow.workers() == [
+        {"name": "w", "pool": "default", "slots": 10, "prefetch": 0, "attempts": 3, "executor": "noop", "host": "host"}
+    ]
+
+
+def test_remove_takes_steps_out(flow: Gaia, hand: Hand) -> None:
+    """Those named, a sweep with all its Steps; readers of what they wrote are named with the reason."""
+    run(hand, "s-1", "s-2", "s-3")
+    run(hand, "r")
+    wait_until(lambda: states(flow)["r"] == "complete", "it is complete")
+    answer = flow.remove("flow", ["s"])
+    assert (answer["removed"], answer["recomputed"]) == (["s-1", "s-2", "s-3"], ["r"])
+    assert [(link["reason"], link["key"]) for link in answer["reasons"]["r"]] == [("removed", "made/1")]
+    assert states(flow) == {"r": "waiting", "o": "waiting"}
+    with pytest.raises(UnknownName) as refusal:
+        flow.remove("flow", ["r", "s", "nobody"])
+    assert [problem.place for problem in refusal.value.problems] == ["names[1]", "names[2]"]
+    assert list(states(flow)) == ["r", "o"]
+
+
+def test_a_plan_of_expire_changes_nothing(flow: Gaia, hand: Hand) -> None:
+    """It answers what expire would, with reasons; expire then does that."""
+    run(hand, "s-1", "s-2", "s-3")
+    run(hand, "r")
+    wait_until(lambda: states(flow)["r"] == "complete", "it is complete")
+    before = states(flow), flow.status("flow")["revision"]
+    plan = flow.expire("flow", ["made/1"], plan=True)
+    assert (states(flow), flow.status("flow")["revision"]) == before
+    assert [(link["step"], link["reason"]) for link in plan["reasons"]["r"]] == [("r", "upstream"), ("s-1", "expired")]
+    done = flow.expire("flow", ["made/1"])
+    assert done == {"steps": plan["steps"], "keys": plan["keys"]} == {"steps": ["s-1", "r"], "keys": ["made/1", "read"]}
+    assert states(flow)["r"] == "waiting"
+    with pytest.raises(UnknownName):
+        flow.expire("flow", ["nobody"], plan=True)
+
+
+def test_merge_can_leave_alone_what_did_not_change(flow: Gaia, hand: Hand) -> None:
+    """With only_changed a Step runs again only if its definition is another one."""
+    run(hand, "s-1", "s-2", "s-3")
+    wait_until(lambda: states(flow)["s-3"] == "complete", "they are complete")
+    changed = {**OUTSIDE, "outputs": {"out": "elsewhere"}}
+    answer = flow.merge("flow", [SWEEP, changed], only_changed=True)
+    assert (answer["updated"], answer["unchanged"], answer["recomputed"]) == (["o"], ["s-1", "s-2", "s-3"], ["o"])
+    assert flow.merge("flow", [SWEEP])["recomputed"] == ["s-1", "s-2", "s-3", "r"]
+
+
+def test_merge_can_prune_a_sweep(flow: Gaia) -> None:
+    """With prune, elements that a sweep no longer makes are removed; without, they stay."""
+    smaller = {**SWEEP, "vars": {"n": [1, 2]}}
+    assert flow.merge("flow", [smaller])["removed"] == []
+    assert flow.merge("flow", [smaller], prune=True)["removed"] == ["s-3"]
+    assert "s-3" not in states(flow)
+
+
+CHANGES: dict[str, Callable[[Gaia, int], Any]] = {
+    "command": lambda flow, revision: flow.command("flow", [{**MAKE, "image": "b"}], expected_revision=revision),
+    "merge": lambda flow, revision: flow.merge("flow", [OUTSIDE], expected_revision=revision),
+    "remove": lambda flow, revision: flow.remove("flow", ["o"], expected_revision=revision),
+    "expire": lambda flow, revision: flow.expire("flow", ["o"], expected_revision=revision),
+    "plan": lambda flow, revision: flow.expire("flow", ["o"], plan=True, expected_revision=revision),
+    "delete": lambda flow, revision: flow.delete("flow", expected_revision=revision),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_can_say_which_revision_it_means(flow: Gaia, change: str) -> None:
+    """With the revision that the workflow has it is done, with another one it is refused and changes nothing."""
+    revision = flow.status("flow")["revision"]
+    for other in (0, revision + 1):
+        with pytest.raises(NotAllowedNow, match=f"has revision {revision}, not {other}"):
+            CHANGES[change](flow, other)
+    assert flow.status("flow")["revision"] == revision
+    CHANGES[change](flow, revision)
+
+
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [
+        (lambda flow: flow.merge("flow", [], expected_revision=-1), "expected_revision"),
+        (lambda flow: flow.delete("flow", expected_revision="1"), "expected_revision"),
+        (lambda flow: flow.explain("flow", None), "step"),
+        (lambda flow: list(flow.steps("flow", prefix=1)), "prefix"),
+        (lambda flow: list(flow.steps("flow", states="failed")), "states"),
+        (lambda flow: list(flow.steps("flow", command=None)), "command"),
+        (lambda flow: flow.announce("flow", "a"), "keys"),
+        (lambda flow: flow.remove("flow", "s"), "names"),
+        (lambda flow: flow.delete(None), "workflow"),
+    ],
+)
+def test_wrong_arguments_are_told_with_their_place(flow: Gaia, call: Callable[[Any], Any], place: str) -> None:
+    """A wrong type is a problem of the caller, in words, and nothing is sent."""
+    with pytest.raises(InvalidWorkflow) as refusal:
+        call(flow)
+    assert [problem.place for problem in refusal.value.problems] == [place]
+
+
+def test_announced_keys_are_there(served: Served, flow: Gaia) -> None:
+    """A file, and a tree as a whole, that somebody else stored; their readers start at once."""
+    tree = {"name": "list", "image": "any", "command": ["ls"], "inputs": {"in": "/in/"}}
+    flow.command("flow", [tree])
+    flow.merge("flow", [{"name": "t", "command": "list", "inputs": {"in": "tree/"}}])
+    for path in ("flow/given", "flow/tree/a", "flow/tree/b"):
+        served.store.put_bytes(None, path, b"x")
+    assert flow.announce("flow", ["given", "tree/"]) == ["given", "tree/"]
+    wait_until(lambda: (states(flow)["o"], states(flow)["t"]) == ("running", "running"), "both run")
+    assert [file["key"] for file in flow.ls("flow", "tree/")] == ["tree/a", "tree/b"]
+
+
+def test_what_cannot_be_announced_is_told_and_announces_nothing(served: Served, flow: Gaia) -> None:
+    """Keys under which nothing lies, that a Step writes, or that are none: each with its place."""
+    served.store.put_bytes(None, "flow/given", b"x")
+    refusals: list[tuple[list[str], type[GaiaError], list[str]]] = [
+        (["given", "nothing", "no/"], UnknownName, ["keys[1]", "keys[2]"]),
+        (["given", "../x"], InvalidWorkflow, ["keys[1]"]),
+        (["given", "made/1"], NotAllowedNow, []),
+        (["given", "made/"], NotAllowedNow, []),
+    ]
+    for keys, error, places in refusals:
+        with pytest.raises(error) as refusal:
+            flow.announce("flow", keys)
+        assert [problem.place for problem in refusal.value.problems] == places
+    with pytest.raises(UnknownName):
+        flow.announce("nowhere", ["given"])
+    assert states(flow)["o"] == "waiting"
+    assert flow.announce("flow", []) == []
