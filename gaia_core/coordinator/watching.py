@@ -17,7 +17,7 @@ from gaia_core.machine.public import Announcement, Update
 KEPT_MAX: Final = 100_000
 """Events of all workflows together, some 30 MB; the oldest go first."""
 
-KEPT_PER_WORKFLOW_MAX: Final = 20_000
+KEPT_PER_WORKFLOW_MAX: Final = 50_000
 """A busy workflow does not push out the events of others before it has pushed out its own."""
 
 ALL: Final = 0
@@ -67,9 +67,14 @@ class Feed:
 
 
 class WatchHub:
-    """Keeps what watchers may ask for, and wakes those who wait for it."""
+    """Keeps what watchers may ask for, and wakes those who wait for it.
+
+    Attributes:
+        told: number of events there ever were.
+    """
 
     def __init__(self) -> None:
+        self.told = 0
         self._lock = threading.Lock()
         self._all = Feed()
         self._feeds: dict[int, Feed] = {}
@@ -193,6 +198,7 @@ class WatchHub:
 
     def _keep(self, event: Announcement) -> Feed:
         """Keep an event, and drop the oldest where there are too many; return what is told of its workflow."""
+        self.told += 1
         feed = self._all
         feed.events.append(event)
         if event.sequence or event.uid in self._feeds:

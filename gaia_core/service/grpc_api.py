@@ -29,7 +29,7 @@ from gaia_core.service.replies import (
     summary_message,
     worker_messages,
 )
-from gaia_core.service.watching import watching
+from gaia_core.service.watching import Pace, watching
 from gaia_core.wire.files import file_to_proto, publication_to_proto
 from gaia_core.wire.model import (
     commands_from_proto,
@@ -97,6 +97,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     def __init__(self, submit: Submit, store: Store, launcher: Launcher, watchers: WatchHub) -> None:
         self._submit = submit
         self._watchers = watchers
+        self._pace = Pace(watchers)
         self._data = DataSpace(store)
         self._launcher = launcher
 
@@ -202,7 +203,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""
         uid = await self._ask(rq.GetUid(request.workflow))
-        with watching(self._watchers, uid, request) as watch:
+        with watching(self._watchers, self._pace, uid, request) as watch:
             begun = ((WATCHED_UID_KEY, str(uid)), (LATEST_SEQUENCE_KEY, str(watch.latest)))
             await context.send_initial_metadata(begun)
             async for response in watch.responses:

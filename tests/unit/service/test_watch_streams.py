@@ -19,7 +19,7 @@ from gaia_core.machine.public import Announcer
 from gaia_core.machine.reports import Completed, Started
 from gaia_core.ports import Record
 from gaia_core.service import watching as service_module
-from gaia_core.service.watching import UPDATE_EVERY_S, watching
+from gaia_core.service.watching import CROWD_EVENTS, CROWD_SENT_PER_S, CROWD_WINDOW_S, UPDATE_EVERY_S, Pace, watching
 from gaia_core.workflow import events as ev
 from tests.support.waiting import wait_until
 from tests.unit.coordinator.shard import Hand
@@ -367,7 +367,7 @@ def test_updates_come_four_times_a_second_at_most() -> None:
                 hub.tell(announcer.follow(1, [event]), announcer.updates)
 
         happen(ev.WorkflowCreated(1, "flow", "me", {}))
-        with watching(hub, 1, api_pb2.WatchRequest(workflow="flow"), pauses.sleep) as watch:
+        with watching(hub, Pace(hub), 1, api_pb2.WatchRequest(workflow="flow"), pauses.sleep) as watch:
             responses: AsyncIterator[api_pb2.WatchResponse] = watch.responses
             assert (await anext(responses)).update.sequence == 1
             for burst in range(1, 4):
@@ -399,12 +399,68 @@ def test_updates_of_all_pause_once_for_all() -> None:
         for uid in range(1, 6):
             created = ev.WorkflowCreated(uid, f"flow {uid}", "me", {})
             hub.tell(announcer.follow(1, [created]), announcer.updates)
-        with watching(hub, 0, api_pb2.WatchRequest(), pauses.sleep) as watch:
+        with watching(hub, Pace(hub), 0, api_pb2.WatchRequest(), pauses.sleep) as watch:
             assert [(await anext(watch.responses)).update.workflow_uid for _ in range(5)] == [1, 2, 3, 4, 5]
             assert pauses.asked == []
             following = asyncio.ensure_future(anext(watch.responses))
             await asyncio.sleep(0)
             assert pauses.asked == [UPDATE_EVERY_S]
             following.cancel()
+
+    in_a_loop(test)
+
+
+def test_streams_go_slowly_together_while_very_much_happens() -> None:
+    """Below a bound they do not pause; above it all of them share a rate, until it has been quiet for a while."""
+
+    async def test() -> None:
+        hub, now_s = WatchHub(), [100.0]
+        pauses: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            pauses.append(round(seconds, 6))
+
+        async def rest(sent: int) -> float:
+            await pace.rest(sent)
+            return pauses[-1]
+
+        pace = Pace(hub, lambda: now_s[0], sleep)
+        share_s = 20 / CROWD_SENT_PER_S
+        hub.told += CROWD_EVENTS
+        assert await rest(20) == 0
+        hub.told += 1
+        assert [await rest(20) for _ in range(3)] == [share_s, 2 * share_s, 3 * share_s]
+        now_s[0] += CROWD_WINDOW_S
+        assert await rest(20) == share_s
+        assert await rest(20) == 2 * share_s
+        now_s[0] += CROWD_WINDOW_S / 2
+        assert await rest(20) == share_s
+        now_s[0] += CROWD_WINDOW_S
+        assert await rest(20) == 0
+        hub.told += CROWD_EVENTS
+        now_s[0] += CROWD_WINDOW_S / 2
+        assert await rest(20) == 0
+
+    in_a_loop(test)
+
+
+def test_a_stream_of_events_pauses_between_portions() -> None:
+    """Others have their turn while one sends what it has to send."""
+
+    async def test() -> None:
+        hub, announcer = WatchHub(), Announcer()
+        hub.tell(announcer.follow(1, [ev.WorkflowCreated(1, "flow", "me", {}), *[ev.WorkflowHalted(1)] * 99]))
+        rests: list[int] = []
+
+        class Noting(Pace):
+            async def rest(self, sent: int) -> None:
+                rests.append(sent)
+
+        request = api_pb2.WatchRequest(workflow="flow", every_event=True)
+        with watching(hub, Noting(hub), 1, request) as watch:
+            numbers = [(await anext(watch.responses)).event.sequence for _ in range(100)]
+            assert numbers == list(range(1, 101))
+            assert sum(rests) >= 100 - rests[0]
+            assert max(rests) <= service_module.EVENTS_AT_ONCE
 
     in_a_loop(test)
