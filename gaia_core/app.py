@@ -320,7 +320,9 @@ class Server:
             yield bound
 
     def _interfaces(self) -> "_Interfaces":
-        service = GaiaService(self.loop.submit, self._backing.store, self._launcher, self._watchers)
+        service = GaiaService(
+            self.loop.submit, self._backing.store, self._launcher, self._watchers, self.publisher.settled
+        )
         return _Interfaces(self.config, service, self.loop.submit, lambda: self._leading, self._http_socket)
 
 

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from sys import maxsize
 from typing import Final
 
@@ -36,7 +37,7 @@ class Publisher:
         self._watchers = watchers
         self._announcer = Announcer()
         self._changed = threading.Condition()
-        self._entries: deque[tuple[int, Entry]] = deque()
+        self._entries: deque[tuple[int, Entry] | Future[None]] = deque()
         self._pending: deque[tuple[int, list[EventRecord]]] = deque()
         self._stopping = False
         self._log: EventLog | None = None
@@ -82,6 +83,17 @@ class Publisher:
             self._entries.append((offset, entry))
             self._changed.notify_all()
 
+    def settled(self) -> "Future[None]":
+        """Return what is done once all that was fed until now is followed, and watchers were told of it."""
+        settled: Future[None] = Future()
+        with self._changed:
+            if self._stopping:
+                settled.set_result(None)
+            else:
+                self._entries.append(settled)
+                self._changed.notify_all()
+        return settled
+
     def run(self) -> None:
         """Publish until `stop`, and then what is left."""
         while self._gather():
@@ -108,8 +120,11 @@ class Publisher:
             self._changed.wait_for(lambda: self._entries or self._pending or self._stopping)
             entries = list(self._entries)
             self._entries.clear()
-        for offset, entry in entries:
-            self._follow(offset, entry)
+        for one in entries:
+            if isinstance(one, Future):
+                _settle(one)
+            else:
+                self._follow(*one)
         return bool(self._pending) or not self._stopping
 
     def _follow(self, offset: int, entry: Entry) -> None:
@@ -182,3 +197,9 @@ class Publisher:
             log.warning("the event log does not answer", extra={"cause": error.message})
             return
         self._drop_published()
+
+
+def _settle(settled: "Future[None]") -> None:
+    """Let somebody go on, unless nobody waits any more."""
+    if settled.set_running_or_notify_cancel():
+        settled.set_result(None)

@@ -80,7 +80,6 @@ class WatchHub:
         self._feeds: dict[int, Feed] = {}
         self._watchers: dict[Watcher, None] = {}
         self._changes = 0
-        self._last_uid = 0
         self._closed = False
 
     def tell(self, events: Iterable[Announcement], updates: Iterable[Update] = ()) -> None:
@@ -99,13 +98,13 @@ class WatchHub:
         """Begin to watch; to be ended by `leave`.
 
         Args:
-            uid: of a workflow that the coordinator knows, even where nothing was told of it yet; ALL for all.
+            uid: of a workflow; ALL for all.
             from_sequence: of the first event wanted; 0 for new ones only, None for all that are kept. Of all workflows
                 together any other number means all that are kept.
             wake: called, from another thread, when there is more to read; once, after a read that found nothing.
 
         Raises:
-            UnknownName: the workflow was deleted meanwhile.
+            UnknownName: nothing was told of the workflow, or it was deleted.
             NoLongerKept: the first event wanted is gone.
         """
         with self._lock:
@@ -171,12 +170,7 @@ class WatchHub:
         return bool(self._watchers)
 
     def _feed_to_watch(self, uid: int) -> Feed:
-        """Return what is told of a workflow; the coordinator may know it before its first events are told."""
-        if uid == ALL:
-            return self._all
-        feed = self._feeds.get(uid)
-        if feed is None and uid > self._last_uid:
-            feed = self._feeds[uid] = Feed()
+        feed = self._all if uid == ALL else self._feeds.get(uid)
         if feed is None or feed.is_over:
             raise UnknownName("The workflow was deleted meanwhile.")
         return feed
@@ -189,7 +183,7 @@ class WatchHub:
     def _stand(self, update: Update) -> Feed:
         """Keep how a workflow stands now; return what is told of it."""
         self._changes += 1
-        feed = self._feed_of(update.uid)
+        feed = self._feeds.setdefault(update.uid, Feed())
         for each in (feed, self._all):
             each.enter(self._changes, update)
         feed.is_over = update.deleted
@@ -202,7 +196,7 @@ class WatchHub:
         feed = self._all
         feed.events.append(event)
         if event.sequence or event.uid in self._feeds:
-            feed = self._feed_of(event.uid)
+            feed = self._feeds.setdefault(event.uid, Feed())
             feed.events.append(event)
             if len(feed.events) > KEPT_PER_WORKFLOW_MAX:
                 feed.events.drop_oldest()
@@ -217,10 +211,6 @@ class WatchHub:
         if feed is not None and feed.events.begins_with(oldest):
             feed.events.drop_oldest()
             self._forget(oldest.uid, feed)
-
-    def _feed_of(self, uid: int) -> Feed:
-        self._last_uid = max(self._last_uid, uid)
-        return self._feeds.setdefault(uid, Feed())
 
     def _forget(self, uid: int, feed: Feed) -> None:
         """Forget a deleted workflow of which no event is left; who still watches it keeps what it has to read."""

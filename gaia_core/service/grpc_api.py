@@ -94,8 +94,25 @@ Submit = Callable[[rq.Request], "Future[Any]"]
 class GaiaService(api_pb2_grpc.GaiaServicer):
     """Every method of service gaia.v1.Gaia."""
 
-    def __init__(self, submit: Submit, store: Store, launcher: Launcher, watchers: WatchHub) -> None:
+    def __init__(
+        self,
+        submit: Submit,
+        store: Store,
+        launcher: Launcher,
+        watchers: WatchHub,
+        settled: Callable[[], "Future[None]"],
+    ) -> None:
+        """Keep what the methods need.
+
+        Args:
+            submit: takes requests to the coordinator.
+            store: holds the files.
+            launcher: starts workers.
+            watchers: what Watch reads.
+            settled: gives what is done once watchers were told of all that was answered until now.
+        """
         self._submit = submit
+        self._settled = settled
         self._watchers = watchers
         self._pace = Pace(watchers)
         self._data = DataSpace(store)
@@ -203,6 +220,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""
         uid = await self._ask(rq.GetUid(request.workflow))
+        await asyncio.wrap_future(self._settled())
         with watching(self._watchers, self._pace, uid, request) as watch:
             begun = ((WATCHED_UID_KEY, str(uid)), (LATEST_SEQUENCE_KEY, str(watch.latest)))
             await context.send_initial_metadata(begun)

@@ -236,3 +236,27 @@ def test_a_deposed_publisher_publishes_nothing_twice(shard: Shard, events: Memor
     publish_all(new)
     publish_all(old)
     assert told(events) == ALL
+
+
+def test_whoever_asks_is_told_when_watchers_know(shard: Shard, events: MemoryEvents) -> None:
+    """What was fed before the question is followed and told by its answer, also while the event log is away."""
+    hub = WatchHub()
+    left = ["publish before", "position before", "position before"]
+    made = Publisher(MemoryJournal(shard.log), lambda: Flaky(events, left), hub)
+    made.open()
+    told = hub.told
+    shard.loop._followers = made.feed
+    shard.ask(rq.Halt("one"))
+    before = made.settled()
+    assert not before.done()
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    before.result(10)
+    assert hub.told > told
+    made.settled().result(10)
+    waiting = made.settled()
+    waiting.cancel()
+    made.stop()
+    thread.join(10)
+    assert made.settled().done()
+    made.close()

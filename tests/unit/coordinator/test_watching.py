@@ -198,13 +198,10 @@ def test_reading_anywhere_in_what_is_kept_gives_what_lies_there(monkeypatch: pyt
         assert [told.read(told.watch(1, first)) for first in kept] == [kept[at:] for at in range(len(kept))]
 
 
-def test_an_unknown_uid_is_one_that_was_not_told_yet(told: Told) -> None:
-    """The coordinator knows a workflow a moment before its first events are told; they are waited for."""
-    watcher = told.watch(2, 1)
-    assert told.read(watcher) == []
-    told.create(2, "other")
-    assert told.woken == ["one"]
-    assert told.read(watcher) == [1]
+def test_what_was_never_told_of_cannot_be_watched(told: Told) -> None:
+    """A uid that nobody knows is no workflow that has yet to come."""
+    with pytest.raises(UnknownName):
+        told.watch(2, 1)
 
 
 def test_a_deleted_workflow_cannot_be_watched(told: Told) -> None:
