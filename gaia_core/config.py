@@ -77,6 +77,10 @@ def _address(text: str) -> str:
     return text
 
 
+def _advertised(text: str) -> str:
+    return _address(text) if text else ""
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -87,6 +91,7 @@ class Config:
 
     data: Path = _setting(Path("gaia-data"), Path, "folder of the embedded mode")
     listen: str = _setting("127.0.0.1:24442", _address, "gRPC address, HOST:PORT")
+    advertise: str = _setting("", _advertised, "address by which clients reach this server; empty: that of listen")
     http_listen: str = _setting("127.0.0.1:24480", _address, "HTTP address, HOST:PORT")
     token: Secret = _setting(Secret(""), Secret, "clients must send it; required off the loopback interface")
     insecure: bool = _setting(False, _boolean, "serve other machines without a token")

@@ -124,6 +124,19 @@ class Unavailable(GaiaError):
     exit_code = 5
 
 
+class NotLeading(Unavailable):
+    """Only the leader can do this, and it is another server.
+
+    Attributes:
+        leader: its address; "" where it is not known.
+    """
+
+    def __init__(self, message: str, *, leader: str = "", hint: str = "", problems: Sequence[Problem] = ()) -> None:
+        """Keep who leads, beside what every error keeps."""
+        super().__init__(message, hint=hint, problems=problems)
+        self.leader = leader
+
+
 class StoreError(Unavailable):
     """The object store refused or stayed away."""
 
@@ -157,6 +170,7 @@ BY_NAME: dict[str, type[GaiaError]] = {
         NotAuthorized,
         ConfigError,
         Unavailable,
+        NotLeading,
         StoreError,
         ObjectMissing,
         Bug,

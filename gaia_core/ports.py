@@ -46,6 +46,21 @@ class Journal(Protocol):
         """Release what the journal holds; safe to call twice."""
 
 
+class Election(Protocol):
+    """Chooses who leads a shard. Two may believe it for moments; the journal itself decides then."""
+
+    def stand(self, elected: Callable[[], None], deposed: Callable[[], None]) -> None:
+        """Become a candidate until `close`.
+
+        Args:
+            elected: called, from a thread of the election, when this candidate is to lead.
+            deposed: called so when it no longer is; another one is elected once it returns, or after a timeout.
+        """
+
+    def close(self) -> None:
+        """Leave, so that another candidate is elected at once; safe to call twice."""
+
+
 class Delivery(NamedTuple):
     """The end of one inbox send: the offset it lies at, or None when it failed for good."""
 

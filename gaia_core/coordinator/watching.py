@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from gaia_core.errors import NoLongerKept, UnknownName
+from gaia_core.errors import NoLongerKept, Unavailable, UnknownName
 from gaia_core.machine.public import Announcement, Update
 
 KEPT_MAX: Final = 100_000
@@ -97,6 +97,7 @@ class WatchHub:
         self._uids: dict[str, int] = {}
         self._updates: dict[int, Update] = {}
         self._deleted: set[int] = set()
+        self._closed = False
         self._watchers: dict[int, dict[Watcher, None]] = {}
 
     def tell(self, events: Iterable[Announcement], updates: Iterable[Update] = ()) -> None:
@@ -147,6 +148,14 @@ class WatchHub:
             self._watchers.setdefault(uid, {})[watcher] = None
             return watcher
 
+    def close(self) -> None:
+        """End every watch: whoever reads on is told to begin anew elsewhere."""
+        with self._lock:
+            self._closed = True
+            watchers = [each for found in self._watchers.values() for each in found]
+        for watcher in watchers:
+            watcher.wake()
+
     def leave(self, watcher: Watcher) -> None:
         """End a watch."""
         with self._lock:
@@ -161,6 +170,7 @@ class WatchHub:
             NoLongerKept: it was too slow.
         """
         with self._lock:
+            self._refuse_closed()
             watcher.is_woken = False
             found = self._ring(watcher.uid).read(watcher.position, most)
             watcher.position += len(found)
@@ -169,6 +179,7 @@ class WatchHub:
     def updates(self, watcher: Watcher) -> list[Update]:
         """Return how the watched workflow, or each of all, stands now."""
         with self._lock:
+            self._refuse_closed()
             watcher.is_woken = False
             if watcher.uid == ALL:
                 return list(self._updates.values())
@@ -178,6 +189,10 @@ class WatchHub:
     def is_watched(self) -> bool:
         """Tell whether anybody watches."""
         return bool(self._watchers)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise Unavailable("The server changes its role.", hint="go on where the events broke off")
 
     def _forget(self, uid: int, ring: Ring) -> None:
         """Forget a deleted workflow of which nothing is left to read."""

@@ -5,7 +5,6 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -14,8 +13,8 @@ from google.protobuf.message import Message
 
 from gaia.v1 import api_pb2 as pb
 from gaia.v1 import api_pb2_grpc
-from gaia_core.coordinator.watching import WatchHub
-from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAuthorized, Problem, UnknownName
+from gaia_core.coordinator.desk import Desk
+from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAuthorized, NotLeading, Problem, UnknownName
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
 from gaia_core.service import watching
@@ -77,19 +76,18 @@ REFUSAL_BYTES_MAX: Final = 4_500
 DETAILS_MAX: Final = 150
 """Characters of the status message: each may take twelve bytes there, and the whole is in the Refusal."""
 
+LEADER_KEY: Final = "gaia-leader"
+"""Trailing metadata by which a standby names the leader's address."""
+
 REFUSAL_LIMIT_KEY: Final = "gaia-refusal-bytes-max"
 """Metadata by which a client says that it takes larger refusals."""
-
-
-Submit = Callable[[rq.Request], "Future[Any]"]
 
 
 class GaiaService(api_pb2_grpc.GaiaServicer):
     """Every method of service gaia.v1.Gaia."""
 
-    def __init__(self, submit: Submit, store: Store, launcher: Launcher, watchers: WatchHub) -> None:
-        self._submit = submit
-        self._watchers = watchers
+    def __init__(self, desk: Desk, store: Store, launcher: Launcher) -> None:
+        self._desk = desk
         self._data = DataSpace(store)
         self._launcher = launcher
 
@@ -194,7 +192,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""
-        async for response in watching.watch(self._watchers, request):
+        async for response in watching.watch(self._desk.watchers, request):
             yield response
 
     async def Expire(self, request: pb.ExpireRequest, context: Any) -> pb.ExpireResponse:
@@ -267,7 +265,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def _ask(self, request: rq.Request) -> Any:
         """Submit a request and wait for its answer."""
-        return await asyncio.wrap_future(self._submit(request))
+        return await asyncio.wrap_future(self._desk.submit(request))
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -356,7 +354,9 @@ async def _abort(context: Any, method: str, error: Exception) -> None:
     )
     log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
     limit = int(dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, REFUSAL_BYTES_MAX))
-    context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal, limit)),))
+    leader = error.leader if isinstance(error, NotLeading) else ""
+    trailer = ((REFUSAL_KEY, _fit(refusal, limit)), *(((LEADER_KEY, leader),) if leader else ()))
+    context.set_trailing_metadata(trailer)
     await context.abort(grpc.StatusCode[error.grpc_code], refusal.message[:DETAILS_MAX])
 
 
