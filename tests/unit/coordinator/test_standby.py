@@ -40,7 +40,7 @@ def test_what_only_reads_is_answered(standby: Standby, shard: Shard) -> None:
     """As the leader would, as soon as it is journaled."""
     assert ask(standby, rq.GetStatus("flow")).steps["ready"] == 1
     assert [step.name for step in ask(standby, rq.ListSteps("flow"))[0]] == ["a", "b"]
-    assert ask(standby, rq.PlanExpire("flow", ("b",))).steps == ["b"]
+    assert ask(standby, rq.PlanExpire("flow", ("step:b",))).steps == ["b"]
     with pytest.raises(UnknownName):
         ask(standby, rq.GetStatus("nothing"))
     shard.upload(make("a", "a"), name="other")
