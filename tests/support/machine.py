@@ -20,10 +20,14 @@ PACKAGES = {
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",
     "dockerd": "docker.io",
+    "go": "golang-go",
     "iptables": "iptables",
     "java": "openjdk-17-jdk-headless",
+    "javac": "openjdk-17-jdk-headless",
     "jlink": "openjdk-17-jdk-headless",
     "mvn": "maven",
+    "node": "nodejs",
+    "npm": "npm",
 }
 ERROR_TAIL_LINES = 15
 
