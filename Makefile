@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 SOURCES := gaia gaia_core gaia_worker gaia_client
+DECIDES := tests/unit/workflow tests/unit/scheduling tests/unit/machine
 export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev demo check test lint types layers format protos protos-check unit services wheel bench lock clean
+.PHONY: help venv dev demo check test lint types layers format protos protos-check unit coverage hunt services wheel bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -18,13 +19,13 @@ help: ## List the targets
 demo: venv ## Set up in this folder and run the weather example
 	@$(BIN)/gaia demo
 
-test: dev lint types layers protos-check unit services ## Everything: static checks and tests, on real Kafka, MinIO and Docker
+test: dev lint types layers protos-check unit coverage services ## Everything: static checks and tests, on real Kafka, MinIO and Docker
 
 check: dev lint types layers unit ## The fast part: no services
 
 bench: dev ## Measure throughput and latency, embedded and on Kafka, beside the bare loop
 	@$(BIN)/python -m tests.support.engine start
-	@$(BIN)/python -m benchmarks.throughput; code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
+	@$(BIN)/python -m benchmarks.throughput && $(BIN)/python -m benchmarks.fairness; code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
 
 # ---- environments: made once, made again when the lock changes ----
 
@@ -78,6 +79,13 @@ protos-check: dev ## Fail when the generated code is not what protos/ gives
 
 unit: dev ## Tests that need no services
 	@$(BIN)/python -m pytest -q tests/unit tests/property
+
+coverage: dev ## Fail unless tests take every branch of the part that decides
+	@$(BIN)/python -m coverage run -m pytest -q $(DECIDES)
+	@$(BIN)/python -m coverage report
+
+hunt: dev ## The machine against its oracle, 10,000 examples: an hour and more
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
 
 services: dev ## Tests on real Kafka, MinIO and Docker, which are started and stopped here
 	@$(BIN)/python -m tests.support.engine start

@@ -11,7 +11,7 @@ shared by threads.
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -19,10 +19,10 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from gaia.v1 import api_pb2
-from gaia_client import replies, transfer, waiting
+from gaia_client import replies, transfer, waiting, watching
 from gaia_client.config import client_config
 from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
-from gaia_core.errors import InvalidWorkflow, Problem, TooLarge
+from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, TooLarge
 from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
 from gaia_core.workflow import parse, validate
 
@@ -65,7 +65,7 @@ class Gaia:
 
     def upload(
         self, workflow: str, properties: PLAIN | None, commands: Sequence[PLAIN], steps: Sequence[PLAIN]
-    ) -> dict[str, list[str]]:
+    ) -> dict[str, Any]:
         """Create a workflow and start it.
 
         Args:
@@ -75,7 +75,7 @@ class Gaia:
             steps: maps of name, command, inputs, outputs, vars, ….
 
         Returns:
-            The Steps that were added: {added, updated, unchanged, recomputed}.
+            The Steps that were added, as `merge` does.
 
         Raises:
             InvalidWorkflow: with every problem.
@@ -93,35 +93,108 @@ class Gaia:
         )
         return replies.diff(self._connection.call("Upload", _sendable(request), api_pb2.UploadResponse).diff)
 
-    def command(self, workflow: str, commands: Sequence[PLAIN] | None = None) -> list[dict[str, Any]]:
+    def command(
+        self, workflow: str, commands: Sequence[PLAIN] | None = None, *, expected_revision: int | None = None
+    ) -> list[dict[str, Any]]:
         """Add or replace Commands, creating the workflow if it is new, and return all of them.
 
         Every Step that uses a changed Command, and all that depends on it, runs again. Without Commands, or with an
         empty list, nothing changes.
+
+        Raises:
+            InvalidWorkflow: with every problem, also of Steps that would become invalid; nothing was changed.
+            NotAllowedNow: the workflow has another revision than the one expected.
         """
-        parsed, problems = parse.parse_commands([] if commands is None else commands)
+        given = [] if commands is None else commands
+        parsed, problems = parse.parse_commands(given)
+        if problems:
+            sound = parse.sound_commands(given)
+            messages = [command_to_proto(command) for command in sound.items]
+            asked = api_pb2.CommandRequest(workflow=_name(workflow), commands=messages, check_only=True)
+            problems += self._checked("Command", asked, api_pb2.CommandResponse, sound)
         _refuse([*(parse.name_problems(workflow) if parsed else ()), *problems])
         request = api_pb2.CommandRequest(
             request_id=_request_id() if parsed else "",
             workflow=_name(workflow),
             commands=[command_to_proto(command) for command in parsed],
+            expected_revision=expected_revision,
         )
         answer = self._connection.call("Command", _sendable(request), api_pb2.CommandResponse)
         return [replies.command(each) for each in answer.commands]
 
-    def merge(self, workflow: str, steps: Sequence[PLAIN]) -> dict[str, list[str]]:
+    def merge(
+        self,
+        workflow: str,
+        steps: Sequence[PLAIN],
+        *,
+        only_changed: bool = False,
+        prune: bool = False,
+        expected_revision: int | None = None,
+    ) -> dict[str, Any]:
         """Add or update Steps, creating the workflow if it is new.
 
-        A new Step runs when its inputs are there. A changed one, and all that depends on it, runs again.
+        A new Step runs when its inputs are there. One that was there, and all that depends on it, runs again.
+
+        Args:
+            workflow: its name.
+            steps: maps of name, command, inputs, outputs, vars, ….
+            only_changed: leave Steps alone whose definition is the same as before.
+            prune: remove elements of these sweeps that they no longer make.
+            expected_revision: refuse unless the workflow has this revision; 0 means that it is new.
 
         Returns:
-            Step names: {added, updated, unchanged, recomputed}.
+            Step names: {added, updated, unchanged, recomputed, removed}, with `reasons` (Step name → the links that
+            lead to why it runs again) and the `revision` after the change.
+
+        Raises:
+            InvalidWorkflow: with every problem; nothing was changed.
+            NotAllowedNow: the workflow has another revision.
         """
         parsed, problems = parse.parse_steps(steps)
+        if problems:
+            sound = parse.sound_steps(steps)
+            messages = [step_to_proto(step) for step in sound.items]
+            asked = api_pb2.MergeRequest(workflow=_name(workflow), steps=messages, check_only=True)
+            problems += self._checked("Merge", asked, api_pb2.MergeResponse, sound)
         _refuse([*parse.name_problems(workflow), *problems])
-        messages = [step_to_proto(step) for step in parsed]
-        request = api_pb2.MergeRequest(request_id=_request_id(), workflow=workflow, steps=messages)
+        request = api_pb2.MergeRequest(
+            request_id=_request_id(),
+            workflow=workflow,
+            steps=[step_to_proto(step) for step in parsed],
+            only_changed=only_changed,
+            prune=prune,
+            expected_revision=expected_revision,
+        )
         return replies.diff(self._connection.call("Merge", _sendable(request), api_pb2.MergeResponse).diff)
+
+    def remove(self, workflow: str, names: Iterable[str], *, expected_revision: int | None = None) -> dict[str, Any]:
+        """Take Steps out of a workflow; what they wrote no longer counts, and its readers wait for it.
+
+        Args:
+            workflow: its name.
+            names: Step names; that of a sweep or composite stands for all Steps made from it.
+            expected_revision: refuse unless the workflow has this revision.
+
+        Returns:
+            What `merge` returns.
+
+        Raises:
+            UnknownName: a name is no Step; nothing was changed.
+        """
+        request = api_pb2.RemoveRequest(
+            request_id=_request_id(),
+            workflow=_name(workflow),
+            names=_names(names),
+            expected_revision=expected_revision,
+        )
+        return replies.diff(self._connection.call("Remove", request, api_pb2.RemoveResponse).diff)
+
+    def delete(self, workflow: str, data: bool = False, *, expected_revision: int | None = None) -> dict[str, str]:
+        """Halt a workflow and forget it; with `data`, delete the files of its data space too. Returns {workflow}."""
+        request = api_pb2.DeleteRequest(
+            request_id=_request_id(), workflow=_name(workflow), data=data, expected_revision=expected_revision
+        )
+        return {"workflow": self._connection.call("Delete", request, api_pb2.DeleteResponse).workflow}
 
     def run(self, workflow: str) -> dict[str, str]:
         """Resume a halted workflow; on a running one, try its failed Steps again. Returns {workflow, state}."""
@@ -155,18 +228,112 @@ class Gaia:
             request.page_start, request.page_size = page_start, page_size
         return replies.status(self._connection.call("Status", request, api_pb2.StatusResponse))
 
-    def expire(self, workflow: str, names: Iterable[str]) -> dict[str, list[str]]:
-        """Make Steps, those that write these Keys, and all that depends on them, run again.
+    def steps(
+        self, workflow: str, *, prefix: str = "", states: Iterable[str] = (), command: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """Yield Steps, asked for page by page: those whose name starts so, in these states, that use this Command.
 
         Returns:
-            {steps, keys}: what runs again and what is made or looked up anew.
+            Maps of name, command, state, attempt, worker, inputs, outputs and missing-inputs.
+        """
+        request = api_pb2.StepsRequest(
+            workflow=_name(workflow), prefix=prefix, states=_names(states), command=command, page_size=1000
+        )
+        while True:
+            page = self._connection.call("Steps", request, api_pb2.StepsResponse)
+            yield from (replies.step(each) for each in page.steps)
+            if not page.next_page_start:
+                return
+            request.page_start = page.next_page_start
+
+    def explain(self, workflow: str, step: str) -> list[dict[str, Any]]:
+        """Tell why Steps wait, ran or will run.
+
+        Args:
+            workflow: its name.
+            step: name of a Step; that of a sweep or composite stands for all Steps made from it, of which 100 are
+                explained.
+
+        Returns:
+            For each Step a map: step, state, `summary` (one sentence), attempt, worker, `reason` (first, merged,
+            command changed, expired, removed, input changed, upstream, retried, worker lost, run), `chain` (the links
+            from an upstream reason to the first cause), `waits-for` (Keys, with the Steps that write them and their
+            states), failure, retry-at.
+        """
+        request = api_pb2.ExplainRequest(workflow=_name(workflow), step=step)
+        answer = self._connection.call("Explain", request, api_pb2.ExplainResponse)
+        return [replies.explanation(each) for each in answer.steps]
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Return the workers: maps of name, pool, slots, prefetch, attempts, executor and host."""
+        answer = self._connection.call("Workers", api_pb2.WorkersRequest(), api_pb2.WorkersResponse)
+        return [replies.worker(each) for each in answer.workers]
+
+    def watch(
+        self,
+        workflow: str | None = None,
+        from_sequence: int | None = None,
+        *,
+        kinds: Iterable[str] = (),
+        steps: Iterable[str] = (),
+        updates: bool = False,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what happens to one workflow or to all: what is kept of the past, then everything as it happens.
+
+        The iterator ends when the workflow is deleted; close it, or leave the loop, when enough was seen. It outlives
+        a restart of the server.
+
+        Args:
+            workflow: its name; None for all.
+            from_sequence: number of the first event to get; 0 for new ones only, None for all that are kept.
+            kinds: only events of these kinds, such as "step_completed".
+            steps: only events about Steps of these names; that of a sweep stands for all its Steps.
+            updates: instead of events, how the workflow stands (state and Steps by state), at most four times a
+                second.
+
+        Returns:
+            Maps of workflow, uid, sequence, time, kind, and the fields of that kind. Events of the kinds
+            "step_started" and "worker_changed" are not numbered (sequence 0) and not kept.
+
+        Raises:
+            UnknownName: there is no such workflow.
+            NoLongerKept: the first event asked for is gone.
+        """
+        request = api_pb2.WatchRequest(
+            workflow=_name(workflow) if workflow is not None else "",
+            from_sequence=from_sequence,
+            every_event=not updates,
+            kinds=_names(kinds),
+            steps=_names(steps),
+        )
+        return watching.watch(self._connection, request)
+
+    def expire(
+        self, workflow: str, names: Iterable[str], plan: bool = False, *, expected_revision: int | None = None
+    ) -> dict[str, Any]:
+        """Make Steps, those that write these Keys, and all that depends on them, run again.
+
+        Args:
+            workflow: its name.
+            names: Step names and Keys.
+            plan: answer the same, with reasons, and change nothing.
+            expected_revision: refuse unless the workflow has this revision.
+
+        Returns:
+            {steps, keys}: what runs again and what is made or looked up anew. A plan has `reasons` too: Step name →
+            the links that lead to why it would run.
 
         Raises:
             UnknownName: a name is neither a Step nor a Key; nothing was changed.
         """
-        request = api_pb2.ExpireRequest(request_id=_request_id(), workflow=_name(workflow), names=_names(names))
-        answer = self._connection.call("Expire", request, api_pb2.ExpireResponse)
-        return {"steps": list(answer.steps), "keys": list(answer.keys)}
+        request = api_pb2.ExpireRequest(
+            request_id="" if plan else _request_id(),
+            workflow=_name(workflow),
+            names=_names(names),
+            plan=plan,
+            expected_revision=expected_revision,
+        )
+        return replies.expired(self._connection.call("Expire", request, api_pb2.ExpireResponse), with_reasons=plan)
 
     def launch(self, names: Iterable[str], metadata: PLAIN | None = None) -> list[str]:
         """Start workers with these names where the server can; each leaves 5 minutes after its last Step."""
@@ -207,6 +374,17 @@ class Gaia:
         """
         return [replies.file(each) for each in transfer.put(self._connection, _name(workflow), key, source)]
 
+    def announce(self, workflow: str, keys: Iterable[str]) -> list[str]:
+        """Tell that Keys lie in the store, trees as a whole, without waiting for Gaia to notice. Returns the Keys.
+
+        Raises:
+            UnknownName: nothing lies under some; nothing was announced.
+            NotAllowedNow: a Step writes one.
+        """
+        request = api_pb2.AnnounceRequest(workflow=_name(workflow), keys=_names(keys))
+        answer = self._connection.call("Announce", request, api_pb2.AnnounceResponse)
+        return [publication.key for publication in answer.keys]
+
     def get(self, workflow: str, key: str, target: transfer.Target | None = None) -> bytes | None:
         """Read a file of the data space, or each file of a tree into a folder.
 
@@ -228,6 +406,19 @@ class Gaia:
         """Return {files, truncated}: what `ls` returns, and whether there is more than that."""
         answer = transfer.listing(self._connection, _name(workflow), prefix)
         return {"files": [replies.file(each) for each in answer.files], "truncated": answer.truncated}
+
+    def _checked(self, method: str, request: Message, answer: type[Message], sound: parse.Sound[Any]) -> list[Problem]:
+        """Return what the server finds wrong with those Commands or Steps that are sound by themselves.
+
+        So all problems come together. What else may be wrong, such as a server that is away, does not matter yet.
+        """
+        try:
+            self._connection.call(method, request, answer)
+        except InvalidWorkflow as refusal:
+            return sound.moved(refusal.problems)
+        except GaiaError:
+            pass
+        return []
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""

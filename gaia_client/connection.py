@@ -99,6 +99,28 @@ class Connection:
 
         return self.trying(attempt)
 
+    def stream(self, method: str, request: Message, answer: type[Answer]) -> Iterator[Answer]:
+        """Call a method that answers with a stream without end, and yield its messages; closing it ends the call.
+
+        Raises:
+            GaiaError: the server's refusal, or Unavailable when no server answers or the stream broke.
+        """
+
+        def attempt(channel: grpc.Channel) -> tuple[Any, Answer | None]:
+            invoke: Any = channel.unary_stream(_path(method), _serialised, answer.FromString)
+            stream = invoke(request, metadata=self._metadata)
+            return stream, next(stream, None)
+
+        stream, message = self.trying(attempt)
+        try:
+            while message is not None:
+                yield message
+                message = next(stream, None)
+        except grpc.RpcError as failure:
+            raise refusals.error_of(failure, self._given) from None
+        finally:
+            stream.cancel()
+
     def upload(self, method: str, requests: Callable[[], Iterator[Message]], answer: type[Answer]) -> Answer:
         """Call a method that takes a stream.
 

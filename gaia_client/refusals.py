@@ -26,6 +26,7 @@ _BY_CODE: Final = {
         errors.UnknownName,
         errors.AlreadyExists,
         errors.NotAllowedNow,
+        errors.NoLongerKept,
         errors.NotAuthorized,
         errors.TooLarge,
     )

@@ -1,13 +1,17 @@
 """Answers of the service as plain dicts and lists that `json.dumps` takes; field names are the documented ones."""
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gaia.v1 import api_pb2, model_pb2
+from gaia.v1 import api_pb2, events_pb2, model_pb2
 from gaia_core.wire.model import command_from_proto, struct_to_properties
 from gaia_core.workflow.model import FailureClass
 from gaia_core.workflow.parse import command_to_plain
+
+CHAIN_MAX: Final = 100
+"""Links of a chain of reasons that are shown."""
 
 STEP_STATES = ("waiting", "ready", "running", "retrying", "complete", "failed")
 
@@ -22,6 +26,7 @@ def workflow(message: api_pb2.Workflow) -> dict[str, Any]:
         "steps": counts(message.steps),
         "created": _time(message.created) if message.HasField("created") else None,
         "updated": _time(message.updated) if message.HasField("updated") else None,
+        "revision": message.revision,
     }
 
 
@@ -35,13 +40,93 @@ def command(message: model_pb2.Command) -> dict[str, Any]:
     return command_to_plain(command_from_proto(message))
 
 
-def diff(message: api_pb2.Diff) -> dict[str, list[str]]:
-    """Return what a mutation changed, by Step name."""
+def diff(message: api_pb2.Diff) -> dict[str, Any]:
+    """Return what a mutation changed, by Step name, and why Steps run again."""
     return {
         "added": list(message.added),
         "updated": list(message.updated),
         "unchanged": list(message.unchanged),
         "recomputed": list(message.recomputed),
+        "removed": list(message.removed),
+        "reasons": reasons(message.reasons),
+        "revision": message.revision,
+    }
+
+
+def reasons(messages: Iterable[api_pb2.Affected]) -> dict[str, list[dict[str, str]]]:
+    """Return, for each Step that runs again, the chain of reasons that leads to the first cause."""
+    links = {message.step: affected(message) for message in messages}
+    return {step: list(_chain(step, links)) for step in links}
+
+
+def affected(message: api_pb2.Affected) -> dict[str, str]:
+    """Return one link of a chain of reasons; what does not apply is left out."""
+    plain = {"step": message.step, "reason": message.reason, "upstream": message.upstream, "key": message.key}
+    return {name: value for name, value in plain.items() if value}
+
+
+def _chain(step: str, links: Mapping[str, dict[str, str]]) -> Iterator[dict[str, str]]:
+    for _ in range(CHAIN_MAX):
+        link = links.get(step)
+        if link is None:
+            return
+        yield link
+        step = link.get("upstream", "")
+
+
+def expired(message: api_pb2.ExpireResponse, with_reasons: bool) -> dict[str, Any]:
+    """Return what runs again."""
+    plain: dict[str, Any] = {"steps": list(message.steps), "keys": list(message.keys)}
+    return {**plain, "reasons": reasons(message.reasons)} if with_reasons else plain
+
+
+def explanation(message: api_pb2.Explanation) -> dict[str, Any]:
+    """Return why a Step waits, ran or will run."""
+    return {
+        "step": message.step,
+        "state": message.state,
+        "summary": message.summary,
+        "attempt": message.attempt,
+        "worker": message.worker,
+        "reason": message.reason,
+        "chain": [affected(each) for each in message.chain],
+        "waits-for": [
+            {
+                "key": key.key,
+                "writers": [{"step": writer.step, "state": writer.state} for writer in key.writers],
+                "writers-count": key.writers_count,
+            }
+            for key in message.waits_for
+        ],
+        "waits-for-count": message.waits_for_count,
+        "failure": failure(message.failure) if message.HasField("failure") else None,
+        "retry-at": _time(message.retry_at) if message.HasField("retry_at") else None,
+    }
+
+
+def event(message: events_pb2.Event) -> dict[str, Any]:
+    """Return an event: what it is about, its kind, and the fields of that kind."""
+    kind = message.WhichOneof("event") or "unknown"
+    head = {
+        "workflow": message.workflow,
+        "uid": message.workflow_uid,
+        "sequence": message.sequence,
+        "time": _time(message.time),
+        "kind": kind,
+    }
+    return {**head, **(_EVENT[kind](getattr(message, kind)) if kind in _EVENT else {})}
+
+
+def update(message: api_pb2.Update) -> dict[str, Any]:
+    """Return how a workflow stands."""
+    return {
+        "workflow": message.workflow,
+        "uid": message.workflow_uid,
+        "sequence": message.sequence,
+        "state": message.state,
+        "stalled": message.stalled,
+        "steps": counts(message.steps),
+        "deleted": message.deleted,
     }
 
 
@@ -56,6 +141,7 @@ def status(message: api_pb2.StatusResponse) -> dict[str, Any]:
         "waiting-inputs-count": message.waiting_inputs_count,
         "missing-inputs": list(message.missing_inputs),
         "failed": [_failed(each) for each in message.failed],
+        "revision": message.revision,
     }
     return {**plain, "debug": _debug(message.debug)} if message.HasField("debug") else plain
 
@@ -70,17 +156,19 @@ def file(message: model_pb2.FileVersion) -> dict[str, Any]:
     }
 
 
-def _failed(message: api_pb2.FailedStep) -> dict[str, Any]:
-    failure = message.failure
+def failure(message: model_pb2.Failure) -> dict[str, Any]:
+    """Return how an attempt failed."""
     return {
-        "step": message.step,
-        "attempt": message.attempt,
-        "worker": message.worker,
-        "class": _failure_class(getattr(failure, "class")),
-        "message": failure.message,
-        "exit-code": failure.exit_code if failure.HasField("exit_code") else None,
-        "log-tail": failure.log_tail,
+        "class": _failure_class(getattr(message, "class")),
+        "message": message.message,
+        "exit-code": message.exit_code if message.HasField("exit_code") else None,
+        "log-tail": message.log_tail,
     }
+
+
+def _failed(message: api_pb2.FailedStep) -> dict[str, Any]:
+    plain = {"step": message.step, "attempt": message.attempt, "worker": message.worker}
+    return {**plain, **failure(message.failure)}
 
 
 def _failure_class(number: int) -> str:
@@ -90,13 +178,14 @@ def _failure_class(number: int) -> str:
 
 def _debug(message: api_pb2.Debug) -> dict[str, Any]:
     return {
-        "steps": [_step(each) for each in message.steps],
+        "steps": [step(each) for each in message.steps],
         "next-page-start": message.next_page_start or None,
-        "workers": [_worker(each) for each in message.workers],
+        "workers": [worker(each) for each in message.workers],
     }
 
 
-def _step(message: api_pb2.StepDebug) -> dict[str, Any]:
+def step(message: api_pb2.StepDebug) -> dict[str, Any]:
+    """Return one Step in full."""
     return {
         "name": message.name,
         "command": message.command,
@@ -109,7 +198,8 @@ def _step(message: api_pb2.StepDebug) -> dict[str, Any]:
     }
 
 
-def _worker(message: api_pb2.WorkerDebug) -> dict[str, Any]:
+def worker(message: api_pb2.WorkerDebug) -> dict[str, Any]:
+    """Return one worker."""
     return {
         "name": message.name,
         "pool": message.pool,
@@ -119,6 +209,33 @@ def _worker(message: api_pb2.WorkerDebug) -> dict[str, Any]:
         "executor": message.executor,
         "host": message.host,
     }
+
+
+def _publication(message: model_pb2.Publication) -> dict[str, Any]:
+    plain: dict[str, Any] = {"key": message.key, "files": [file(each) for each in message.files]}
+    return {**plain, "manifest": file(message.manifest)} if message.HasField("manifest") else plain
+
+
+def _attempt(message: Any) -> dict[str, Any]:
+    return {"step": message.step, "attempt": message.attempt, "worker": message.worker}
+
+
+_EVENT: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
+    "workflow_changed": lambda m: {"change": m.change, "names": list(m.names), "count": m.count},
+    "step_completed": lambda m: {
+        **_attempt(m), "outputs": [_publication(each) for each in m.outputs], "run-ms": m.run_ms,
+    },
+    "step_failed": lambda m: {**_attempt(m), **failure(m.failure)},
+    "step_cancelled": lambda m: {"step": m.step, "attempt": m.attempt, "reason": m.reason},
+    "step_expired": lambda m: {"step": m.step, "reason": m.reason},
+    "step_retrying": lambda m: {
+        "step": m.step, "attempt": m.attempt, **failure(m.failure), "not-before": _time(m.not_before),
+    },
+    "key_available": lambda m: {"key": m.key, "files": [file(each) for each in m.files]},
+    "key_forgotten": lambda m: {"key": m.key},
+    "step_started": _attempt,
+    "worker_changed": lambda m: {"worker": m.worker, "change": m.change, "pool": m.pool, "reason": m.reason},
+}  # fmt: skip
 
 
 def _time(message: Timestamp) -> str:

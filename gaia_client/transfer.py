@@ -142,8 +142,7 @@ def _once(file: BinaryIO, what: str) -> Opener:
 
 def _announce_tree(connection: Connection, workflow: str, key: str) -> None:
     """Tell that a tree is there as a whole: what lies under it now."""
-    header = api_pb2.PutRequest(header=api_pb2.PutHeader(workflow=workflow, key=key))
-    connection.upload("Put", lambda: iter((header,)), api_pb2.PutResponse)
+    connection.call("Announce", api_pb2.AnnounceRequest(workflow=workflow, keys=[key]), api_pb2.AnnounceResponse)
 
 
 def _put_stream(connection: Connection, workflow: str, key: str, open_source: Opener) -> model_pb2.FileVersion:

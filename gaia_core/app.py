@@ -35,31 +35,43 @@ from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
 from gaia_core.config import Config, split_address, variable
-from gaia_core.coordinator.lookup import Lookups
+from gaia_core.coordinator.errands import Errands, Wanted
 from gaia_core.coordinator.loop import Clock, Loop
+from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
+from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
 from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
 from gaia_core.service import http_api
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher
+from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher, Submit
 from gaia_core.version import VERSION
+from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
 
 STOP_S: Final = 5.0
 """How long open calls may go on after a stop was asked for."""
 
+EMBEDDED_BUCKET: Final = "data"
+
 SYSTEM_CLOCK: Final = Clock(lambda: time.time_ns() // 1_000_000, time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """What a server stands on."""
+    """What a server stands on.
+
+    Attributes:
+        own_bucket: holds all data spaces.
+        buckets: others that Keys may name; None for any.
+    """
 
     journal: Journal
     bus: CoordinatorBus
     open_event_log: Callable[[], EventLog]
     store: Store
+    own_bucket: str
+    buckets: frozenset[str] | None
 
 
 @contextmanager
@@ -78,9 +90,11 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
         stack.callback(journal.close)
         bus = InProcessBus()
         stack.callback(bus.close)
-        store = FolderStore(folder / "store")
+        store = FolderStore(folder / "store", EMBEDDED_BUCKET)
         store.check()
-        yield Backing(journal, bus, lambda: SqliteEventLog(folder / "events.sqlite", synchronous), store)
+        yield Backing(
+            journal, bus, lambda: SqliteEventLog(folder / "events.sqlite", synchronous), store, EMBEDDED_BUCKET, None
+        )
 
 
 def s3_store(config: Config) -> S3Store:
@@ -142,7 +156,7 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
         stack.callback(journal.close)
         bus = KafkaCoordinatorBus(settings)
         stack.callback(bus.close)
-        yield Backing(journal, bus, lambda: KafkaEventLog(settings), store)
+        yield Backing(journal, bus, lambda: KafkaEventLog(settings), store, config.bucket, frozenset(config.buckets))
 
 
 class ProcessLauncher:
@@ -182,9 +196,16 @@ class Server:
         self.config = config
         self.failure: GaiaError | None = None
         self._backing = backing
-        self.publisher = Publisher(backing.journal, backing.open_event_log)
-        self.loop = Loop(backing.journal, backing.bus, SYSTEM_CLOCK, config.lease_s, self.publisher.feed, self._look_up)
-        self._lookups = Lookups(backing.store, self.loop.submit)
+        self._watchers = WatchHub()
+        self.publisher = Publisher(backing.journal, backing.open_event_log, self._watchers)
+        self.loop = Loop(
+            backing.journal, backing.bus, SYSTEM_CLOCK, config.lease_s, self.publisher.feed, self._ask_store,
+            self._watchers,
+        )  # fmt: skip
+        self.loop.term.state.rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
+        self._errands = Errands(backing.store, self.loop.submit)
+        expire_changed = config.outside_changes == "expire"
+        self._poller = Poller(backing.store, self.loop.submit, config.poll_s, expire_changed=expire_changed)
         self._launcher = launcher(self.loop)
         self._threads: list[threading.Thread] = []
         self._leading = False
@@ -231,7 +252,9 @@ class Server:
         self._start("loop", lambda: self._run_loop(opened))
         await asyncio.wrap_future(opened)
         self._start("publisher", self.publisher.run)
-        self._start("lookups", self._lookups.run)
+        self._start("errands", self._errands.run)
+        if self.config.poll_s:
+            self._start("poller", self._poller.run)
         self._leading = True
 
     def _run_loop(self, opened: "Future[None]") -> None:
@@ -252,7 +275,8 @@ class Server:
         self._launcher.close()
         self.loop.stop()
         self._backing.bus.close()
-        self._lookups.stop()
+        self._errands.stop()
+        self._poller.stop()
         by_name = {thread.name: thread for thread in self._threads}
         if "loop" in by_name:
             by_name["loop"].join()
@@ -275,8 +299,8 @@ class Server:
         self._threads.append(thread)
         thread.start()
 
-    def _look_up(self, wanted: Any) -> None:
-        self._lookups.ask(wanted)
+    def _ask_store(self, wanted: Wanted) -> None:
+        self._errands.ask(wanted)
 
     @contextmanager
     def _http_socket(self) -> Iterator[socket.socket]:
@@ -292,8 +316,8 @@ class Server:
             yield bound
 
     def _interfaces(self) -> "_Interfaces":
-        service = GaiaService(self.loop.submit, self._backing.store, self._launcher)
-        return _Interfaces(self.config, service, lambda: self._leading, self._http_socket)
+        service = GaiaService(self.loop.submit, self._backing.store, self._launcher, self._watchers)
+        return _Interfaces(self.config, service, self.loop.submit, lambda: self._leading, self._http_socket)
 
 
 def _settle_memory() -> None:
@@ -313,11 +337,13 @@ class _Interfaces:
         self,
         config: Config,
         service: GaiaService,
+        submit: Submit,
         is_ready: Callable[[], bool],
         http_socket: Callable[[], Any],
     ) -> None:
         self._config = config
         self._service = service
+        self._submit = submit
         self._is_ready = is_ready
         self._http_socket = http_socket
         self._stack = ExitStack()
@@ -328,7 +354,7 @@ class _Interfaces:
         host, _ = split_address(self._config.http_listen)
         own_names = frozenset({"localhost", "127.0.0.1", "::1", host})
         known = frozenset() if self._config.token or self._config.insecure else own_names
-        app = http_api.build(self._is_ready, known, self._config.token)
+        app = http_api.build(self._is_ready, self._submit, known, self._config.token)
         settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._http = _QuietUvicorn(settings)
         self._serving = asyncio.create_task(self._http.serve(sockets=[bound]))

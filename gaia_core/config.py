@@ -49,6 +49,13 @@ def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return read
 
 
+def _not_negative(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError("must not be negative")
+    return number
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
@@ -84,6 +91,11 @@ class Config:
     token: Secret = _setting(Secret(""), Secret, "clients must send it; required off the loopback interface")
     insecure: bool = _setting(False, _boolean, "serve other machines without a token")
     lease_s: float = _setting(30.0, _positive(float), "a worker silent for so long is lost")
+    poll_s: float = _setting(5.0, _not_negative, "seconds between looks for files from outside; 0: never")
+    outside_changes: str = _setting(
+        "expire", _one_of("expire", "ignore"), "what a changed file from outside does to the Steps that read it"
+    )
+    sweep_steps_max: int = _setting(1_000_000, _positive(int), "Steps that one sweep or composite may make")
     synchronous: str = _setting("FULL", _one_of("FULL", "NORMAL"), "SQLite durability: FULL survives a power cut")
     workers: int = _setting(1, _positive(int), "workers that `gaia up` starts")
     worker_name: str = _setting("", str, "name of a worker; unique in the deployment")

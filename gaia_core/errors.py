@@ -58,8 +58,8 @@ class InvalidWorkflow(RequestError):
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> "InvalidWorkflow":
-        """Build the error from its problems; the message counts them."""
-        found = tuple(problems)
+        """Build the error from its problems, each told once; the message counts them."""
+        found = tuple(dict.fromkeys(problems))
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         return cls(f"The request has {count}; nothing was changed.", problems=found)
 
@@ -85,6 +85,14 @@ class NotAllowedNow(RequestError):
 
     grpc_code = "FAILED_PRECONDITION"
     http_status = 409
+    exit_code = 4
+
+
+class NoLongerKept(RequestError):
+    """What is asked for was there and is gone; the message names the oldest that is left."""
+
+    grpc_code = "OUT_OF_RANGE"
+    http_status = 410
     exit_code = 4
 
 
@@ -144,6 +152,7 @@ BY_NAME: dict[str, type[GaiaError]] = {
         UnknownName,
         AlreadyExists,
         NotAllowedNow,
+        NoLongerKept,
         TooLarge,
         NotAuthorized,
         ConfigError,

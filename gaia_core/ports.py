@@ -111,7 +111,10 @@ class WorkerBus(Protocol):
 
 
 class EventRecord(NamedTuple):
-    """One public event, ready to publish."""
+    """One public event, ready to publish.
+
+    The subject, the Step or Key that it is about, is in the value too: who keeps no headers need not keep it.
+    """
 
     workflow: str
     workflow_uid: int
@@ -119,6 +122,7 @@ class EventRecord(NamedTuple):
     kind: str
     time_ms: int
     value: bytes
+    subject: str = ""
 
 
 class Position(NamedTuple):
@@ -196,10 +200,3 @@ class Store(Protocol):
 
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Delete one version for good; a missing one is fine."""
-
-
-class Resolved(NamedTuple):
-    """Where a Key lies: bucket (None = the deployment's own) and path."""
-
-    bucket: str | None
-    path: str

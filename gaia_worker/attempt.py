@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 from gaia_core.errors import ObjectMissing, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
 from gaia_core.ports import Store
+from gaia_core.workflow.execution import listed_bytes
 from gaia_core.workflow.keys import location, manifest_location
 from gaia_core.workflow.model import Execution, FailureClass, Fence, FileVersion, Output, Publication
 from gaia_worker.capture import Capture, frame
@@ -46,6 +47,9 @@ log = logging.getLogger(__name__)
 
 INLINE_FILES_MAX: Final = 100
 """A tree of more files is published by a manifest: reports and journal entries stay small."""
+
+INLINE_BYTES_MAX: Final = 128 * 1024
+"""Of all outputs of an attempt together; a record holds 512 KiB."""
 
 KEEP_ON_FAILURE: Final = "on_failure"
 
@@ -258,11 +262,20 @@ class _Attempt:
         jobs = [upload_of(self._execution.workflow, key, path) for _, _, files in found for key, path in files]
         versions = iter(self._transfers.upload(jobs, self._stopped))
         stored = {index: (output, tuple(next(versions) for _ in files)) for index, output, files in found}
-        return tuple(self._publication(index, *stored[index]) for index in sorted(stored))
+        left_bytes = INLINE_BYTES_MAX
+        published = []
+        for index in sorted(stored):
+            output, files = stored[index]
+            size_bytes = listed_bytes(files)
+            if size_bytes <= left_bytes and len(files) <= INLINE_FILES_MAX:
+                left_bytes -= size_bytes
+                published.append(Publication(output.key, files))
+            else:
+                published.append(self._listed_apart(index, output, files))
+        return tuple(published)
 
-    def _publication(self, index: int, output: Output, files: tuple[FileVersion, ...]) -> Publication:
-        if len(files) <= INLINE_FILES_MAX:
-            return Publication(output.key, files)
+    def _listed_apart(self, index: int, output: Output, files: tuple[FileVersion, ...]) -> Publication:
+        """Return a publication whose files a manifest lists."""
         fence = self._execution.fence
         place = manifest_location(self._execution.workflow, fence.workflow_uid, fence.step, fence.attempt, index)
         return Publication(output.key, manifest=self._transfers.write_manifest(place, files, self._stopped))

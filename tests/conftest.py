@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.support.engine import Engine
@@ -40,6 +42,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     skipped = reporter.stats.get("skipped", []) if reporter is not None else []
     if os.environ.get("CI") and skipped and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+# How long one example takes depends on what else the machine does.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +90,31 @@ def minio(docker_engine: Engine) -> Iterator[MinioService]:
     service = _or_skip(MinioService().start)
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="session")
+def original_client() -> Path:
+    """Folder that holds the original system's client, as the package index has it."""
+    from tests.support.original_client import original_client_folder
+
+    return _or_skip(original_client_folder)
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """The program that the pages call HTTP with."""
+    from tests.support.machine import ensure_programs
+
+    _or_skip(lambda: ensure_programs("curl"))
+    return "curl"
+
+
+@pytest.fixture(scope="session")
+def go_worker() -> Path:
+    """The program of examples/worker/go, built from its sources."""
+    from tests.support.golang import build_go
+
+    return _or_skip(lambda: build_go("worker/go"))
 
 
 @pytest.fixture

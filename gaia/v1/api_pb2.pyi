@@ -135,16 +135,18 @@ class UploadResponse(_message.Message):
     def __init__(self, diff: _Optional[_Union[Diff, _Mapping]] = ...) -> None: ...
 
 class CommandRequest(_message.Message):
-    __slots__ = ("request_id", "workflow", "commands", "expected_revision")
+    __slots__ = ("request_id", "workflow", "commands", "expected_revision", "check_only")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    CHECK_ONLY_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     workflow: str
     commands: _containers.RepeatedCompositeFieldContainer[_model_pb2.Command]
     expected_revision: int
-    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., expected_revision: _Optional[int] = ...) -> None: ...
+    check_only: bool
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., expected_revision: _Optional[int] = ..., check_only: _Optional[bool] = ...) -> None: ...
 
 class CommandResponse(_message.Message):
     __slots__ = ("commands", "diff")
@@ -155,20 +157,22 @@ class CommandResponse(_message.Message):
     def __init__(self, commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., diff: _Optional[_Union[Diff, _Mapping]] = ...) -> None: ...
 
 class MergeRequest(_message.Message):
-    __slots__ = ("request_id", "workflow", "steps", "expected_revision", "only_changed", "prune")
+    __slots__ = ("request_id", "workflow", "steps", "expected_revision", "only_changed", "prune", "check_only")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
     ONLY_CHANGED_FIELD_NUMBER: _ClassVar[int]
     PRUNE_FIELD_NUMBER: _ClassVar[int]
+    CHECK_ONLY_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     workflow: str
     steps: _containers.RepeatedCompositeFieldContainer[_model_pb2.Step]
     expected_revision: int
     only_changed: bool
     prune: bool
-    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ..., expected_revision: _Optional[int] = ..., only_changed: _Optional[bool] = ..., prune: _Optional[bool] = ...) -> None: ...
+    check_only: bool
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ..., expected_revision: _Optional[int] = ..., only_changed: _Optional[bool] = ..., prune: _Optional[bool] = ..., check_only: _Optional[bool] = ...) -> None: ...
 
 class MergeResponse(_message.Message):
     __slots__ = ("diff",)

@@ -109,12 +109,14 @@ class StepRetrying(_message.Message):
     def __init__(self, step: _Optional[str] = ..., attempt: _Optional[int] = ..., failure: _Optional[_Union[_model_pb2.Failure, _Mapping]] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class KeyAvailable(_message.Message):
-    __slots__ = ("key", "files")
+    __slots__ = ("key", "files", "count")
     KEY_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
     key: str
     files: _containers.RepeatedCompositeFieldContainer[_model_pb2.FileVersion]
-    def __init__(self, key: _Optional[str] = ..., files: _Optional[_Iterable[_Union[_model_pb2.FileVersion, _Mapping]]] = ...) -> None: ...
+    count: int
+    def __init__(self, key: _Optional[str] = ..., files: _Optional[_Iterable[_Union[_model_pb2.FileVersion, _Mapping]]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class KeyForgotten(_message.Message):
     __slots__ = ("key",)

@@ -2,7 +2,8 @@
 
 Events are CloudEvents 1.0 in the Kafka protocol's binary mode. Called by the publisher, off the critical path.
 
-Source: github.com/cloudevents/spec, bindings/kafka-protocol-binding.md and extensions/sequence.md, version 1.0.
+Source: github.com/cloudevents/spec, spec.md, bindings/kafka-protocol-binding.md and extensions/sequence.md,
+version 1.0.2.
 """
 
 import json
@@ -41,7 +42,11 @@ CACHED_MOST: Final = 10_000
 
 Headers: TypeAlias = dict[str, str | bytes | None]
 
-TYPE_PREFIX: Final = "io.gaia.v1."
+TYPE_PREFIX: Final = "io.gaiaworkflows.v1."
+"""A reverse domain name of the project's own, the one of the generated Java code; then the kind of the event."""
+
+SEQUENCE_DIGITS: Final = 20
+"""So many has the largest uint64: as text, sequences have to sort as the numbers do."""
 
 _READER: Final[dict[str, Setting]] = {"enable.partition.eof": True, "isolation.level": "read_committed"}
 _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001
@@ -124,13 +129,8 @@ class KafkaEventLog:
         return self._clients.unavailable(f"publish to {self._settings.events_topic}", error)
 
     def _produce_event(self, producer: Producer, event: EventRecord) -> None:
-        headers: Headers = {
-            **_fixed_headers(self._settings.topic_prefix, event.workflow, event.kind),
-            "ce_id": b"%d-%d" % (event.workflow_uid, event.sequence),
-            "ce_sequence": b"%d" % event.sequence,
-            "ce_time": rfc3339(event.time_ms),
-        }
         key, partition = event.workflow.encode(), partition_of(event.workflow, EVENTS_PARTITIONS)
+        headers = headers_of(self._settings.topic_prefix, event)
         _produce(producer, self._settings.events_topic, event.value, key, partition, headers)
 
     def _last_position(self) -> Position:
@@ -199,6 +199,19 @@ def _produce(
             return
 
 
+def headers_of(prefix: str, event: EventRecord) -> Headers:
+    """Return the attributes of an event as a CloudEvent, as the Kafka protocol binding names them."""
+    headers: Headers = {
+        **_fixed_headers(prefix, event.workflow, event.workflow_uid, event.kind),
+        "ce_id": b"%d-%d" % (event.workflow_uid, event.sequence),
+        "ce_sequence": b"%0*d" % (SEQUENCE_DIGITS, event.sequence),
+        "ce_time": rfc3339(event.time_ms),
+    }
+    if event.subject:
+        headers["ce_subject"] = event.subject.encode()
+    return headers
+
+
 def rfc3339(time_ms: int) -> bytes:
     """Return a time in milliseconds since the epoch as RFC 3339 has it, in UTC."""
     return _rfc3339_second(time_ms // 1000) + b".%03dZ" % (time_ms % 1000)
@@ -222,11 +235,15 @@ def _position(topic: str, value: bytes) -> Position:
 
 
 @lru_cache(CACHED_MOST)
-def _fixed_headers(prefix: str, workflow: str, kind: str) -> Headers:
-    """Return the headers that all events of a workflow and kind share."""
+def _fixed_headers(prefix: str, workflow: str, uid: int, kind: str) -> Headers:
+    """Return the headers that all events of a workflow and kind share.
+
+    The uid is part of the source, since sequences are compared inside one source and those of the next workflow of the
+    same name begin anew.
+    """
     return {
         "content-type": b"application/protobuf",
         "ce_specversion": b"1.0",
         "ce_type": f"{TYPE_PREFIX}{kind}".encode(),
-        "ce_source": f"/gaia/{prefix}/{workflow}".encode(),
+        "ce_source": f"/gaia/{prefix}/{workflow}/{uid}".encode(),
     }

@@ -15,13 +15,15 @@ from gaia_core.coordinator.inboxes import Inboxes
 from gaia_core.coordinator.intake import Batch, Intake, Submission
 from gaia_core.coordinator.leases import Leases
 from gaia_core.coordinator.term import Term
+from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError, RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import Effect, LookUp, SendCancels, SendDispatches
+from gaia_core.machine.effects import DeleteData, Effect, LookUp, SendCancels, SendDispatches
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import reports as enter_reports
-from gaia_core.machine.queries import lookups
+from gaia_core.machine.public import Announcement, started
+from gaia_core.machine.queries import unfinished
 from gaia_core.machine.reports import Heartbeat, WorkerReports
 from gaia_core.ports import CoordinatorBus, Journal, ReportBatch
 from gaia_core.scheduling.fleet import AttemptId, Worker
@@ -58,7 +60,8 @@ class Loop:
 
     Args:
         followers: called with each entry and its offset once it is durable; must be quick.
-        look_up: called with Keys that should be looked for in the store; must be quick.
+        ask_store: called with what is wanted of the store; must be quick.
+        watchers: told which attempts have started.
     """
 
     def __init__(
@@ -68,7 +71,8 @@ class Loop:
         clock: Clock,
         lease_s: float,
         followers: Callable[[int, Entry], None],
-        look_up: Callable[[LookUp], None],
+        ask_store: Callable[[LookUp | DeleteData], None],
+        watchers: WatchHub,
     ) -> None:
         self.intake = Intake()
         self.term = Term(journal)
@@ -77,7 +81,9 @@ class Loop:
         self._clock = clock
         self._leases = Leases(lease_s)
         self._followers = followers
-        self._look_up = look_up
+        self._ask_store = ask_store
+        self._watchers = watchers
+        self._started: list[Announcement] = []
         self._stopping = threading.Event()
         self._reports_offset = 0
         self._journaled_s = 0.0
@@ -115,8 +121,8 @@ class Loop:
             batch = self.intake.drain(LOOK_EVERY_S)
             waiting += batch.submissions
             self._turn(Batch([], batch.reports), catching_up=True)
-        for wanted in lookups(self.term.state):
-            self._look_up(wanted)
+        for wanted in unfinished(self.term.state):
+            self._ask_store(wanted)
         self._turn(Batch(waiting, []))
 
     def run(self) -> None:
@@ -175,6 +181,9 @@ class Loop:
             self._followers(*self.term.append(decision.events, state.now_ms, self._reports_offset))
             self._journaled_s = now_s
         self._perform(decision.effects + extra)
+        if self._started:
+            self._watchers.tell(self._started)
+            self._started = []
         return answers
 
     def _offset_is_old(self, now_s: float) -> bool:
@@ -197,6 +206,8 @@ class Loop:
                 log.warning("passed over an undecodable report record", extra={"cause": str(error)})
                 continue
             self.refused_reports += enter_reports(decision, said)
+            if self._watchers.is_watched:
+                self._started += started(decision.state, said)
             worker = decision.state.fleet.workers.get(said.worker)
             if worker is not None and worker.incarnation == said.incarnation:
                 self._leases.heard(said.worker, now_s)
@@ -250,8 +261,8 @@ class Loop:
         self._inboxes.note_deliveries()
         self._inboxes.perform(effects)
         for effect in effects:
-            if isinstance(effect, LookUp):
-                self._look_up(effect)
+            if isinstance(effect, LookUp | DeleteData):
+                self._ask_store(effect)
 
 
 def _give_up(submissions: Iterable[Submission]) -> None:

@@ -12,11 +12,12 @@ from sys import maxsize
 from typing import Final
 
 from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine.public import Announcer
 from gaia_core.ports import EventLog, EventRecord, Journal, Position
 from gaia_core.wire.journal import Entry
-from gaia_core.wire.public import encode_announcement
+from gaia_core.wire.public import encode_announcement, subject_of
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,12 @@ RETRY_S: Final = 1.0
 
 
 class Publisher:
-    """Follows one shard's journal and publishes its events."""
+    """Follows one shard's journal, publishes its events, and lets watchers know."""
 
-    def __init__(self, journal: Journal, open_log: Callable[[], EventLog]) -> None:
+    def __init__(self, journal: Journal, open_log: Callable[[], EventLog], watchers: WatchHub) -> None:
         self._journal = journal
         self._open_log = open_log
+        self._watchers = watchers
         self._announcer = Announcer()
         self._changed = threading.Condition()
         self._entries: deque[tuple[int, Entry]] = deque()
@@ -115,12 +117,15 @@ class Publisher:
         if offset <= self._followed:
             return
         self._followed = offset
-        told = self._announcer.follow(entry.now_ms, entry.events)
+        announced = self._announcer.follow(entry.now_ms, entry.events)
+        self._watchers.tell(announced, self._announcer.updates)
+        told = [one for one in announced if one.sequence]
         if len(told) > self._published_of(offset):
             records = []
             for one in told:
                 kind, value = encode_announcement(one)
-                records.append(EventRecord(one.workflow, one.uid, one.sequence, kind, one.time_ms, value))
+                about = subject_of(one.fact)
+                records.append(EventRecord(one.workflow, one.uid, one.sequence, kind, one.time_ms, value, about))
             self._pending.append((offset, records))
 
     def _published_of(self, offset: int) -> int:

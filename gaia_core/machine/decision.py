@@ -1,10 +1,9 @@
 """One decision in the making: events are applied as they are decided, and what is to be done about them is gathered."""
 
-from collections.abc import Iterable
-
 from gaia_core.machine.effects import Effect, SendCancels
 from gaia_core.machine.events import Event
 from gaia_core.machine.state import Deployment
+from gaia_core.workflow.cascade import Cascade
 from gaia_core.workflow.events import StepsReset
 from gaia_core.workflow.state import Consequences, Step, WorkflowState
 
@@ -30,11 +29,19 @@ class Decision:
             self._cancel(event.uid, followed, getattr(event, "reason", "halted"))  # type: ignore[union-attr]
         return followed
 
-    def reset(self, workflow: WorkflowState, steps: Iterable[Step], reason: str) -> list[Step]:
-        """Make Steps run again; return those, by index."""
-        ordered = sorted(steps, key=lambda step: step.index)
+    def reset(self, workflow: WorkflowState, cascade: Cascade, reason: str) -> list[Step]:
+        """Make the Steps of a cascade run again; return those, by index.
+
+        Args:
+            workflow: where they are.
+            cascade: the Steps, each with its cause.
+            reason: of those that have one of their own.
+        """
+        ordered = sorted(cascade, key=lambda step: step.index)
         if ordered:
-            self.emit(StepsReset(workflow.uid, tuple(step.index for step in ordered), reason))
+            causes = [cascade[step].upstream for step in ordered]
+            upstream = tuple(step.index if step is not None else None for step in causes) if any(causes) else ()
+            self.emit(StepsReset(workflow.uid, tuple(step.index for step in ordered), reason, upstream))
         return ordered
 
     def _cancel(self, uid: int, followed: Consequences, reason: str) -> None:

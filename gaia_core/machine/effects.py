@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gaia_core.workflow.model import Publication
 from gaia_core.workflow.state import Step, WorkflowState
 
 
@@ -27,10 +28,23 @@ class SendCancels:
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """See whether these Keys, which no Step writes, lie in the store; answer by an Arrive request."""
+    """See what lies in the store under these Keys, which no Step writes; answer by an Arrive request.
+
+    Attributes:
+        known: what is known of each; () if nothing is of any.
+    """
 
     workflow: str
     keys: tuple[str, ...]
+    known: tuple[Publication, ...] = ()
 
 
-Effect: TypeAlias = SendDispatches | SendCancels | LookUp
+@dataclass(frozen=True, slots=True)
+class DeleteData:
+    """Delete every file of a workflow that is no more; answer by a DataGone request."""
+
+    uid: int
+    workflow: str
+
+
+Effect: TypeAlias = SendDispatches | SendCancels | LookUp | DeleteData

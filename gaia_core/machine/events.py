@@ -40,4 +40,11 @@ class RequestAnswered:
     answer: Mapping[str, Any]
 
 
-Event: TypeAlias = WorkflowEvent | WorkerJoined | WorkerLeft | RequestAnswered
+@dataclass(frozen=True, slots=True)
+class DataDeleted:
+    """The files of a deleted workflow are gone; its name is free again."""
+
+    workflow_uid: int
+
+
+Event: TypeAlias = WorkflowEvent | WorkerJoined | WorkerLeft | RequestAnswered | DataDeleted

@@ -4,27 +4,27 @@
 clock: `now_ms` of the state is set by whoever drives it. A refusal (RequestError) changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
+from gaia_core.machine import answers, mutations, outcomes, queries
 from gaia_core.machine import events as own
-from gaia_core.machine import mutations, outcomes, queries
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import SendDispatches
+from gaia_core.machine.explain import explain
 from gaia_core.machine.state import Deployment
 from gaia_core.scheduling.placement import place
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.state import Step, WorkflowState
 
-NAMES_REMEMBERED_MAX: Final = 1_000
-"""A remembered answer with more names keeps none of them, so that the journal stays small."""
-
-_MUTATIONS: Final[dict[type, Callable[[Decision, Any], mutations.Answer]]] = {
+_MUTATIONS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Upload: mutations.upload,
     rq.SetCommands: mutations.set_commands,
     rq.Merge: mutations.merge,
+    rq.Remove: mutations.remove,
+    rq.Delete: mutations.delete,
     rq.Run: mutations.run,
     rq.Halt: mutations.halt,
     rq.Expire: mutations.expire,
@@ -33,15 +33,22 @@ _MUTATIONS: Final[dict[type, Callable[[Decision, Any], mutations.Answer]]] = {
 _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.ListWorkflows: queries.list_workflows,
     rq.ListWorkers: queries.list_workers,
+    rq.ListSteps: queries.list_steps,
     rq.GetStatus: queries.get_status,
-    rq.GetDebug: queries.get_debug,
+    rq.Explain: explain,
+    rq.PlanExpire: mutations.plan_expire,
     rq.GetFiles: queries.get_files,
     rq.GetInputs: queries.get_inputs,
+    rq.CheckSteps: mutations.check_steps,
+    rq.CheckCommands: mutations.check_commands,
     rq.CheckPut: queries.check_put,
+    rq.ListOutside: queries.list_outside,
+    rq.GetOutside: queries.get_outside,
 }
 
 _INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Arrive: mutations.arrive,
+    rq.DataGone: mutations.data_gone,
     rq.Tick: outcomes.tick,
     rq.LoseWorker: outcomes.lose_worker,
     rq.LoseAttempts: outcomes.lose_attempts,
@@ -74,29 +81,14 @@ def dispatch(decision: Decision) -> None:
         decision.effects.append(SendDispatches(worker, workflow, tuple(steps)))
 
 
-def _mutate(decision: Decision, request: rq.Mutation) -> mutations.Answer:
+def _mutate(decision: Decision, request: rq.Mutation) -> Any:
     """Carry out a mutation once, however often its request id comes."""
     known = decision.state.answered.get(request.request.id)
     if known is not None:
-        return _answer_again(decision, request, known.digest, known.answer)
+        if known.digest != request.request.digest:
+            raise NotAllowedNow(f"The request id {request.request.id!r} was used before with another body.")
+        return answers.again(decision.state, request, cast(Mapping[str, Any], known.answer))
     answer = _MUTATIONS[type(request)](decision, request)
     if request.request.id and not (isinstance(request, rq.SetCommands) and not request.commands):
-        decision.emit(own.RequestAnswered(request.request.id, request.request.digest, _remembered(answer)))
+        decision.emit(own.RequestAnswered(request.request.id, request.request.digest, answers.remembered(answer)))
     return answer
-
-
-def _answer_again(decision: Decision, request: rq.Mutation, digest: bytes, answer: Any) -> mutations.Answer:
-    """Answer a retried mutation as the first time."""
-    if digest != request.request.digest:
-        raise NotAllowedNow(f"The request id {request.request.id!r} was used before with another body.")
-    if isinstance(request, rq.SetCommands):
-        return {"commands": mutations.find(decision.state, request.workflow).commands.values()}
-    return answer  # type: ignore[no-any-return]
-
-
-def _remembered(answer: mutations.Answer) -> mutations.Answer:
-    """Return what is kept of an answer: lists of names only while they are short."""
-    lists = {name: value for name, value in answer.items() if isinstance(value, list)}
-    if "commands" in answer:
-        return {}
-    return answer if sum(map(len, lists.values())) <= NAMES_REMEMBERED_MAX else {name: [] for name in lists}

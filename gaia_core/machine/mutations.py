@@ -1,28 +1,56 @@
-"""What clients may change: upload, command, merge, run, halt, expire, and Keys that arrive.
+"""What clients may change: upload, command, merge, remove, delete, run, halt, expire, and Keys that arrive.
 
-Every handler checks first and emits then. The answers are plain dicts.
+Every handler checks first and emits then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 from gaia_core.errors import AlreadyExists, InvalidWorkflow, NotAllowedNow, Problem, UnknownName
+from gaia_core.machine import diff as df
+from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import LookUp
+from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow import events as ev
-from gaia_core.workflow.cascade import dependents
-from gaia_core.workflow.expand import suggestion
-from gaia_core.workflow.expire import resolve
+from gaia_core.workflow.cascade import Cascade, Cause, dependents, is_cause, own_causes
+from gaia_core.workflow.expire import Targets, resolve, resolve_steps
+from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Key
+from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.model import Command, Publication, StepSpec
-from gaia_core.workflow.names import workflow_name_problem
+from gaia_core.workflow.parse import name_problems
 from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.validate import Draft, command_problems, draft_commands, draft_steps
 
-Answer = Mapping[str, Any]
 NO_PROPERTIES: Final[Mapping[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsAnswer:
+    """All Commands of a workflow, and what a change of some led to."""
+
+    commands: tuple[Command, ...]
+    diff: df.Diff = field(default_factory=df.Diff)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowAnswer:
+    """A workflow and its state."""
+
+    workflow: str
+    state: str
+
+
+class _Change(Protocol):
+    """A request that may say which revision it means to change."""
+
+    @property
+    def workflow(self) -> str: ...
+    @property
+    def expected_revision(self) -> int | None: ...
 
 
 def refuse_written(workflow: WorkflowState, key: str) -> None:
@@ -49,7 +77,7 @@ def find(state: Deployment, name: str) -> WorkflowState:
     return workflow
 
 
-def upload(decision: Decision, request: rq.Upload) -> Answer:
+def upload(decision: Decision, request: rq.Upload) -> df.Diff:
     """Create a workflow with Commands and Steps.
 
     Raises:
@@ -58,136 +86,281 @@ def upload(decision: Decision, request: rq.Upload) -> Answer:
     """
     if request.workflow in decision.state.workflows:
         raise AlreadyExists(f"There already is a workflow {request.workflow!r}.", hint="use merge to add Steps to it")
-    problems = [*_name_problems(request.workflow), *_command_problems(request.commands)]
-    draft = draft_steps(None, {command.name: command for command in request.commands}, request.steps)
-    _refuse([*problems, *draft.problems])
+    commands = {command.name: command for command in request.commands}
+    wrong = _command_problems(request.commands, commands)
+    draft = draft_steps(None, commands, request.steps, skip_composites=bool(wrong), rules=decision.state.rules)
+    _refuse([*name_problems(request.workflow), *wrong, *draft.problems])
     workflow = _create(decision, request.workflow, request.properties)
     if request.commands:
         decision.emit(ev.CommandsSet(workflow.uid, request.commands))
     return _enter_steps(decision, workflow, request.steps, draft)
 
 
-def set_commands(decision: Decision, request: rq.SetCommands) -> Answer:
+def set_commands(decision: Decision, request: rq.SetCommands) -> CommandsAnswer:
     """Add or replace Commands; Steps of those that changed, and all that depends on them, run again.
 
     Raises:
         UnknownName: there is nothing to add and no such workflow.
         InvalidWorkflow: a Command is wrong or would make a Step so.
+        NotAllowedNow: the workflow has another revision.
     """
-    workflow = decision.state.workflows.get(request.workflow)
     if not request.commands:
-        return {"commands": find(decision.state, request.workflow).commands.values()}
-    problems = [*_name_problems(request.workflow), *_command_problems(request.commands)]
-    draft = draft_commands(workflow, request.commands) if workflow is not None else Draft()
-    _refuse([*problems, *draft.problems])
+        return CommandsAnswer(tuple(find(decision.state, request.workflow).commands.values()))
+    workflow = _expected(decision.state, request)
+    draft, problems = _draft_commands(workflow, request.commands)
+    _refuse([*name_problems(request.workflow), *problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     news = tuple(command for command in request.commands if workflow.commands.get(command.name) != command)
-    users = [workflow.by_name[flat.name] for _, flat in draft.flats]
-    before = dependents(users)
-    if news:
-        decision.emit(ev.CommandsSet(workflow.uid, news))
-    decision.reset(workflow, dependents({**before, **dict.fromkeys(users)}), "command changed")
-    return {"commands": workflow.commands.values()}
+    names = {command.name for command in news}
+    events = [ev.CommandsSet(workflow.uid, news)] if news else []
+    diff = _redefine(
+        decision, workflow, draft, events, "command changed", again=lambda flat: not names.isdisjoint(flat.commands)
+    )
+    return CommandsAnswer(tuple(workflow.commands.values()), diff)
 
 
-def merge(decision: Decision, request: rq.Merge) -> Answer:
+def merge(decision: Decision, request: rq.Merge) -> df.Diff:
     """Add or update Steps.
 
     Raises:
         InvalidWorkflow: a Step is wrong, or would overlap or close a circle.
+        NotAllowedNow: the workflow has another revision.
     """
-    workflow = decision.state.workflows.get(request.workflow)
-    draft = draft_steps(workflow, workflow.commands if workflow is not None else {}, request.steps)
-    _refuse([*_name_problems(request.workflow), *draft.problems])
+    workflow = _expected(decision.state, request)
+    draft = _draft_steps(decision.state, workflow, request)
+    _refuse([*name_problems(request.workflow), *draft.problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
-    return _enter_steps(decision, workflow, request.steps, draft)
+    return _enter_steps(decision, workflow, request.steps, draft, only_changed=request.only_changed)
 
 
-def run(decision: Decision, request: rq.Run) -> Answer:
+def check_steps(state: Deployment, request: rq.CheckSteps) -> list[Problem]:
+    """Return what is wrong with merging Steps."""
+    return _draft_steps(state, state.workflows.get(request.workflow), request).problems
+
+
+def check_commands(state: Deployment, request: rq.CheckCommands) -> list[Problem]:
+    """Return what is wrong with setting Commands."""
+    return _draft_commands(state.workflows.get(request.workflow), request.commands)[1]
+
+
+def _draft_steps(state: Deployment, workflow: WorkflowState | None, request: rq.Merge | rq.CheckSteps) -> Draft:
+    commands = workflow.commands if workflow is not None else {}
+    return draft_steps(workflow, commands, request.steps, prune=request.prune, rules=state.rules)
+
+
+def _draft_commands(workflow: WorkflowState | None, given: Sequence[Command]) -> tuple[Draft, list[Problem]]:
+    """Lay Commands beside a workflow; Steps are looked at only where the Commands are sound by themselves."""
+    known = workflow.commands if workflow is not None else {}
+    commands = {**known, **{command.name: command for command in given}}
+    problems = _command_problems(given, commands)
+    if problems or workflow is None:
+        return Draft(), problems
+    draft = draft_commands(workflow, given, commands)
+    return draft, draft.problems
+
+
+def remove(decision: Decision, request: rq.Remove) -> df.Diff:
+    """Take Steps out; what they wrote no longer counts, and their readers wait for it.
+
+    Raises:
+        UnknownName: a name is no Step.
+        InvalidWorkflow: a name is only a part of a composite Step.
+        NotAllowedNow: the workflow has another revision.
+    """
+    workflow = _known(decision.state, request)
+    leaving = resolve_steps(workflow, request.names)
+    _refuse(_torn_composites(workflow, request.names, leaving))
+    draft = Draft(vanished=leaving)
+    events = [ev.StepsRemoved(workflow.uid, tuple(sorted(step.index for step in leaving)))] if leaving else []
+    return _redefine(decision, workflow, draft, events, "removed")
+
+
+def delete(decision: Decision, request: rq.Delete) -> FlowAnswer:
+    """Forget a workflow, and have its files deleted if that is wanted; what runs is cancelled."""
+    workflow = _known(decision.state, request)
+    decision.emit(ev.WorkflowDeleted(workflow.uid, request.data))
+    if request.data:
+        decision.effects.append(DeleteData(workflow.uid, workflow.name))
+    return FlowAnswer(workflow.name, "deleted")
+
+
+def data_gone(decision: Decision, request: rq.DataGone) -> None:
+    """Free the name of a deleted workflow whose files are gone."""
+    if request.uid in decision.state.doomed:
+        decision.emit(own.DataDeleted(request.uid))
+
+
+def run(decision: Decision, request: rq.Run) -> FlowAnswer:
     """Resume a workflow, or try its failed Steps again."""
-    workflow = find(decision.state, request.workflow)
+    workflow = _known(decision.state, request)
     decision.emit(ev.WorkflowResumed(workflow.uid))
-    return {"workflow": workflow.name, "state": workflow.flow_state[0].value}
+    return FlowAnswer(workflow.name, workflow.flow_state[0].value)
 
 
-def halt(decision: Decision, request: rq.Halt) -> Answer:
+def halt(decision: Decision, request: rq.Halt) -> FlowAnswer:
     """Cancel every running attempt and start nothing more."""
-    workflow = find(decision.state, request.workflow)
+    workflow = _known(decision.state, request)
     if not workflow.halted:
         decision.emit(ev.WorkflowHalted(workflow.uid))
-    return {"workflow": workflow.name, "state": workflow.flow_state[0].value}
+    return FlowAnswer(workflow.name, workflow.flow_state[0].value)
 
 
-def expire(decision: Decision, request: rq.Expire) -> Answer:
+def expire(decision: Decision, request: rq.Expire) -> df.Expired:
     """Make Steps and Keys, and all that depends on them, be made again.
 
     Raises:
         UnknownName: a name is neither a Step nor a Key.
         InvalidWorkflow: a name is both.
+        NotAllowedNow: the workflow has another revision.
     """
-    workflow = find(decision.state, request.workflow)
+    workflow = _known(decision.state, request)
     targets = resolve(workflow, request.names)
-    readers = {reader: None for key in targets.keys for reader in _readers(workflow, key)}
+    cascade = _expiring(workflow, targets)
     if targets.keys:
         names = tuple(key.name for key in targets.keys)
         decision.emit(ev.KeysForgotten(workflow.uid, names))
         _look_up(decision, workflow, names)
-    steps = decision.reset(workflow, dependents({**targets.steps, **readers}), "expired")
-    keys = [key.name for step in steps for key in step.outputs] + [key.name for key in targets.keys]
-    return {"steps": [step.name for step in steps], "keys": list(dict.fromkeys(keys))}
+    return _expired(decision.reset(workflow, cascade, "expired"), cascade, targets)
 
 
-def arrive(decision: Decision, request: rq.Arrive) -> Answer:
+def plan_expire(state: Deployment, request: rq.PlanExpire) -> df.Expired:
+    """Tell what `expire` would answer; raises as it does."""
+    workflow = _known(state, request)
+    targets = resolve(workflow, request.names)
+    cascade = _expiring(workflow, targets)
+    return _expired(sorted(cascade, key=lambda step: step.index), cascade, targets)
+
+
+def _expiring(workflow: WorkflowState, targets: Targets) -> Cascade:
+    """Return every Step that runs again when targets are expired."""
+    readers = {
+        reader: Cause(None, key)
+        for key in targets.keys
+        for other in workflow.graph.all_over(key.name)
+        for reader in other.readers
+    }
+    return dependents({**readers, **targets.steps})
+
+
+def _expired(steps: Sequence[Step], cascade: Cascade, targets: Targets) -> df.Expired:
+    keys = df.keys_of(steps, (key.name for key in targets.keys))
+    return df.Expired([step.name for step in steps], keys, df.reasons(steps, cascade, "expired"))
+
+
+def _torn_composites(workflow: WorkflowState, names: Sequence[str], leaving: Mapping[Step, None]) -> list[Problem]:
+    """Return a problem for each name that stands for some of a composite Step's inner Steps only."""
+    problems = []
+    for number, name in enumerate(names):
+        for step in workflow.steps_named(name) or workflow.steps_named(name.removeprefix("step:")):
+            if not leaving.keys() >= set(workflow.steps_of_element(step.element)):
+                message = f"{name!r} is a part of the composite Step {step.element!r}, which can be removed as a whole"
+                problems.append(Problem(f"names[{number}]", message))
+                break
+    return problems
+
+
+def arrive(decision: Decision, request: rq.Arrive) -> None:
     """Enter Keys that were seen in the store; readers of a changed one run again.
 
     Raises:
         NotAllowedNow: a Step writes a Key that was put or announced.
     """
     workflow = find(decision.state, request.workflow)
-    if not request.looked_up:
+    if not request.instead_of:
         for publication in request.keys:
             refuse_written(workflow, publication.key)
     known = {one.key: workflow.graph.keys.get(one.key) for one in request.keys}
-    fresh = tuple(one for one in request.keys if _is_news(workflow, one, request.looked_up))
+    if request.instead_of:
+        pairs = zip(request.keys, request.instead_of, strict=True)
+        fresh = tuple(one for one, expected in pairs if _is_seen(workflow, one, expected))
+    else:
+        fresh = tuple(one for one in request.keys if _arrived(known[one.key]) != one)
     if fresh:
         changed = [key for one in fresh if (key := known[one.key]) is not None and key.arrived is not None]
         decision.emit(ev.KeysArrived(workflow.uid, fresh))
-        decision.reset(workflow, dependents(reader for key in changed for reader in key.readers), "input changed")
-    return {}
+        readers = {reader: Cause(None, key) for key in changed for reader in key.readers}
+        decision.reset(workflow, dependents(readers), "input changed")
 
 
-def _is_news(workflow: WorkflowState, publication: Publication, looked_up: bool) -> bool:
-    """Tell whether an arrival is news; what a look into the store found counts only where nothing else does."""
+def _arrived(key: Key | None) -> Publication | None:
+    return key.arrived if key is not None else None
+
+
+def _is_seen(workflow: WorkflowState, publication: Publication, expected: Publication | None) -> bool:
+    """Tell whether what a look into the store found counts: nothing else is known of the Key since it was looked for.
+
+    Nor does it count what lies where a Step once wrote: an attempt may have uploaded it late.
+    """
     key = workflow.graph.keys.get(publication.key)
-    arrived = key.arrived if key is not None else None
-    if looked_up:
-        return arrived is None and workflow.graph.counts_when_found(publication.key)
-    return arrived != publication
+    if _arrived(key) != expected or not workflow.graph.counts_when_found(publication.key):
+        return False
+    return expected is None or (publication != expected and key is not None and not key.was_written)
 
 
-def _readers(workflow: WorkflowState, key: Key) -> Iterable[Step]:
-    """Return the readers of an outside Key and of the trees over it."""
-    return (reader for other in workflow.graph.all_over(key.name) for reader in other.readers)
-
-
-def _enter_steps(decision: Decision, workflow: WorkflowState, specs: Sequence[StepSpec], draft: Draft) -> Answer:
+def _enter_steps(
+    decision: Decision, workflow: WorkflowState, specs: Sequence[StepSpec], draft: Draft, *, only_changed: bool = False
+) -> df.Diff:
     """Merge checked Steps and run them, and all that depends on them, again; return the diff."""
     flats = tuple(flat for _, flat in draft.flats)
-    known = {flat.name: workflow.by_name[flat.name] for flat in flats if flat.name in workflow.by_name}
-    unchanged = {flat.name for flat in flats if flat.name in known and known[flat.name].is_defined_as(flat)}
-    existing = len(workflow.steps)
-    before = dependents(known.values())
+    names = {flat.name for flat in flats}
+    pruned = tuple(sorted(s.index for s in draft.vanished if s.name not in names and s.element not in _elements(draft)))
+    events: list[ev.WorkflowEvent] = [ev.StepsRemoved(workflow.uid, pruned)] if pruned else []
     if specs:
-        decision.emit(ev.StepsMerged(workflow.uid, tuple(specs), flats))
-    defined = dict.fromkeys(workflow.by_name[flat.name] for flat in flats)
-    reset = decision.reset(workflow, dependents({**before, **defined}), "merged")
-    _look_up_missing(decision, workflow, defined)
-    return {
-        "added": [flat.name for flat in flats if flat.name not in known],
-        "updated": [name for name in known if name not in unchanged],
-        "unchanged": [name for name in known if name in unchanged],
-        "recomputed": [step.name for step in reset if step.index < existing],
+        events.append(ev.StepsMerged(workflow.uid, tuple(specs), flats))
+    diff = _redefine(decision, workflow, draft, events, "merged", again=lambda _: not only_changed)
+    _look_up_missing(decision, workflow, (workflow.by_name[flat.name] for flat in flats))
+    return diff
+
+
+def _elements(draft: Draft) -> set[str]:
+    return {flat.element for _, flat in draft.flats}
+
+
+def _redefine(
+    decision: Decision,
+    workflow: WorkflowState,
+    draft: Draft,
+    events: Sequence[ev.WorkflowEvent],
+    reason: str,
+    again: Callable[[FlatStep], bool] = lambda _: True,
+) -> df.Diff:
+    """Enter a checked draft and run again what it touches: its Steps, what read of those that go, and all downstream.
+
+    Args:
+        decision: gathers the events.
+        workflow: the workflow.
+        draft: Steps that are defined and Steps that go.
+        events: what enters them.
+        reason: why its Steps run again.
+        again: tells whether a Step runs again though its definition did not change.
+    """
+    known = {flat.name: workflow.by_name[flat.name] for _, flat in draft.flats if flat.name in workflow.by_name}
+    kept = {flat.name for _, flat in draft.flats if flat.name in known and known[flat.name].is_defined_as(flat)}
+    touched = {flat.name: None for _, flat in draft.flats if flat.name not in kept or again(flat)}
+    first_new = workflow.next_index
+    before = dependents({**own_causes(draft.vanished), **own_causes(known[name] for name in touched if name in known)})
+    removed = [step.name for step in draft.vanished]
+    for event in events:
+        decision.emit(event)
+    now = dependents(own_causes(workflow.by_name[name] for name in touched))
+    left = {
+        step: cause if is_cause(cause, step) else Cause(None, cause.key)
+        for step, cause in before.items()
+        if step not in now and step not in draft.vanished
     }
+    cascade = dependents({**now, **left})
+    reset = decision.reset(workflow, cascade, reason)
+    recomputed = [step for step in reset if step.index < first_new]
+    return df.Diff(
+        added=[flat.name for _, flat in draft.flats if flat.name not in known],
+        updated=[name for name in known if name not in kept],
+        unchanged=[name for name in known if name in kept],
+        recomputed=[step.name for step in recomputed],
+        removed=removed,
+        reasons=df.reasons(recomputed, cascade, reason),
+        revision=workflow.revision,
+        given=[flat.name for _, flat in draft.flats],
+    )
 
 
 def _look_up_missing(decision: Decision, workflow: WorkflowState, steps: Iterable[Step]) -> None:
@@ -202,19 +375,44 @@ def _look_up(decision: Decision, workflow: WorkflowState, names: Iterable[str]) 
         decision.effects.append(LookUp(workflow.name, wanted))
 
 
+def _expected(state: Deployment, change: _Change) -> WorkflowState | None:
+    """Return the workflow that a change means, or None where it is new.
+
+    Raises:
+        NotAllowedNow: it has another revision than the change expects; one that is new has revision 0.
+    """
+    workflow = state.workflows.get(change.workflow)
+    revision = workflow.revision if workflow is not None else 0
+    if change.expected_revision not in (None, revision):
+        message = f"Workflow {change.workflow!r} has revision {revision}, not {change.expected_revision}."
+        raise NotAllowedNow(message, hint="read it again, and decide anew")
+    return workflow
+
+
+def _known(state: Deployment, change: _Change) -> WorkflowState:
+    """Return the workflow that a change means, which must be there; raises as `find` and `_expected` do."""
+    find(state, change.workflow)
+    workflow = _expected(state, change)
+    assert workflow is not None
+    return workflow
+
+
 def _create(decision: Decision, name: str, properties: Mapping[str, Any]) -> WorkflowState:
+    """Begin a workflow.
+
+    Raises:
+        NotAllowedNow: the files of an earlier one of that name are still being deleted.
+    """
+    if name in decision.state.doomed.values():
+        message = f"The files of an earlier workflow {name!r} are still being deleted."
+        raise NotAllowedNow(message, hint="try again in a moment, or choose another name")
     owner = properties.get("owner") or name.partition("_")[0]
     decision.emit(ev.WorkflowCreated(decision.state.last_uid + 1, name, owner, properties))
     return decision.state.workflows[name]
 
 
-def _name_problems(name: str) -> list[Problem]:
-    problem = workflow_name_problem(name)
-    return [Problem("workflow", problem)] if problem else []
-
-
-def _command_problems(commands: Sequence[Command]) -> list[Problem]:
-    return [problem for n, command in enumerate(commands) for problem in command_problems(command, f"commands[{n}]")]
+def _command_problems(given: Sequence[Command], commands: Mapping[str, Command]) -> list[Problem]:
+    return [p for n, command in enumerate(given) for p in command_problems(command, commands, f"commands[{n}]")]
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

@@ -10,10 +10,12 @@ from gaia_core.machine import events as own
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
+from gaia_core.machine.effects import LookUp
 from gaia_core.scheduling.fleet import PREFETCH_MAX, AttemptId, Worker
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, Fence, Publication
 from gaia_core.workflow.retry import retry_delay_ms
+from gaia_core.workflow.state import Step, WorkflowState
 
 
 def reports(decision: Decision, said: rp.WorkerReports) -> int:
@@ -57,12 +59,19 @@ def lose_attempts(decision: Decision, request: rq.LoseAttempts) -> None:
 
 
 def tick(decision: Decision, _: rq.Tick) -> None:
-    """End the backoffs that are due."""
-    by_workflow: dict[int, list[int]] = {}
-    for uid, step in decision.state.due(decision.state.now_ms):
-        by_workflow.setdefault(uid, []).append(step)
-    for uid, steps in by_workflow.items():
-        decision.emit(ev.BackoffsEnded(uid, tuple(steps)))
+    """End the backoffs that are due, and fail what no worker took in time."""
+    for uid, steps in _by_workflow(decision.state.overdue(decision.state.now_ms)):
+        decision.emit(ev.QueueTimedOut(uid, steps))
+    for uid, steps in _by_workflow(decision.state.due(decision.state.now_ms)):
+        decision.emit(ev.BackoffsEnded(uid, steps))
+
+
+def _by_workflow(found: Iterable[tuple[int, int]]) -> list[tuple[int, tuple[int, ...]]]:
+    """Return Steps by the uid of their workflow."""
+    by_uid: dict[int, list[int]] = {}
+    for uid, step in found:
+        by_uid.setdefault(uid, []).append(step)
+    return [(uid, tuple(steps)) for uid, steps in by_uid.items()]
 
 
 class _Completions:
@@ -175,11 +184,20 @@ def _fail(decision: Decision, worker: str, fence: Fence, failure: Failure, outpu
     """Fail a current attempt, and decide whether there is a next one."""
     workflow = decision.state.by_uid[fence.workflow_uid]
     step = workflow.steps[fence.step]
-    delay_ms = retry_delay_ms(workflow.uid, step, workflow.commands[step.spec.command], failure)
+    delay_ms = retry_delay_ms(workflow.uid, step, workflow.commands[step.command], failure)
     retry_at_ms = None if delay_ms is None else decision.state.now_ms + delay_ms
     decision.emit(ev.AttemptFailed(workflow.uid, worker, step.index, fence.attempt, failure, retry_at_ms, outputs))
     if delay_ms == 0:
         decision.emit(ev.BackoffsEnded(workflow.uid, (step.index,)))
+    if failure.kind is FailureClass.INPUT_CHANGED:
+        _look_again(decision, workflow, step)
+
+
+def _look_again(decision: Decision, workflow: WorkflowState, step: Step) -> None:
+    """Have the store asked what lies under the outside Keys that a Step reads, so that it reads that the next time."""
+    known = [key.arrived for key in step.inputs if key.arrived is not None]
+    if known:
+        decision.effects.append(LookUp(workflow.name, tuple(one.key for one in known), tuple(known)))
 
 
 def _lose(decision: Decision, worker: Worker, held: Iterable[AttemptId], message: str) -> None:

@@ -10,18 +10,22 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from gaia_core.machine import events as own
+from gaia_core.machine.reports import Started, WorkerReports
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FileVersion, Publication
 from gaia_core.workflow.state import Consequences, WorkflowState
-from gaia_core.workflow.states import FlowState
+from gaia_core.workflow.states import FlowState, StepState
 
 NAMES_TOLD_MAX: Final = 1_000
+
+FILES_TOLD_MAX: Final = 100
+"""An outside tree may have any number of files, an event has to fit into one record."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowChanged:
-    """created, commands, steps, halted, resumed, complete, error or stalled."""
+    """created, commands, steps, removed, halted, resumed, complete, error, stalled or deleted."""
 
     change: str
     names: tuple[str, ...] = ()
@@ -82,6 +86,7 @@ class KeyAvailable:
 
     key: str
     files: tuple[FileVersion, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,25 @@ class KeyForgotten:
     """A Key that no Step writes is looked up anew."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A worker has started the attempt's program; for watchers only."""
+
+    step: str
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerChanged:
+    """A worker joined, is draining, or left; for watchers only."""
+
+    worker: str
+    change: str
+    pool: str = ""
+    reason: str = ""
 
 
 Fact: TypeAlias = (
@@ -100,18 +124,60 @@ Fact: TypeAlias = (
     | StepRetrying
     | KeyAvailable
     | KeyForgotten
+    | StepStarted
+    | WorkerChanged
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One fact with its place in the history of its workflow."""
+    """One fact with its place in the history of its workflow.
+
+    Attributes:
+        workflow: its name; "" for facts about workers.
+        uid: of the workflow; 0 for facts about workers.
+        sequence: numbered from 1 without gaps; 0 for facts that are for watchers only.
+        names: what the Step it is about is called, by itself and together with others; () for other facts.
+    """
 
     workflow: str
     uid: int
     sequence: int
     time_ms: int
     fact: Fact
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """How a workflow stands after an entry of the journal.
+
+    Attributes:
+        sequence: of its latest event.
+        steps: number of Steps by StepState.
+    """
+
+    workflow: str
+    uid: int
+    sequence: int
+    state: str
+    stalled: bool
+    steps: tuple[int, ...]
+    deleted: bool = False
+
+
+def started(state: Deployment, said: WorkerReports) -> Iterator[Announcement]:
+    """Yield which current attempts one worker has started, by what it said."""
+    for report in said.reports:
+        if isinstance(report, Started):
+            fence = report.fence
+            workflow = state.by_uid.get(fence.workflow_uid)
+            step = workflow.steps.get(fence.step) if workflow is not None else None
+            if workflow is None or step is None:
+                continue
+            if (step.attempt, step.worker) == (fence.attempt, said.worker):
+                fact = StepStarted(step.name, step.attempt, step.worker)
+                yield Announcement(workflow.name, workflow.uid, 0, state.now_ms, fact, (step.name, *step.aliases))
 
 
 class Announcer:
@@ -120,31 +186,61 @@ class Announcer:
     def __init__(self) -> None:
         self.state = Deployment()
         self.sequences: dict[int, int] = {}
+        self.updates: list[Update] = []
         self._rest: dict[int, str] = {}
 
     def follow(self, now_ms: int, events: Iterable[own.Event]) -> list[Announcement]:
-        """Apply one entry's events and return what they announce."""
+        """Apply one entry's events and return what they announce; `updates` tells how the workflows stand then."""
         self.state.now_ms = now_ms
+        self.updates = []
         told: list[Announcement] = []
         touched: dict[int, None] = {}
         for event in events:
-            followed = self.state.apply(event)
+            told += self._about_workers(event, now_ms)
             uid = getattr(event, "uid", None)
-            if uid is not None:
-                workflow = self.state.by_uid[uid]
-                touched[uid] = None
+            workflow = self.state.by_uid.get(uid) if uid is not None else None
+            followed = self.state.apply(event)
+            workflow = workflow or (self.state.by_uid.get(uid) if uid is not None else None)
+            if workflow is not None:
+                touched[workflow.uid] = None
                 told += self._number(workflow, _facts(workflow, event, followed), now_ms)
         self.state.due(now_ms)  # who only follows starts nothing; its timers must not pile up
+        self.state.overdue(now_ms)
         for uid in touched:
-            workflow = self.state.by_uid[uid]
-            told += self._number(workflow, self._came_to_rest(workflow), now_ms)
+            present = self.state.by_uid.get(uid)
+            if present is not None:
+                told += self._number(present, self._came_to_rest(present), now_ms)
+                self.updates.append(self._update(present))
+        self._forget_deleted(touched, told)
         return told
+
+    def _update(self, workflow: WorkflowState) -> Update:
+        state, stalled = workflow.flow_state
+        sequence = self.sequences.get(workflow.uid, 0)
+        return Update(workflow.name, workflow.uid, sequence, state.value, stalled, tuple(workflow.counts))
+
+    def _forget_deleted(self, touched: Iterable[int], told: Iterable[Announcement]) -> None:
+        """Drop what was kept of workflows that are no more."""
+        gone = [uid for uid in touched if uid not in self.state.by_uid]
+        for uid in gone:
+            name = next(one.workflow for one in told if one.uid == uid)
+            none = (0,) * len(StepState)
+            self.updates.append(Update(name, uid, self.sequences.pop(uid), "deleted", False, none, deleted=True))
+            self._rest.pop(uid, None)
+
+    def _about_workers(self, event: own.Event, now_ms: int) -> Iterator[Announcement]:
+        """Yield what watchers are told of workers; nobody numbers it."""
+        if isinstance(event, own.WorkerJoined):
+            change = "draining" if event.draining else "joined"
+            yield Announcement("", 0, 0, now_ms, WorkerChanged(event.worker, change, event.pool))
+        elif isinstance(event, own.WorkerLeft):
+            yield Announcement("", 0, 0, now_ms, WorkerChanged(event.worker, "left", "", event.reason))
 
     def _number(self, workflow: WorkflowState, facts: Iterable[Fact], now_ms: int) -> Iterator[Announcement]:
         for fact in facts:
             sequence = self.sequences.get(workflow.uid, 0) + 1
             self.sequences[workflow.uid] = sequence
-            yield Announcement(workflow.name, workflow.uid, sequence, now_ms, fact)
+            yield Announcement(workflow.name, workflow.uid, sequence, now_ms, fact, _names_of(workflow, fact))
 
     def _came_to_rest(self, workflow: WorkflowState) -> Iterator[Fact]:
         """Yield complete, error or stalled when the workflow has only now become so."""
@@ -156,15 +252,28 @@ class Announcer:
                 yield WorkflowChanged(rest)
 
 
+def _names_of(workflow: WorkflowState, fact: Fact) -> tuple[str, ...]:
+    """Return every name that stands for the Step a fact is about."""
+    name = getattr(fact, "step", None)
+    if name is None:
+        return ()
+    step = workflow.by_name.get(name)
+    return (name, *step.aliases) if step is not None else (name,)
+
+
 def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences) -> Iterator[Fact]:
     tell = _TELL.get(type(event))
     if tell is not None:
         yield from tell(workflow, event)
-    reason = getattr(event, "reason", "halted")
+    if followed.removed:
+        yield from _changed("removed", (step.name for step in followed.removed), len(followed.removed))
+    reason = getattr(event, "reason", _STOPPED_BY.get(type(event), "halted"))
     for step, attempt, _ in followed.stopped:
         yield StepCancelled(step.name, attempt, reason)
     for step in followed.expired:
         yield StepExpired(step.name, reason)
+    if isinstance(event, ev.WorkflowDeleted):
+        yield from _changed("deleted")
 
 
 def _completed(workflow: WorkflowState, event: ev.StepsCompleted) -> Iterator[Fact]:
@@ -186,14 +295,29 @@ def _changed(change: str, names: Iterable[str] = (), count: int = 0) -> Iterator
     yield WorkflowChanged(change, tuple(islice(names, NAMES_TOLD_MAX)), count)
 
 
+def _queue_timed_out(workflow: WorkflowState, event: ev.QueueTimedOut) -> Iterator[Fact]:
+    for index in event.steps:
+        step = workflow.steps[index]
+        if step.failure is not None:
+            yield StepFailed(step.name, step.attempt, "", step.failure)
+
+
+_STOPPED_BY: Final[dict[type, str]] = {
+    ev.CommandsSet: "command changed",
+    ev.StepsMerged: "merged",
+    ev.StepsRemoved: "removed",
+    ev.WorkflowDeleted: "deleted",
+}
+
 _TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Fact]]]] = {
     ev.WorkflowCreated: lambda _, __: _changed("created"),
     ev.CommandsSet: lambda _, e: _changed("commands", (one.name for one in e.commands), len(e.commands)),
     ev.StepsMerged: lambda _, e: _changed("steps", (one.name for one in e.specs), len(e.specs)),
     ev.WorkflowHalted: lambda _, __: _changed("halted"),
     ev.WorkflowResumed: lambda _, __: _changed("resumed"),
-    ev.KeysArrived: lambda _, e: (KeyAvailable(one.key, one.files) for one in e.keys),
+    ev.KeysArrived: lambda _, e: (KeyAvailable(one.key, one.files[:FILES_TOLD_MAX], len(one.files)) for one in e.keys),
     ev.KeysForgotten: lambda _, e: (KeyForgotten(key) for key in e.keys),
     ev.StepsCompleted: _completed,
     ev.AttemptFailed: _failed,
+    ev.QueueTimedOut: _queue_timed_out,
 }

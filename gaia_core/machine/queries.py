@@ -1,20 +1,24 @@
 """What clients and workers may ask: answers of bounded size, made from the state as it is."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem
 from gaia_core.machine import requests as rq
-from gaia_core.machine.effects import LookUp
+from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.mutations import find, refuse_written
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.execution import pinned_inputs
-from gaia_core.workflow.keys import key_problem
+from gaia_core.workflow.keys import key_problem, may_be_key
 from gaia_core.workflow.model import Input, Publication
-from gaia_core.workflow.state import WorkflowState
+from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.states import StepState
-from gaia_core.workflow.views import PAGE_STEPS_MAX, Status, StepView, Summary, status, step_page, summary
+from gaia_core.workflow.views import PAGE_STEPS_MAX, Status, StepView, Summary, status, step_views, summary
 
 FILES_LISTED_MAX = 10_000
+
+STEPS_SCANNED_MAX = 20_000
+"""Looking at so many Steps for one page takes a few milliseconds; nothing else waits longer."""
 
 
 def list_workflows(state: Deployment, request: rq.ListWorkflows) -> tuple[Summary, ...]:
@@ -28,13 +32,44 @@ def get_status(state: Deployment, request: rq.GetStatus) -> Status:
     return status(find(state, request.workflow))
 
 
-def get_debug(state: Deployment, request: rq.GetDebug) -> tuple[list[StepView], int, list[rq.WorkerView]]:
-    """Return a page of Steps, the start of the next page (0 at the end), and the workers."""
+def list_steps(state: Deployment, request: rq.ListSteps) -> tuple[list[StepView], int]:
+    """Return Steps that pass the filters, by index, and where the next page starts (0 at the end).
+
+    Looks at `STEPS_SCANNED_MAX` Steps at most, so a page may be short, even empty, before the end.
+    """
     workflow = find(state, request.workflow)
     size = min(request.page_size or 100, PAGE_STEPS_MAX)
-    page = step_page(workflow, request.page_start, size)
-    following = request.page_start + size
-    return page, following if following < len(workflow.steps) else 0, list_workers(state, rq.ListWorkers())
+    found: list[Step] = []
+    index = request.page_start
+    end = min(workflow.next_index, index + STEPS_SCANNED_MAX)
+    while index < end and len(found) < size:
+        step = workflow.steps.get(index)
+        if step is not None and _passes(step, request):
+            found.append(step)
+        index += 1
+    return step_views(found), index if index < workflow.next_index else 0
+
+
+def _passes(step: Step, request: rq.ListSteps) -> bool:
+    return (
+        step.name.startswith(request.prefix)
+        and (not request.states or step.state.word in request.states)
+        and (not request.command or request.command in step.commands)
+    )
+
+
+def list_outside(state: Deployment, _: rq.ListOutside) -> tuple[int, ...]:
+    """Return the uids of the workflows in which Steps read Keys that no Step writes."""
+    return tuple(uid for uid, workflow in state.by_uid.items() if workflow.graph.outside)
+
+
+def get_outside(state: Deployment, request: rq.GetOutside) -> rq.OutsideKeys | None:
+    """Return some Keys that Steps read and that no Step writes."""
+    workflow = state.by_uid.get(request.uid)
+    if workflow is None:
+        return None
+    keys = islice(workflow.graph.outside, request.start, request.start + request.most)
+    return rq.OutsideKeys(workflow.name, tuple((key.name, key.arrived) for key in keys))
 
 
 def list_workers(state: Deployment, _: rq.ListWorkers) -> list[rq.WorkerView]:
@@ -52,6 +87,8 @@ def get_files(state: Deployment, request: rq.GetFiles) -> tuple[Publication, ...
         names = [name for name in workflow.graph.keys if name.startswith(request.key)]
         found = [one for name in sorted(names) for one in _lying(workflow, name)]
         return tuple(found[: FILES_LISTED_MAX + 1])
+    if not may_be_key(request.key):
+        return ()
     return tuple(one for key in workflow.graph.all_over(request.key) for one in _lying(workflow, key.name))
 
 
@@ -63,8 +100,9 @@ def _lying(workflow: WorkflowState, name: str) -> list[Publication]:
     return [one for one in key.writer.published if one.key == name]
 
 
-def lookups(state: Deployment) -> Iterator[LookUp]:
-    """Yield what a new leader asks the store for: outside Keys that readers lack, whoever asked for them before."""
+def unfinished(state: Deployment) -> Iterator[LookUp | DeleteData]:
+    """Yield what a new leader has the store asked for: deletions, and outside Keys that readers lack."""
+    yield from (DeleteData(uid, name) for uid, name in state.doomed.items())
     for workflow in state.workflows.values():
         keys = tuple(key.name for key in workflow.graph.missing if workflow.graph.counts_when_found(key.name))
         if keys:
@@ -78,22 +116,27 @@ def get_inputs(state: Deployment, request: rq.GetInputs) -> tuple[Input, ...]:
         NotAllowedNow: it is not running any more.
     """
     workflow = state.by_uid.get(request.uid)
-    if workflow is not None and request.step < len(workflow.steps):
-        step = workflow.steps[request.step]
-        if step.state is StepState.RUNNING and step.attempt == request.attempt:
-            return pinned_inputs(workflow, step)
-    raise NotAllowedNow("The attempt is not running any more.")
+    step = workflow.steps.get(request.step) if workflow is not None else None
+    if workflow is None or step is None or step.state is not StepState.RUNNING or step.attempt != request.attempt:
+        raise NotAllowedNow("The attempt is not running any more.")
+    return pinned_inputs(workflow, step)
 
 
 def check_put(state: Deployment, request: rq.CheckPut) -> None:
-    """Refuse to put a Key that is none or that a Step writes.
+    """Refuse to put Keys that are none or that a Step writes.
 
     Raises:
-        InvalidWorkflow: it is no Key.
-        NotAllowedNow: a Step writes it.
+        InvalidWorkflow: some are no Keys.
+        NotAllowedNow: a Step writes one.
     """
     workflow = find(state, request.workflow)
-    problem = key_problem(request.key)
-    if problem:
-        raise InvalidWorkflow.of([Problem("key", problem)])
-    refuse_written(workflow, request.key)
+    rules = state.rules
+    problems = [
+        Problem(place, problem)
+        for key, place in zip(request.keys, request.places, strict=True)
+        if (problem := key_problem(key) or rules.bucket_problem(key))
+    ]
+    if problems:
+        raise InvalidWorkflow.of(problems)
+    for key in request.keys:
+        refuse_written(workflow, key)

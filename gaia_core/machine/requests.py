@@ -39,15 +39,44 @@ class SetCommands:
     workflow: str
     commands: tuple[Command, ...]
     request: RequestId = NO_ID
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Add or update Steps. Answer: `diff`."""
+    """Add or update Steps. Answer: `diff`.
+
+    Attributes:
+        only_changed: Steps whose definition did not change are left alone.
+        prune: elements of the given sweeps that they no longer make are removed.
+    """
 
     workflow: str
     steps: tuple[StepSpec, ...]
     request: RequestId = NO_ID
+    expected_revision: int | None = None
+    only_changed: bool = False
+    prune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take Steps out. Answer: `diff`."""
+
+    workflow: str
+    names: tuple[str, ...]
+    request: RequestId = NO_ID
+    expected_revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Forget a workflow. Answer: {workflow}."""
+
+    workflow: str
+    data: bool = False
+    request: RequestId = NO_ID
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +85,7 @@ class Run:
 
     workflow: str
     request: RequestId = NO_ID
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +94,70 @@ class Halt:
 
     workflow: str
     request: RequestId = NO_ID
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """Make Steps and Keys, and all that depends on them, be made again. Answer: {steps, keys}."""
+    """Make Steps and Keys, and all that depends on them, be made again. Answer: {steps, keys, reasons}."""
 
     workflow: str
     names: tuple[str, ...]
     request: RequestId = NO_ID
+    expected_revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanExpire:
+    """Tell what Expire would do. Answer: the same."""
+
+    workflow: str
+    names: tuple[str, ...]
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arrive:
-    """Keys were put or announced. Answer: {}.
+    """Keys were put or announced, or seen in the store. Answer: {}.
 
     Attributes:
-        looked_up: they answer a LookUp: those that meanwhile count no more, or are known, are passed over.
+        instead_of: for Keys seen in the store: what was known of each when it was looked for. What counts no more by
+            now, or has changed since, is passed over. () for Keys that were put or announced.
     """
 
     workflow: str
     keys: tuple[Publication, ...]
-    looked_up: bool = False
+    instead_of: tuple[Publication | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSteps:
+    """What is wrong with merging Steps. Answer: a list of Problem."""
+
+    workflow: str
+    steps: tuple[StepSpec, ...]
+    prune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCommands:
+    """What is wrong with setting Commands. Answer: a list of Problem."""
+
+    workflow: str
+    commands: tuple[Command, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckPut:
-    """Ask whether a Key may be put from outside. Answer: {}; refused when a Step writes it."""
+    """Ask whether Keys may be put from outside. Answer: None; refused when a Step writes one.
+
+    Attributes:
+        places: of the Keys in the request.
+    """
 
     workflow: str
-    key: str
+    keys: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +177,23 @@ class GetStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class GetDebug:
-    """Answer: (tuple of StepView, next page start or 0, tuple of WorkerView)."""
+class ListSteps:
+    """Answer: (tuple of StepView, next page start or 0); "" and () filter nothing."""
 
     workflow: str
+    prefix: str = ""
+    states: tuple[str, ...] = ()
+    command: str = ""
     page_start: int = 0
     page_size: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Why Steps wait, ran or will run. Answer: (tuple of Explanation, whether there are more)."""
+
+    workflow: str
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +211,32 @@ class GetFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ListOutside:
+    """Answer: uids of the workflows in which Steps read Keys that no Step writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetOutside:
+    """Keys that Steps of a workflow read and that no Step writes. Answer: OutsideKeys, or None: it is no more.
+
+    Attributes:
+        start: place of the first one; `most` of them are answered.
+    """
+
+    uid: int
+    start: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideKeys:
+    """A few Keys that no Step writes and that Steps read, each with what is known of it, or None."""
+
+    workflow: str
+    keys: tuple[tuple[str, Publication | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GetInputs:
     """The pinned inputs of a running attempt. Answer: a tuple of Input."""
 
@@ -145,8 +246,15 @@ class GetInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class DataGone:
+    """The files of a deleted workflow are gone. Answer: {}."""
+
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed: end backoffs that are due. Answer: {}."""
+    """Time has passed: end backoffs that are due, fail what was ready too long. Answer: {}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +289,21 @@ class WorkerView:
     host: str
 
 
-Mutation: TypeAlias = Upload | SetCommands | Merge | Run | Halt | Expire
-Query: TypeAlias = ListWorkflows | ListWorkers | GetStatus | GetDebug | GetFiles | GetInputs | CheckPut
-Internal: TypeAlias = Arrive | Tick | LoseWorker | LoseAttempts
+Mutation: TypeAlias = Upload | SetCommands | Merge | Remove | Delete | Run | Halt | Expire
+Query: TypeAlias = (
+    ListWorkflows
+    | ListWorkers
+    | ListSteps
+    | GetStatus
+    | Explain
+    | PlanExpire
+    | GetFiles
+    | GetInputs
+    | CheckSteps
+    | CheckCommands
+    | CheckPut
+    | ListOutside
+    | GetOutside
+)
+Internal: TypeAlias = Arrive | DataGone | Tick | LoseWorker | LoseAttempts
 Request: TypeAlias = Mutation | Query | Internal

@@ -12,8 +12,9 @@ from gaia_core.machine import events as own
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
 from gaia_core.scheduling.ready import ReadyQueue
 from gaia_core.workflow import events as ev
-from gaia_core.workflow.state import Consequences, WorkflowState
+from gaia_core.workflow.state import Consequences, Step, WorkflowState
 from gaia_core.workflow.states import StepState
+from gaia_core.workflow.validate import Rules
 
 ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
 """Longer than any client retries."""
@@ -34,6 +35,9 @@ class Deployment:
         now_ms: time of the last entry; never goes back.
         last_uid: the highest workflow uid ever given.
         timers: heap of (due_ms, uid, step, attempt) of Steps that are RETRYING; stale entries are skipped.
+        queue_timers: heap of (due_ms, uid, step, ready_ms) of READY Steps whose time in the queue is limited.
+        doomed: uid → name of deleted workflows whose files are still to be deleted.
+        rules: what the deployment allows; settings, asked when requests are checked and never later.
     """
 
     def __init__(self) -> None:
@@ -44,6 +48,9 @@ class Deployment:
         self.fleet = Fleet()
         self.ready = ReadyQueue()
         self.timers: list[tuple[int, int, int, int]] = []
+        self.queue_timers: list[tuple[int, int, int, int]] = []
+        self.doomed: dict[int, str] = {}
+        self.rules = Rules()
         self.answered: OrderedDict[str, Answered] = OrderedDict()
 
     def apply(self, event: own.Event) -> Consequences:
@@ -60,8 +67,12 @@ class Deployment:
                 self.fleet.leave(event.worker)
             case own.RequestAnswered():
                 self._answered(event)
+            case own.DataDeleted():
+                self.doomed.pop(event.workflow_uid, None)
             case ev.WorkflowCreated():
                 self._created(event)
+            case ev.WorkflowDeleted():
+                return self._deleted(event)
             case _:
                 return self._apply_to_workflow(event)
         return Consequences()
@@ -73,10 +84,39 @@ class Deployment:
             _, uid, index, attempt = heappop(self.timers)
             workflow = self.by_uid.get(uid)
             if workflow is not None:
-                step = workflow.steps[index]
-                if step.state is StepState.RETRYING and step.attempt == attempt:
+                step = workflow.steps.get(index)
+                if step is not None and step.state is StepState.RETRYING and step.attempt == attempt:
                     found.append((uid, index))
         return found
+
+    def overdue(self, now_ms: int) -> list[tuple[int, int]]:
+        """Return (uid, step) of every Step that was READY too long by now_ms, dropping stale timers.
+
+        While a workflow may start nothing, its Steps have all the time they are given anew.
+        """
+        found = []
+        while self.queue_timers and self.queue_timers[0][0] <= now_ms:
+            due_ms, uid, index, ready_ms = heappop(self.queue_timers)
+            workflow = self.by_uid.get(uid)
+            step = workflow.steps.get(index) if workflow is not None else None
+            if workflow is None or step is None or step.state is not StepState.READY or step.ready_ms != ready_ms:
+                continue
+            if workflow.holds:
+                heappush(self.queue_timers, (now_ms + due_ms - ready_ms, uid, index, ready_ms))
+            else:
+                found.append((uid, index))
+        return found
+
+    def _deleted(self, event: ev.WorkflowDeleted) -> Consequences:
+        workflow = self.by_uid.pop(event.uid)
+        del self.workflows[workflow.name]
+        self.ready.drop(event.uid)
+        if event.data:
+            self.doomed[event.uid] = workflow.name
+        running = workflow.in_state(StepState.RUNNING)
+        followed = Consequences(stopped=[(step, step.attempt, step.worker) for step in running])
+        self._stop(event.uid, followed)
+        return followed
 
     def _created(self, event: ev.WorkflowCreated) -> None:
         self.last_uid = event.uid
@@ -84,8 +124,8 @@ class Deployment:
         self.workflows[event.name] = self.by_uid[event.uid] = workflow
 
     def _apply_to_workflow(self, event: ev.WorkflowEvent) -> Consequences:
-        workflow = self.by_uid[event.uid]
-        followed = workflow.apply(event, self.now_ms)
+        workflow = self.by_uid.get(event.uid)
+        followed = workflow.apply(event, self.now_ms) if workflow is not None else Consequences()
         match event:
             case ev.StepsDispatched():
                 for index, attempt in zip(event.steps, event.attempts, strict=True):
@@ -98,11 +138,24 @@ class Deployment:
                 self.fleet.end(event.worker, AttemptId(event.uid, event.step, event.attempt))
                 if event.retry_at_ms is not None:
                     heappush(self.timers, (event.retry_at_ms, event.uid, event.step, event.attempt))
-        for step, attempt, worker in followed.stopped:
-            self.fleet.stop(worker, AttemptId(event.uid, step.index, attempt))
-        for step in followed.ready:
-            self.ready.push(workflow, step)
+        self._stop(event.uid, followed)
+        if workflow is not None:
+            for step in followed.ready:
+                self._queue(workflow, step)
         return followed
+
+    def _stop(self, uid: int, followed: Consequences) -> None:
+        """Note that attempts are being stopped; their slots stay taken until their ends are known."""
+        for step, attempt, worker in followed.stopped:
+            self.fleet.stop(worker, AttemptId(uid, step.index, attempt))
+
+    def _queue(self, workflow: WorkflowState, step: Step) -> None:
+        """Put a READY Step where workers are found for it, and limit its time there if it is to be."""
+        self.ready.push(workflow, step)
+        limit_s = step.options.queue_timeout_s or workflow.commands[step.command].options.queue_timeout_s
+        if limit_s is not None:
+            step.ready_ms = self.now_ms
+            heappush(self.queue_timers, (self.now_ms + int(limit_s * 1000), workflow.uid, step.index, self.now_ms))
 
     def _answered(self, event: own.RequestAnswered) -> None:
         self.answered[event.request_id] = Answered(event.digest, event.answer, self.now_ms)

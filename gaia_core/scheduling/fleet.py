@@ -75,15 +75,11 @@ class Fleet:
 
     def stop(self, name: str, attempt: AttemptId) -> None:
         """Note that a held attempt is being stopped; its slot stays taken until its end is known."""
-        worker = self.workers.get(name)
-        if worker is not None and attempt in worker.held:
-            worker.held[attempt] = True
+        self.workers[name].held[attempt] = True
 
     def end(self, name: str, attempt: AttemptId) -> None:
         """Note that an attempt's end is known."""
-        worker = self.workers.get(name)
-        if worker is not None:
-            worker.held.pop(attempt, None)
+        del self.workers[name].held[attempt]
 
     def of_pool(self, pool: str) -> Iterator[Worker]:
         """Yield the workers of a pool."""

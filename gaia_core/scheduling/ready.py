@@ -76,7 +76,7 @@ class ReadyQueue:
 
     def push(self, workflow: WorkflowState, step: Step) -> None:
         """Add a Step that became ready."""
-        options = step.spec.options.over(workflow.commands[step.spec.command].options)
+        options = step.options.over(workflow.commands[step.command].options)
         lanes = self.pools.setdefault(options.pool or "default", {})
         lane = lanes.get(workflow.uid)
         if lane is None:
@@ -84,7 +84,7 @@ class ReadyQueue:
         lane.push(step, options.priority or 0)
 
     def take(self, pool: str, most: int, given: dict[int, int]) -> Iterator[tuple[WorkflowState, Step]]:
-        """Yield at most `most` ready Steps of a pool, the workflows in turns; halted ones keep theirs.
+        """Yield at most `most` ready Steps of a pool, the workflows in turns; those that may start nothing keep theirs.
 
         A workflow that had its turn stands behind those that had none, also when `take` is called again.
 
@@ -92,7 +92,7 @@ class ReadyQueue:
             given: Steps that were taken of each workflow and are not yet counted as RUNNING; kept up to date.
         """
         lanes = self.pools.get(pool, {})
-        turn = [uid for uid, lane in lanes.items() if not lane.workflow.halted]
+        turn = [uid for uid, lane in lanes.items() if not lane.workflow.holds]
         while turn and most > 0:
             again = []
             for uid in turn:
@@ -111,6 +111,11 @@ class ReadyQueue:
                     if taken == QUANTUM:
                         again.append(uid)
             turn = again
+
+    def drop(self, uid: int) -> None:
+        """Forget a workflow that is no more."""
+        for lanes in self.pools.values():
+            lanes.pop(uid, None)
 
     def trim(self, uid: int) -> None:
         """Drop a workflow's stale entries, as a replay does after each dispatch."""

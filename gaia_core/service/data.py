@@ -1,11 +1,11 @@
 """Files of a data space, for clients: put, find, open, list. Blocking; called from threads."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from gaia_core.coordinator.lookup import find_tree
+from gaia_core.coordinator import sightings
 from gaia_core.errors import InvalidWorkflow, Problem, UnknownName
 from gaia_core.ports import Store
 from gaia_core.wire.manifests import decode_manifest
@@ -34,16 +34,21 @@ class DataSpace:
         stored = self._store.put_file(*location(workflow, key), source)
         return Publication(key, (FileVersion(key, stored.version, stored.size_bytes, sha256),))
 
-    def tree(self, workflow: str, key: str) -> Publication:
-        """Return what lies under a tree now.
+    def lying(self, workflow: str, keys: Sequence[str]) -> list[Publication]:
+        """Return what lies under Keys now.
 
         Raises:
-            UnknownName: nothing does.
+            UnknownName: nothing lies under some; `problems` names them all.
         """
-        found = find_tree(self._store, workflow, key)
-        if found is None:
-            raise UnknownName(f"Nothing lies under {key!r} of {workflow!r}.", hint="put its files first")
-        return found
+        found = [sightings.find(self._store, workflow, key) for key in keys]
+        missing = [
+            Problem(f"keys[{number}]", f"nothing lies under {key!r} of {workflow!r}")
+            for number, key in enumerate(keys)
+            if found[number] is None
+        ]
+        if missing:
+            raise UnknownName("Nothing was announced.", problems=missing, hint="put the files first")
+        return [one for one in found if one is not None]
 
     def find(self, published: Iterable[Publication], key: str) -> FileVersion | None:
         """Return the file of a Key among what was published."""

@@ -14,16 +14,21 @@ from google.protobuf.message import Message
 
 from gaia.v1 import api_pb2 as pb
 from gaia.v1 import api_pb2_grpc
+from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAuthorized, Problem, UnknownName
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
+from gaia_core.service import watching
 from gaia_core.service.data import DataSpace
 from gaia_core.service.replies import (
     command_messages,
-    debug_message,
     diff_message,
+    expired_message,
+    explanation_message,
     status_message,
+    step_messages,
     summary_message,
+    worker_messages,
 )
 from gaia_core.wire.files import file_to_proto, publication_to_proto
 from gaia_core.wire.model import (
@@ -35,8 +40,8 @@ from gaia_core.wire.model import (
 )
 from gaia_core.workflow import validate
 from gaia_core.workflow.keys import is_tree
-from gaia_core.workflow.names import workflow_name_problem
-from gaia_core.workflow.parse import parse_properties, parse_workflow
+from gaia_core.workflow.parse import name_problems, parse_properties, parse_workflow, sound_commands, sound_steps
+from gaia_core.workflow.states import StepState
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +68,14 @@ class Launcher(Protocol):
         """End the workers that were started and wait for them."""
 
 
-REFUSAL_BYTES_MAX: Final = 6_000
-"""gRPC clients take 8 KiB of metadata unless they were told otherwise."""
+TEXT_MAX: Final = 1_000
+"""Characters of one text of a refusal."""
+
+REFUSAL_BYTES_MAX: Final = 4_500
+"""gRPC clients take 8 KiB of metadata unless they were told otherwise; on the wire this is a third more."""
+
+DETAILS_MAX: Final = 150
+"""Characters of the status message: each may take twelve bytes there, and the whole is in the Refusal."""
 
 REFUSAL_LIMIT_KEY: Final = "gaia-refusal-bytes-max"
 """Metadata by which a client says that it takes larger refusals."""
@@ -76,8 +87,9 @@ Submit = Callable[[rq.Request], "Future[Any]"]
 class GaiaService(api_pb2_grpc.GaiaServicer):
     """Every method of service gaia.v1.Gaia."""
 
-    def __init__(self, submit: Submit, store: Store, launcher: Launcher) -> None:
+    def __init__(self, submit: Submit, store: Store, launcher: Launcher, watchers: WatchHub) -> None:
         self._submit = submit
+        self._watchers = watchers
         self._data = DataSpace(store)
         self._launcher = launcher
 
@@ -101,37 +113,97 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Command(self, request: pb.CommandRequest, context: Any) -> pb.CommandResponse:
         """Add or list Commands."""
         commands, problems = commands_from_proto(request.commands)
-        _refuse(problems)
-        answer = await self._ask(rq.SetCommands(request.workflow, tuple(commands), _identity(request)))
-        return pb.CommandResponse(commands=command_messages(answer["commands"]))
+        if problems or request.check_only:
+            sound = sound_commands(commands_to_plain(request.commands))
+            _refuse([*problems, *sound.moved(await self._ask(rq.CheckCommands(request.workflow, tuple(sound.items))))])
+            return pb.CommandResponse()
+        change = rq.SetCommands(request.workflow, tuple(commands), _identity(request), _expected(request))
+        answer = await self._ask(change)
+        return pb.CommandResponse(commands=command_messages(answer.commands), diff=diff_message(answer.diff))
 
     async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
         """Add or update Steps."""
         steps, problems = steps_from_proto(request.steps)
-        _refuse(problems)
-        answer = await self._ask(rq.Merge(request.workflow, tuple(steps), _identity(request)))
-        return pb.MergeResponse(diff=diff_message(answer))
+        if problems or request.check_only:
+            sound = sound_steps(steps_to_plain(request.steps))
+            check = rq.CheckSteps(request.workflow, tuple(sound.items), request.prune)
+            _refuse([*problems, *sound.moved(await self._ask(check))])
+            return pb.MergeResponse()
+        change = rq.Merge(
+            request.workflow,
+            tuple(steps),
+            _identity(request),
+            _expected(request),
+            only_changed=request.only_changed,
+            prune=request.prune,
+        )
+        return pb.MergeResponse(diff=diff_message(await self._ask(change)))
+
+    async def Remove(self, request: pb.RemoveRequest, context: Any) -> pb.RemoveResponse:
+        """Take Steps out."""
+        change = rq.Remove(request.workflow, tuple(request.names), _identity(request), _expected(request))
+        return pb.RemoveResponse(diff=diff_message(await self._ask(change)))
+
+    async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
+        """Forget a workflow."""
+        change = rq.Delete(request.workflow, request.data, _identity(request), _expected(request))
+        return pb.DeleteResponse(workflow=(await self._ask(change)).workflow)
 
     async def Run(self, request: pb.RunRequest, context: Any) -> pb.RunResponse:
         """Resume a workflow."""
-        return pb.RunResponse(**await self._ask(rq.Run(request.workflow, _identity(request))))
+        answer = await self._ask(rq.Run(request.workflow, _identity(request), _expected(request)))
+        return pb.RunResponse(workflow=answer.workflow, state=answer.state)
 
     async def Halt(self, request: pb.HaltRequest, context: Any) -> pb.HaltResponse:
         """Halt a workflow."""
-        return pb.HaltResponse(**await self._ask(rq.Halt(request.workflow, _identity(request))))
+        answer = await self._ask(rq.Halt(request.workflow, _identity(request), _expected(request)))
+        return pb.HaltResponse(workflow=answer.workflow, state=answer.state)
 
     async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusResponse:
         """Tell how a workflow stands."""
         message = status_message(await self._ask(rq.GetStatus(request.workflow)))
         if request.debug:
-            page = rq.GetDebug(request.workflow, request.page_start, request.page_size or 100)
-            message.debug.CopyFrom(debug_message(*await self._ask(page)))
+            page = rq.ListSteps(request.workflow, page_start=request.page_start, page_size=request.page_size)
+            steps, following = await self._ask(page)
+            workers = worker_messages(await self._ask(rq.ListWorkers()))
+            message.debug.CopyFrom(pb.Debug(steps=step_messages(steps), next_page_start=following, workers=workers))
         return message
+
+    async def Steps(self, request: pb.StepsRequest, context: Any) -> pb.StepsResponse:
+        """List Steps, in pages."""
+        _refuse(_state_problems(request.states))
+        page = rq.ListSteps(
+            request.workflow,
+            request.prefix,
+            tuple(request.states),
+            request.command,
+            request.page_start,
+            request.page_size,
+        )
+        steps, following = await self._ask(page)
+        return pb.StepsResponse(steps=step_messages(steps), next_page_start=following)
+
+    async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.ExplainResponse:
+        """Tell why Steps wait, ran or will run."""
+        told, truncated = await self._ask(rq.Explain(request.workflow, request.step))
+        return pb.ExplainResponse(steps=[explanation_message(one) for one in told], truncated=truncated)
+
+    async def Workers(self, request: pb.WorkersRequest, context: Any) -> pb.WorkersResponse:
+        """List the workers."""
+        return pb.WorkersResponse(workers=worker_messages(await self._ask(rq.ListWorkers())))
+
+    async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
+        """Follow workflows."""
+        async for response in watching.watch(self._watchers, request):
+            yield response
 
     async def Expire(self, request: pb.ExpireRequest, context: Any) -> pb.ExpireResponse:
         """Make Steps and Keys be made again."""
-        answer = await self._ask(rq.Expire(request.workflow, tuple(request.names), _identity(request)))
-        return pb.ExpireResponse(steps=answer["steps"], keys=answer["keys"])
+        names = tuple(request.names)
+        if request.plan:
+            return expired_message(await self._ask(rq.PlanExpire(request.workflow, names, _expected(request))))
+        change = rq.Expire(request.workflow, names, _identity(request), _expected(request))
+        return expired_message(await self._ask(change))
 
     async def Launch(self, request: pb.LaunchRequest, context: Any) -> pb.LaunchResponse:
         """Start workers."""
@@ -142,22 +214,28 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
         return pb.LaunchResponse(names=request.names)
 
     async def Put(self, request_iterator: AsyncIterator[pb.PutRequest], context: Any) -> pb.PutResponse:
-        """Store one file, or announce a tree as what lies under it now."""
+        """Store one file."""
         first = await anext(aiter(request_iterator), None)
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidWorkflow.of([Problem("header", "the first message must be the header")])
         workflow, key = first.header.workflow, first.header.key
-        await self._ask(rq.CheckPut(workflow, key))
+        await self._ask(rq.CheckPut(workflow, (key,), ("header.key",)))
         if is_tree(key):
-            tree = await asyncio.to_thread(self._data.tree, workflow, key)
-            await self._ask(rq.Arrive(workflow, (tree,)))
-            return pb.PutResponse()
+            raise InvalidWorkflow.of([Problem("header.key", f"{key!r} is a tree; put its files, then announce it")])
         with tempfile.TemporaryDirectory(prefix="gaia-put-") as folder:
             path = Path(folder) / "file"
             end = await _receive(request_iterator, path)
             stored = await asyncio.to_thread(self._data.put, workflow, key, path, end.sha256)
         await self._ask(rq.Arrive(workflow, (stored,)))
         return pb.PutResponse(file=file_to_proto(stored.files[0]))
+
+    async def Announce(self, request: pb.AnnounceRequest, context: Any) -> pb.AnnounceResponse:
+        """Let Keys arrive that lie in the store."""
+        keys = tuple(request.keys)
+        await self._ask(rq.CheckPut(request.workflow, keys, tuple(f"keys[{number}]" for number in range(len(keys)))))
+        lying = await asyncio.to_thread(self._data.lying, request.workflow, keys)
+        await self._ask(rq.Arrive(request.workflow, tuple(lying)))
+        return pb.AnnounceResponse(keys=[publication_to_proto(one) for one in lying])
 
     async def Get(self, request: pb.GetRequest, context: Any) -> AsyncIterator[pb.GetResponse]:
         """Read one file."""
@@ -272,14 +350,19 @@ async def _abort(context: Any, method: str, error: Exception) -> None:
         error = Bug("The server broke while it answered; its log says more.")
     refusal = pb.Refusal(
         error=type(error).__name__,
-        message=error.message,
-        hint=error.hint,
-        problems=[pb.Problem(place=one.place, message=one.message) for one in error.problems],
+        message=_cut(error.message),
+        hint=_cut(error.hint),
+        problems=[pb.Problem(place=_cut(one.place), message=_cut(one.message)) for one in error.problems],
     )
     log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
     limit = int(dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, REFUSAL_BYTES_MAX))
     context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal, limit)),))
-    await context.abort(grpc.StatusCode[error.grpc_code], error.message)
+    await context.abort(grpc.StatusCode[error.grpc_code], refusal.message[:DETAILS_MAX])
+
+
+def _cut(text: str) -> str:
+    """Return a text that fits into metadata; names of a megabyte are told by how they begin."""
+    return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}…"
 
 
 def _fit(refusal: pb.Refusal, limit: int) -> bytes:
@@ -300,15 +383,30 @@ async def _receive(parts: AsyncIterator[pb.PutRequest], target: Path) -> pb.PutE
 
 
 def _identity(request: Any) -> rq.RequestId:
-    """Return the id of a mutation and a digest of everything else in it."""
+    """Return the id of a mutation and a digest of what it is and of everything else in it."""
     body = type(request)()
     body.CopyFrom(request)
     body.ClearField("request_id")
-    return rq.RequestId(request.request_id, _digest(body))
+    return rq.RequestId(request.request_id, _digest(type(request).DESCRIPTOR.full_name, body))
 
 
-def _digest(message: Message) -> bytes:
-    return hashlib.sha256(message.SerializeToString(deterministic=True)).digest()[:16]
+def _expected(request: Any) -> int | None:
+    """Return the revision that a change expects, if it says one."""
+    return request.expected_revision if request.HasField("expected_revision") else None
+
+
+def _state_problems(states: Sequence[str]) -> list[Problem]:
+    known = [state.word for state in StepState]
+    words = f"there are: {', '.join(known)}"
+    return [
+        Problem(f"states[{number}]", f"there is no state {state!r}; {words}")
+        for number, state in enumerate(states)
+        if state not in known
+    ]
+
+
+def _digest(method: str, message: Message) -> bytes:
+    return hashlib.sha256(method.encode() + message.SerializeToString(deterministic=True)).digest()[:16]
 
 
 def _refuse(problems: Sequence[Problem]) -> None:
@@ -319,11 +417,11 @@ def _refuse(problems: Sequence[Problem]) -> None:
 def _launch_problems(names: Sequence[str], taken: set[str]) -> list[Problem]:
     problems = [] if names else [Problem("names", "name at least one worker")]
     for number, name in enumerate(names):
-        wrong = workflow_name_problem(name)
-        if wrong:
-            problems.append(Problem(f"names[{number}]", wrong))
-        elif name in taken or name in names[:number]:
-            problems.append(Problem(f"names[{number}]", f"a worker is named {name!r} already"))
+        place = f"names[{number}]"
+        wrong = name_problems(name, place)
+        problems += wrong
+        if not wrong and (name in taken or name in names[:number]):
+            problems.append(Problem(place, f"a worker is named {name!r} already"))
     return problems
 
 

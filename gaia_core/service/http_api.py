@@ -1,32 +1,46 @@
-"""HTTP: health now, the original's verbs and more later. A web page of somebody else must not start commands here."""
+"""HTTP: health, and the original Gaia's verbs. A web page of somebody else must not start commands here."""
 
+import base64
+import binascii
+import hmac
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gaia_core.service import verb_calls
+from gaia_core.service.grpc_api import Submit
+from gaia_core.service.late_bodies import LateBodies
+from gaia_core.service.verb_calls import refused
+
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
-def build(is_ready: Callable[[], bool], known_hosts: frozenset[str], token: str) -> ASGIApp:
+def build(is_ready: Callable[[], bool], submit: Submit, known_hosts: frozenset[str], token: str) -> ASGIApp:
     """Return the HTTP application.
 
     Args:
         is_ready: whether this server leads and answers.
+        submit: hands a request to the coordinator.
         known_hosts: host names that clients may call us by; empty for any.
-        token: what clients must send as a bearer token; "" for none. Health needs none.
+        token: what clients must send, as a bearer token or as the password of any user; "" for none. Health needs none.
     """
 
     async def health(_: Request) -> JSONResponse:
         ready = is_ready()
         return JSONResponse({"status": "ok" if ready else "starting"}, 200 if ready else 503)
 
-    return _Guard(Starlette(routes=[Route("/healthz", health)]), known_hosts, token)
+    app = Starlette(
+        routes=[Route("/healthz", health), *verb_calls.routes(submit)],
+        exception_handlers={HTTPException: _no_such_call},
+    )
+    return LateBodies(_Guard(app, known_hosts, token))
 
 
 class _Guard:
@@ -49,17 +63,49 @@ class _Guard:
     def _refusal(self, request: Request) -> Response | None:
         host = _host_of(f"//{request.headers.get('host', '')}")
         if self._known_hosts and host not in self._known_hosts:
-            return _refused(403, f"this server is not known as {host!r}")
+            return _refusal(request, 403, f"this server is not known as {host!r}")
         if request.method not in SAFE_METHODS:
             origin = request.headers.get("origin")
             if origin is not None and _host_of(origin) != host:
-                return _refused(403, "requests from pages of another site are refused")
-            if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-                return _refused(415, "the Content-Type must be application/json")
-        given = request.headers.get("authorization")
-        if self._token and request.url.path != "/healthz" and given != f"Bearer {self._token}":
-            return _refused(401, "the token is missing or wrong")
+                return _refusal(request, 403, "requests from pages of another site are refused")
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+                return _refusal(request, 415, "the Content-Type must be application/json")
+        given = request.headers.get("authorization", "")
+        if self._token and request.scope["path"] != "/healthz" and not _is_token(given, self._token):
+            return _refusal(request, 401, "the token is missing or wrong")
         return None
+
+
+def _no_such_call(request: Request, error: Exception) -> Response:
+    """Refuse a path that nothing answers, or a method that a path does not take."""
+    assert isinstance(error, HTTPException)
+    path = request.scope["path"]
+    words = f"{path!r} does not take {request.method}" if error.status_code == 405 else f"there is nothing at {path!r}"
+    refusal = _refusal(request, error.status_code, words)
+    refusal.headers.update(error.headers or {})
+    return refusal
+
+
+def _refusal(request: Request, status: int, words: str) -> Response:
+    """Return a refusal; the original's verbs know but one status for all of them."""
+    return refused(words, 400 if request.scope["path"] in verb_calls.PATHS else status)
+
+
+def _is_token(given: str, token: str) -> bool:
+    """Tell whether an Authorization header holds the token.
+
+    Source: RFC 6750 (Bearer) and RFC 7617 (Basic). The original client can send headers of its own only as the user
+    and password of its address: `{'gaia_host': 'gaia:TOKEN@server:24480'}`.
+    """
+    scheme, _, value = given.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            value = base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+    elif scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(value.encode(), token.encode())
 
 
 def _host_of(url: str) -> str:
@@ -67,7 +113,3 @@ def _host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def _refused(status: int, words: str) -> JSONResponse:
-    return JSONResponse({"error": words}, status)

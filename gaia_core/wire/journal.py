@@ -111,8 +111,25 @@ def _steps_merged(event: ev.StepsMerged) -> pb.JournalEvent:
 
 
 def _steps_reset(event: ev.StepsReset) -> pb.JournalEvent:
-    message = pb.StepsReset(workflow_uid=event.uid, ranges=to_ranges(event.steps), reason=event.reason)
+    upstream = [0 if other is None else other - own for own, other in zip(event.steps, event.upstream, strict=False)]
+    message = pb.StepsReset(
+        workflow_uid=event.uid, ranges=to_ranges(event.steps), reason=event.reason, upstream=upstream
+    )
     return pb.JournalEvent(steps_reset=message)
+
+
+def _decode_reset(message: pb.StepsReset) -> ev.StepsReset:
+    steps = from_ranges(message.ranges)
+    upstream = tuple(own + away if away else None for own, away in zip(steps, message.upstream, strict=False))
+    return ev.StepsReset(message.workflow_uid, steps, message.reason, upstream)
+
+
+def _steps_removed(event: ev.StepsRemoved) -> pb.JournalEvent:
+    return pb.JournalEvent(steps_removed=pb.StepsRemoved(workflow_uid=event.uid, ranges=to_ranges(event.steps)))
+
+
+def _deleted(event: ev.WorkflowDeleted) -> pb.JournalEvent:
+    return pb.JournalEvent(workflow_deleted=pb.WorkflowDeleted(workflow_uid=event.uid, data=event.data))
 
 
 def _keys_arrived(event: ev.KeysArrived) -> pb.JournalEvent:
@@ -194,6 +211,10 @@ _ENCODE: Final[dict[type, Callable[[Any], pb.JournalEvent]]] = {
     ev.CommandsSet: _commands_set,
     ev.StepsMerged: _steps_merged,
     ev.StepsReset: _steps_reset,
+    ev.StepsRemoved: _steps_removed,
+    ev.WorkflowDeleted: _deleted,
+    ev.QueueTimedOut: lambda e: pb.JournalEvent(queue_timed_out=pb.QueueTimedOut(workflow_uid=e.uid, steps=e.steps)),
+    own.DataDeleted: lambda e: pb.JournalEvent(data_deleted=pb.DataDeleted(workflow_uid=e.workflow_uid)),
     ev.WorkflowHalted: lambda e: pb.JournalEvent(workflow_halted=pb.WorkflowHalted(workflow_uid=e.uid)),
     ev.WorkflowResumed: lambda e: pb.JournalEvent(workflow_resumed=pb.WorkflowResumed(workflow_uid=e.uid)),
     ev.KeysArrived: _keys_arrived,
@@ -212,7 +233,11 @@ _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
     "workflow_created": lambda m: ev.WorkflowCreated(m.workflow_uid, m.name, m.owner, json.loads(m.properties_json)),
     "commands_set": lambda m: ev.CommandsSet(m.workflow_uid, tuple(command_from_proto(c) for c in m.commands)),
     "steps_merged": lambda m: ev.StepsMerged(m.workflow_uid, tuple(step_from_proto(s) for s in m.steps)),
-    "steps_reset": lambda m: ev.StepsReset(m.workflow_uid, from_ranges(m.ranges), m.reason),
+    "steps_reset": _decode_reset,
+    "steps_removed": lambda m: ev.StepsRemoved(m.workflow_uid, from_ranges(m.ranges)),
+    "workflow_deleted": lambda m: ev.WorkflowDeleted(m.workflow_uid, m.data),
+    "queue_timed_out": lambda m: ev.QueueTimedOut(m.workflow_uid, tuple(m.steps)),
+    "data_deleted": lambda m: own.DataDeleted(m.workflow_uid),
     "workflow_halted": lambda m: ev.WorkflowHalted(m.workflow_uid),
     "workflow_resumed": lambda m: ev.WorkflowResumed(m.workflow_uid),
     "keys_arrived": lambda m: ev.KeysArrived(m.workflow_uid, publications_from_proto(m.keys)),

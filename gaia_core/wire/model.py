@@ -30,6 +30,8 @@ def command_to_proto(command: Command) -> model_pb2.Command:
         env=command.env,
         workdir=command.workdir,
         entrypoint=command.entrypoint,
+        steps=[step_to_proto(step) for step in command.steps],
+        var_names=command.var_names,
     )
 
 
@@ -51,8 +53,8 @@ def command_from_proto(message: model_pb2.Command) -> Command:
         name=message.name,
         image=message.image,
         command=tuple(message.command),
-        inputs=dict(message.inputs),
-        outputs=dict(message.outputs),
+        inputs=dict(sorted(message.inputs.items())),
+        outputs=dict(sorted(message.outputs.items())),
         vars={name: value_to_plain(value) for name, value in message.vars.items()},
         stdout=message.stdout if message.HasField("stdout") else None,
         options=_options_from_proto(message.options) if message.HasField("options") else NO_OPTIONS,
@@ -60,6 +62,8 @@ def command_from_proto(message: model_pb2.Command) -> Command:
         env=dict(message.env),
         workdir=message.workdir if message.HasField("workdir") else None,
         entrypoint=tuple(message.entrypoint),
+        steps=tuple(step_from_proto(step) for step in message.steps),
+        var_names=tuple(message.var_names),
     )
 
 
@@ -156,6 +160,7 @@ def _options_to_proto(options: Options) -> model_pb2.Options | None:
         pool=options.pool,
         priority=options.priority,
         keep=options.keep,
+        queue_timeout_s=options.queue_timeout_s,
     )
 
 
@@ -175,8 +180,19 @@ def _options_from_proto(message: model_pb2.Options) -> Options:
 
 def _command_to_plain(message: model_pb2.Command) -> dict[str, Any]:
     """Return the fields that the message has, by the names users write; absent and empty are one in protobuf."""
-    plain: dict[str, Any] = {field.name: value for field, value in message.ListFields()}
-    return _plain_fields(plain)
+    plain = _plain_fields({field.name: value for field, value in message.ListFields()})
+    return _composite_fields(plain) if "steps" in plain else plain
+
+
+def _composite_fields(plain: dict[str, Any]) -> dict[str, Any]:
+    """Turn a composite's names into lists, as users write them."""
+    plain["steps"] = steps_to_plain(plain["steps"])
+    if "vars" not in plain and "var_names" in plain:
+        plain["vars"] = list(plain.pop("var_names"))
+    for field in ("inputs", "outputs"):
+        if field in plain and not any(plain[field].values()):
+            plain[field] = sorted(plain[field])
+    return plain
 
 
 def _step_to_plain(message: model_pb2.Step) -> dict[str, Any]:
@@ -197,7 +213,7 @@ def _plain_fields(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, **_plain_options(options)} if options is not None else fields
 
 
-_PLAIN_NAMES = {"timeout_s": "timeout", "memory_bytes": "memory"}
+_PLAIN_NAMES = {"timeout_s": "timeout", "queue_timeout_s": "queue_timeout", "memory_bytes": "memory"}
 
 
 def _plain_options(message: model_pb2.Options) -> dict[str, Any]:

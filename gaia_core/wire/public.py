@@ -12,20 +12,34 @@ from gaia_core.wire.files import failure_to_proto, file_to_proto, publication_to
 
 def encode_announcement(told: public.Announcement) -> tuple[str, bytes]:
     """Return the kind of a public event (the name of its field) and its bytes."""
+    return kind_of(told), event_message(told).SerializeToString()
+
+
+def kind_of(told: public.Announcement) -> str:
+    """Return the kind of a public event: the name of its field."""
+    return _MAKE[type(told.fact)][0]
+
+
+def event_message(told: public.Announcement) -> pb.Event:
+    """Return a public event as a message."""
     kind, make = _MAKE[type(told.fact)]
-    event = pb.Event(
+    return pb.Event(
         workflow=told.workflow,
         workflow_uid=told.uid,
         sequence=told.sequence,
         time=timestamp(told.time_ms),
         **{kind: make(told.fact)},
     )
-    return kind, event.SerializeToString()
 
 
 def timestamp(time_ms: int) -> Timestamp:
     """Return milliseconds since the epoch as protobuf has them."""
     return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)
+
+
+def subject_of(fact: public.Fact) -> str:
+    """Return the name of the Step or Key that a fact is about; "" for one about the workflow."""
+    return str(getattr(fact, "step", "") or getattr(fact, "key", ""))
 
 
 def _completed(fact: public.StepCompleted) -> pb.StepCompleted:
@@ -62,7 +76,15 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     public.StepRetrying: ("step_retrying", _retrying),
     public.KeyAvailable: (
         "key_available",
-        lambda f: pb.KeyAvailable(key=f.key, files=[file_to_proto(file) for file in f.files]),
+        lambda f: pb.KeyAvailable(key=f.key, files=[file_to_proto(file) for file in f.files], count=f.count),
     ),
     public.KeyForgotten: ("key_forgotten", lambda f: pb.KeyForgotten(key=f.key)),
+    public.StepStarted: (
+        "step_started",
+        lambda f: pb.StepStarted(step=f.step, attempt=f.attempt, worker=f.worker),
+    ),
+    public.WorkerChanged: (
+        "worker_changed",
+        lambda f: pb.WorkerChanged(worker=f.worker, change=f.change, pool=f.pool, reason=f.reason),
+    ),
 }

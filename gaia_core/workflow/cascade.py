@@ -1,29 +1,63 @@
-"""Who must run again when some Steps do: the one walk over the graph that merge, command and expire share."""
+"""Who must run again when some Steps do: the one walk over the graph that merge, command, expire and remove share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
 
+from gaia_core.workflow.graph import Key
 from gaia_core.workflow.state import Step
 
 
-def consumers(step: Step) -> Iterator[Step]:
-    """Yield the Steps that read what a Step writes, trees on either side included; some more than once."""
+class Cause(NamedTuple):
+    """Why a Step runs again: because another one does, or for a reason of its own.
+
+    Attributes:
+        upstream: the Step that it depends on, or None for a reason of its own.
+        key: the Key by which it depends on that Step, or the one that was named or changed; None where none was.
+    """
+
+    upstream: Step | None = None
+    key: Key | None = None
+
+
+OWN = Cause()
+
+Cascade: TypeAlias = dict[Step, Cause]
+"""Steps that run again, each with its cause; upstream Steps come before those that they make run again."""
+
+
+def consumers(step: Step) -> Iterator[tuple[Key, Step]]:
+    """Yield who reads what a Step writes, trees on either side included, by which Key; some more than once."""
     for key in step.outputs:
-        yield from key.readers
+        for reader in key.readers:
+            yield key, reader
         for fed in key.feeds:
-            yield from fed.readers
+            for reader in fed.readers:
+                yield fed, reader
 
 
-def dependents(roots: Iterable[Step]) -> dict[Step, None]:
+def is_cause(cause: Cause, step: Step) -> bool:
+    """Tell whether a Step reads what the upstream Step of a cause writes, as the graph is now."""
+    written = cause.upstream.outputs if cause.upstream is not None else ()
+    return any(key is other or key in other.feeds for key in step.inputs for other in written)
+
+
+def own_causes(steps: Iterable[Step]) -> Cascade:
+    """Return Steps that run again for a reason of their own."""
+    return dict.fromkeys(steps, OWN)
+
+
+def dependents(roots: Mapping[Step, Cause]) -> Cascade:
     """Return roots and every Step downstream of them.
 
     Args:
         roots: Steps to begin with. Cost is O(Steps reached and their Keys), not O(workflow).
     """
-    reached = dict.fromkeys(roots)
+    reached = dict(roots)
     stack = list(reached)
     while stack:
-        for reader in consumers(stack.pop()):
+        step = stack.pop()
+        for key, reader in consumers(step):
             if reader not in reached:
-                reached[reader] = None
+                reached[reader] = Cause(step, key)
                 stack.append(reader)
     return reached

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from gaia_core.workflow.expand import FlatStep
+from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.model import Command, Failure, Publication, StepSpec
 
 
@@ -44,11 +44,25 @@ class StepsMerged:
 
 @dataclass(frozen=True, slots=True)
 class StepsReset:
-    """These Steps have to run again; running attempts of theirs are being stopped."""
+    """These Steps have to run again; running attempts of theirs are being stopped.
+
+    Attributes:
+        reason: of those that have one of their own.
+        upstream: for each, the index of the Step that makes it run again, or None; () where each has its own reason.
+    """
 
     uid: int
     steps: tuple[int, ...]
     reason: str
+    upstream: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepsRemoved:
+    """These Steps are no more; running attempts of theirs are being stopped."""
+
+    uid: int
+    steps: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +143,26 @@ class BackoffsEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueTimedOut:
+    """These Steps failed: no worker took them in the time they have."""
+
+    uid: int
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowDeleted:
+    """The workflow is no more; running attempts of its Steps are being stopped.
+
+    Attributes:
+        data: its files are to be deleted too; until they are, its name stays taken.
+    """
+
+    uid: int
+    data: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptsEnded:
     """Attempts that were being stopped have ended."""
 
@@ -143,6 +177,7 @@ WorkflowEvent: TypeAlias = (
     | CommandsSet
     | StepsMerged
     | StepsReset
+    | StepsRemoved
     | WorkflowHalted
     | WorkflowResumed
     | KeysArrived
@@ -151,5 +186,7 @@ WorkflowEvent: TypeAlias = (
     | StepsCompleted
     | AttemptFailed
     | BackoffsEnded
+    | QueueTimedOut
+    | WorkflowDeleted
     | AttemptsEnded
 )

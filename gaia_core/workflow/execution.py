@@ -1,6 +1,6 @@
 """From a Step to the Execution that a worker carries out: tokens spliced, inputs pinned to published versions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gaia_core.workflow.graph import Graph, Key
@@ -9,6 +9,7 @@ from gaia_core.workflow.model import (
     TIMEOUT_S_DEFAULT,
     Execution,
     Fence,
+    FileVersion,
     Input,
     Output,
     Publication,
@@ -30,8 +31,8 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
     Args:
         term: the leader's time in office, for the fence.
     """
-    command = workflow.commands[step.spec.command]
-    options = step.spec.options.over(command.options)
+    command = workflow.commands[step.command]
+    options = step.options.over(command.options)
     values = step.values
     inputs = {name: splice(path, values) for name, path in command.inputs.items()}
     outputs = {name: splice(path, values) for name, path in command.outputs.items()}
@@ -64,7 +65,7 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
 
 def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
     """Return a Step's inputs with the published versions that they are made of."""
-    paths = workflow.commands[step.spec.command].inputs
+    paths = workflow.commands[step.command].inputs
     return tuple(
         Input(name, key.name, splice(paths[name], step.values), tuple(sources(workflow.graph, key)))
         for name, key in zip(step.input_names, step.inputs, strict=True)
@@ -74,8 +75,8 @@ def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
 def sources(graph: Graph, key: Key) -> Iterator[Publication]:
     """Yield what a read Key is made of: its writers' publications, or what arrived from outside."""
     if not key.writers:
-        if key.arrived is not None:
-            yield key.arrived
+        assert key.arrived is not None
+        yield key.arrived
         return
     for part in graph.all_over(key.name):
         if part.writer is not None:
@@ -84,7 +85,11 @@ def sources(graph: Graph, key: Key) -> Iterator[Publication]:
 
 def _listed_bytes(inputs: tuple[Input, ...]) -> int:
     """Return about how many bytes the lists of input files take in a message."""
-    files = (file for one in inputs for source in one.sources for file in source.files)
+    return listed_bytes(file for one in inputs for source in one.sources for file in source.files)
+
+
+def listed_bytes(files: Iterable[FileVersion]) -> int:
+    """Return about how many bytes a list of files takes in a message."""
     return sum(len(file.key.encode()) + len(file.version) + _FILE_BYTES for file in files)
 
 

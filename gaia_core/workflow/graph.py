@@ -27,10 +27,12 @@ class Key:
         available: for a written Key: its writer is complete. For an outside one: it was seen in the store.
         arrived: what was seen, for an outside Key.
         left_behind: Steps wrote it and none does any more; what lies in the store is theirs and does not count.
+        was_written: a Step wrote it once, and a late upload of its attempts may still lie in the store.
     """
 
     __slots__ = (
-        "arrived", "available", "feeds", "folder", "left_behind", "name", "pending", "readers", "writer", "writers",
+        "arrived", "available", "feeds", "folder", "left_behind", "name", "pending", "readers", "was_written", "writer",
+        "writers",
     )  # fmt: skip
 
     def __init__(self, name: str, folder: "Folder") -> None:
@@ -44,6 +46,7 @@ class Key:
         self.available = False
         self.arrived: Publication | None = None
         self.left_behind = False
+        self.was_written = False
 
     @property
     def is_there(self) -> bool:
@@ -73,15 +76,17 @@ class Graph:
     Attributes:
         missing: read Keys that are not there and that no Step will produce, in the order they were found missing.
         awaited: read Keys that are not there and that Steps will produce.
+        outside: read Keys that no Step writes, there or not.
     """
 
-    __slots__ = ("awaited", "folders", "keys", "missing")
+    __slots__ = ("awaited", "folders", "keys", "missing", "outside")
 
     def __init__(self) -> None:
         self.keys: dict[str, Key] = {}
         self.folders: dict[str, Folder] = {}
         self.missing: dict[Key, None] = {}
         self.awaited: dict[Key, None] = {}
+        self.outside: dict[Key, None] = {}
 
     def key(self, name: str) -> Key:
         """Return the Key of this name, made where it is new. Cost O(depth)."""
@@ -131,6 +136,7 @@ class Graph:
                 self._begin_read(key)
             key.readers.append(step)
             self._note(key)
+            self._note_origin(key)
 
     def unlink(self, steps: Collection["Step"]) -> None:
         """Take Steps out again; Keys they wrote are nobody's now and not there until seen in the store.
@@ -195,6 +201,13 @@ class Graph:
         if key.readers and not key.is_there:
             (self.awaited if key.writers else self.missing)[key] = None
 
+    def _note_origin(self, key: Key) -> None:
+        """Keep the index of read Keys that come from outside."""
+        if key.readers and not key.writers:
+            self.outside[key] = None
+        else:
+            self.outside.pop(key, None)
+
     def _begin_write(self, key: Key, step: "Step") -> None:
         key.writer = step
         key.available = False
@@ -205,15 +218,17 @@ class Graph:
             fed.writers += 1
             fed.pending += 1
             self._note(fed)
+            self._note_origin(fed)
 
     def _end_write(self, key: Key) -> None:
         for fed in self._fed_by(key):
             fed.writers -= 1
             fed.pending -= not key.available
             self._note(fed)
+            self._note_origin(fed)
         key.writer = None
         key.available = False
-        key.left_behind = True
+        key.left_behind = key.was_written = True
         key.feeds = {}
 
     def _begin_read(self, key: Key) -> None:
@@ -230,6 +245,7 @@ class Graph:
                 del other.feeds[key]
         key.writers = key.pending = 0
         self._note(key)
+        self._note_origin(key)
 
     def _folder(self, path: str) -> Folder:
         """Return the folder of this path, made with all above it where new."""

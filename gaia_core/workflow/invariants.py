@@ -16,13 +16,15 @@ def check(workflow: WorkflowState) -> None:
         InvariantBroken: one does not; the message names it.
     """
     for state in StepState:
-        members = [step for step in workflow.steps if step.state is state]
+        members = [step for step in workflow.steps.values() if step.state is state]
         _same(workflow.counts[state], len(members), f"count of {state.word}")
         index = workflow.members[state]
         if index is not None:
             _same(set(index), set(members), f"index of {state.word}")
-    _same([step.index for step in workflow.steps], list(range(len(workflow.steps))), "indexes")
-    for step in workflow.steps:
+    _same([step.index for step in workflow.steps.values()], sorted(workflow.steps), "indexes")
+    _same({step.name: step for step in workflow.steps.values()}, workflow.by_name, "names")
+    _check_indexes(workflow)
+    for step in workflow.steps.values():
         lacking = sum(not key.is_there for key in step.inputs)
         if step.state is StepState.WAITING:
             _same(step.missing, lacking, f"missing inputs of {step.name}")
@@ -30,14 +32,23 @@ def check(workflow: WorkflowState) -> None:
     _check_graph(workflow)
 
 
+def _check_indexes(workflow: WorkflowState) -> None:
+    """Compare the indexes by alias and by Command with what the Steps say."""
+    steps = workflow.steps.values()
+    aliases = Counter((alias, step.name) for step in steps for alias in step.aliases)
+    _same(Counter((alias, s.name) for alias, found in workflow.by_alias.items() for s in found), aliases, "aliases")
+    users = Counter((command, step.name) for step in steps for command in step.commands)
+    _same(Counter((command, s.name) for command, found in workflow.users.items() for s in found), users, "users")
+
+
 def _check_graph(workflow: WorkflowState) -> None:
     """Compare the graph's Keys with what the Steps name."""
     graph = workflow.graph
-    readers = Counter((key.name, step.name) for step in workflow.steps for key in step.inputs)
+    readers = Counter((key.name, step.name) for step in workflow.steps.values() for key in step.inputs)
     held = Counter((key.name, step.name) for key in graph.keys.values() for step in key.readers)
     _same(held, readers, "readers")
     for key in graph.keys.values():
-        writers = {step for step in workflow.steps if key in step.outputs}
+        writers = {step for step in workflow.steps.values() if key in step.outputs}
         _same({key.writer} - {None}, writers, f"writer of {key.name}")
         complete = key.writer is not None and key.writer.state is StepState.COMPLETE
         _same(key.available, complete, f"availability of {key.name}")
@@ -55,6 +66,7 @@ def _check_read_key(graph: Graph, key: Key) -> None:
     lacking = bool(key.readers) and not key.is_there
     _same(key in graph.missing, lacking and not written, f"{key.name} among the missing")
     _same(key in graph.awaited, lacking and bool(written), f"{key.name} among the awaited")
+    _same(key in graph.outside, bool(key.readers) and not written, f"{key.name} among those from outside")
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -43,6 +43,11 @@ def is_tree(key: str) -> bool:
     return key.endswith("/")
 
 
+def may_be_key(name: str) -> bool:
+    """Tell whether a name is short enough to be a Key; looking for a longer one among Keys only takes time."""
+    return len(name) <= KEY_BYTES_MAX and len(name.encode("utf-8", "surrogatepass")) <= KEY_BYTES_MAX
+
+
 def key_problem(key: str) -> str | None:
     """Return what is wrong with a Key as a user wrote it, or None."""
     bucket, path = split_bucket(key)

@@ -52,6 +52,7 @@ class Options:
     pool: str | None = None
     priority: int | None = None
     keep: str | None = None
+    queue_timeout_s: float | None = None
 
     def over(self, base: "Options") -> "Options":
         """Return these settings with the gaps filled from base."""
@@ -66,7 +67,9 @@ class Options:
 
     def as_tuple(self) -> tuple[Any, ...]:
         """Return the settings in field order."""
-        return (self.timeout_s, self.retries, self.resources, self.pool, self.priority, self.keep)
+        return (
+            self.timeout_s, self.retries, self.resources, self.pool, self.priority, self.keep, self.queue_timeout_s,
+        )  # fmt: skip
 
 
 NO_OPTIONS: Final = Options()
@@ -74,13 +77,15 @@ NO_OPTIONS: Final = Options()
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command-line program in an image, with named inputs, outputs and vars.
+    """A command-line program in an image, with named inputs, outputs and vars; or a composite of inner Steps.
 
     Attributes:
-        inputs: input name → absolute internal path (a directory when it ends in "/").
-        outputs: output name → absolute internal path, or ">" or ">>".
+        inputs: input name → absolute internal path (a directory when it ends in "/"); in a composite → "".
+        outputs: output name → absolute internal path, or ">" or ">>"; in a composite → "".
         vars: defaults; a Step may override them.
         stdout: internal path that receives standard output alone.
+        steps: inner Steps of a composite, whose Keys are names within it; () for any other Command.
+        var_names: a composite's vars that have no default.
     """
 
     name: str
@@ -95,6 +100,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=_nothing)
     workdir: str | None = None
     entrypoint: tuple[str, ...] = ()
+    steps: "tuple[StepSpec, ...]" = ()
+    var_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

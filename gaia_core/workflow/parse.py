@@ -11,9 +11,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from gaia_core.errors import Problem
+from gaia_core.workflow.keys import key_problem
 from gaia_core.workflow.model import (
     NO_OPTIONS,
     STDOUT_ALWAYS,
@@ -32,15 +33,19 @@ INTEGER_MAX: Final = 2**53
 PROPERTY_DEPTH_MAX: Final = 20
 """Each level costs three nested messages in a protobuf Struct, whose readers stop at 100."""
 
-OPTION_FIELDS: Final = ("timeout", "retries", "resources", "pool", "priority", "keep")
+OPTION_FIELDS: Final = ("timeout", "queue_timeout", "retries", "resources", "pool", "priority", "keep")
 COMMAND_FIELDS: Final = (
     *("name", "image", "command", "inputs", "outputs", "vars", "stdout"),
     *(*OPTION_FIELDS, "network", "env", "workdir", "entrypoint"),
 )
+COMPOSITE_FIELDS: Final = ("name", "steps", "inputs", "outputs", "vars", *OPTION_FIELDS)
 STEP_FIELDS: Final = ("name", "command", "inputs", "outputs", "vars", *OPTION_FIELDS)
 RESOURCE_FIELDS: Final = ("cpus", "memory", "gpus")
 
-_NOT_YET: Final = {"reuse": "is not supported yet", "steps": "composite Commands are not supported yet"}
+_NOT_YET: Final = {"reuse": "is not supported yet"}
+LOCAL_NAME_LENGTH_MAX: Final = 255
+"""Of a Key within a composite; the Keys that are made for it must be Keys."""
+
 _ACTING_PROPERTIES: Final = ("owner", "max_parallel", "on_error", "retention_s")
 _KEEP_VALUES: Final = ("on_failure",)
 _ON_ERROR_VALUES: Final = ("finish", "stop")
@@ -73,26 +78,44 @@ class Parsed(NamedTuple):
     problems: list[Problem]
 
 
-def parse_commands(value: object, place: str = "commands") -> tuple[list[Command], list[Problem]]:
-    """Return the sound Commands of a list, and every problem of the others.
+class Sound(NamedTuple, Generic[Item]):
+    """The sound items of a list that holds unsound ones too, for whoever looks for further problems.
 
-    Args:
-        value: a list of maps, as users write them.
-        place: where the list lies in the request; the problems' places start with it.
+    Attributes:
+        indexes: where each lies in the list.
     """
-    found, problems = _parse_list(value, place, _command)
+
+    items: list[Item]
+    indexes: list[int]
+
+    def moved(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Return problems of the items with places that count within the whole list."""
+        return [_moved(problem, {"commands": self.indexes, "steps": self.indexes}) for problem in problems]
+
+
+def parse_commands(value: object) -> tuple[list[Command], list[Problem]]:
+    """Return the sound Commands of a list of maps, as users write them, and every problem of the others."""
+    found, problems = _parse_list(value, "commands", _command)
     return list(found.values()), problems
 
 
-def parse_steps(value: object, place: str = "steps") -> tuple[list[StepSpec], list[Problem]]:
-    """Return the sound Steps of a list, and every problem of the others.
-
-    Args:
-        value: a list of maps, as users write them.
-        place: where the list lies in the request; the problems' places start with it.
-    """
-    found, problems = _parse_list(value, place, _step)
+def parse_steps(value: object) -> tuple[list[StepSpec], list[Problem]]:
+    """Return the sound Steps of a list of maps, as users write them, and every problem of the others."""
+    found, problems = _parse_list(value, "steps", _step)
     return list(found.values()), problems
+
+
+def sound_commands(value: object) -> Sound[Command]:
+    """Return the sound Commands of a list, composites left out that use unsound ones."""
+    found, _ = _parse_list(value, "commands", _command)
+    found = _usable(found, _names_without(value, found))
+    return Sound(list(found.values()), list(found))
+
+
+def sound_steps(value: object) -> Sound[StepSpec]:
+    """Return the sound Steps of a list."""
+    found, _ = _parse_list(value, "steps", _step)
+    return Sound(list(found.values()), list(found))
 
 
 def parse_properties(value: object, place: str = "properties") -> tuple[dict[str, Any], list[Problem]]:
@@ -103,7 +126,7 @@ def parse_properties(value: object, place: str = "properties") -> tuple[dict[str
     problems: list[Problem] = []
     if not isinstance(value, Mapping):
         return {}, [Problem(place, f"must be a map, not {_kind(value)}")]
-    form = _Form(value, place, problems)
+    form = _Form(value, place, problems, [])
     form.text("owner", _line_problem)
     form.whole("max_parallel", 1, INTEGER_MAX)
     form.choice("on_error", _ON_ERROR_VALUES)
@@ -131,15 +154,19 @@ def parse_workflow(commands: object, steps: object, check: Check | None = None) 
     some_steps, step_problems = _parse_list(steps, "steps", _step)
     problems += step_problems
     if check:
-        unsound = _names_without(commands, some_commands)
+        usable = _usable(some_commands, _names_without(commands, some_commands))
+        unsound = _names_without(commands, usable)
         checked = {index: step for index, step in some_steps.items() if step.command not in unsound}
-        indexes = {"commands": list(some_commands), "steps": list(checked)}
-        problems += [_moved(each, indexes) for each in check(list(some_commands.values()), list(checked.values()))]
+        indexes = {"commands": list(usable), "steps": list(checked)}
+        found = [_moved(each, indexes) for each in check(list(usable.values()), list(checked.values()))]
+        problems = list(dict.fromkeys([*problems, *found]))
     return Parsed(list(some_commands.values()), list(some_steps.values()), problems)
 
 
 def command_to_plain(command: Command) -> dict[str, Any]:
     """Return a Command as users write it; what is not given is left out."""
+    if command.steps:
+        return _composite_to_plain(command)
     return _given(
         name=command.name,
         image=command.image,
@@ -154,6 +181,18 @@ def command_to_plain(command: Command) -> dict[str, Any]:
         workdir=command.workdir,
         entrypoint=list(command.entrypoint),
     )
+
+
+def _composite_to_plain(command: Command) -> dict[str, Any]:
+    """Return a composite Command as users write it: names of inputs, outputs and vars as lists, defaults as a map."""
+    plain = _given(
+        name=command.name,
+        inputs=list(command.inputs),
+        outputs=list(command.outputs),
+        vars=dict(command.vars) if not command.var_names else list(command.var_names),
+        **_options_to_plain(command.options),
+    )
+    return {**plain, "steps": [step_to_plain(step) for step in command.steps]}
 
 
 def step_to_plain(step: StepSpec) -> dict[str, Any]:
@@ -193,6 +232,8 @@ class _Form:
     values: Mapping[Any, Any]
     place: str
     problems: list[Problem]
+    remarks: list[Problem]
+    """Problems that do not keep the rest from being understood."""
 
     def refuse(self, field: str, message: str) -> None:
         """Note a problem of a field."""
@@ -270,6 +311,21 @@ class _Form:
                 self.problems.append(Problem(at(place, name), problem))
         return dict(value)
 
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return a list of different names of parts."""
+        value = self.take(field)
+        if value is _ABSENT:
+            return ()
+        if not isinstance(value, list | tuple):
+            self.refuse(field, f"must be a list of names, not {_kind(value)}")
+            return ()
+        for index, name in enumerate(value):
+            if problem := _text_problem(name, _part_name_problem):
+                self.refuse_item(field, index, problem)
+            elif name in value[:index]:
+                self.refuse_item(field, index, f"{name!r} is there twice")
+        return tuple(name for name in value if isinstance(name, str))
+
     def flag(self, field: str) -> bool | None:
         """Return true or false, or None."""
         value = self.take(field)
@@ -313,7 +369,7 @@ class _Form:
 def _parse_list(
     value: object, place: str, parse: Callable[[_Form], Item | None]
 ) -> tuple[dict[int, Item], list[Problem]]:
-    """Return the sound items of a list by index, and the problems of the others."""
+    """Return the sound items of a list by index, and the problems of the others; remarks leave an item sound."""
     if not isinstance(value, list | tuple):
         return {}, [Problem(place, f"must be a list, not {_kind(value)}")]
     found: dict[int, Item] = {}
@@ -321,20 +377,26 @@ def _parse_list(
     seen: dict[str, int] = {}
     for index, each in enumerate(value):
         known = len(problems)
-        item = _parse_item(each, f"{place}[{index}]", problems, parse)
+        remarks: list[Problem] = []
+        item = _parse_item(each, f"{place}[{index}]", problems, remarks, parse)
         first = seen.setdefault(_name_of(each), index)
         if first != index and _name_of(each):
             problems.append(Problem(f"{place}[{index}].name", f"{_name_of(each)!r} is already {place}[{first}]"))
         if item is not None and len(problems) == known:
             found[index] = item
+        problems += remarks
     return found, problems
 
 
 def _parse_item(
-    value: object, place: str, problems: list[Problem], parse: Callable[[_Form], Item | None]
+    value: object,
+    place: str,
+    problems: list[Problem],
+    remarks: list[Problem],
+    parse: Callable[[_Form], Item | None],
 ) -> Item | None:
     if isinstance(value, Mapping):
-        return parse(_Form(value, place, problems))
+        return parse(_Form(value, place, problems, remarks))
     problems.append(Problem(place, f"must be a map, not {_kind(value)}"))
     return None
 
@@ -342,8 +404,7 @@ def _parse_item(
 def _command(form: _Form) -> Command | None:
     """Read one Command; a composite one has `steps` and no image."""
     if "steps" in form.values:
-        form.refuse("steps", _NOT_YET["steps"])
-        return None
+        return _composite(form)
     form.only(COMMAND_FIELDS, {})
     form.need("name", "image", "command")
     return Command(
@@ -362,7 +423,44 @@ def _command(form: _Form) -> Command | None:
     )
 
 
+def _composite(form: _Form) -> Command:
+    """Read a Command made of inner Steps."""
+    form.only(COMPOSITE_FIELDS, _OF_LEAVES)
+    form.need("name")
+    place = at(form.place, "steps")
+    found, problems = _parse_list(form.values["steps"], place, _inner_step)
+    form.problems += problems
+    if form.values["steps"] == []:
+        form.refuse("steps", "needs at least one Step")
+    has_names = isinstance(form.values.get("vars"), list | tuple)
+    defaults = {} if has_names else form.entries("vars", *_VAR_CHECKS)
+    return Command(
+        name=form.text("name", _name_problem) or "",
+        inputs=dict.fromkeys(form.names("inputs"), ""),
+        outputs=dict.fromkeys(form.names("outputs"), ""),
+        vars={name: _number_kept(value) for name, value in defaults.items()},
+        options=_options(form),
+        steps=tuple(found.values()),
+        var_names=form.names("vars") if has_names else (),
+    )
+
+
+def _inner_step(form: _Form) -> StepSpec:
+    """Read one Step of a composite; its Keys are names within the composite."""
+    return _any_step(form, _local_name_problem)
+
+
 def _step(form: _Form) -> StepSpec:
+    """Read one Step of a workflow; what is wrong with its Keys does not keep the rest of it from being understood."""
+    step = _any_step(form, _line_problem)
+    for field_name, keys in (("inputs", step.inputs), ("outputs", step.outputs)):
+        for name, key in keys.items():
+            if isinstance(key, str) and (problem := _key_problem(key)):
+                form.remarks.append(Problem(at(at(form.place, field_name), name), problem))
+    return step
+
+
+def _any_step(form: _Form, key_check: TextCheck) -> StepSpec:
     """Read one Step."""
     if form.values.keys() - _STEP_FIELD_SET:
         form.only(STEP_FIELDS, _OF_COMMANDS)
@@ -370,14 +468,19 @@ def _step(form: _Form) -> StepSpec:
     return StepSpec(
         name=form.text("name", _step_name_problem) or "",
         command=form.text("command", _name_problem) or "",
-        inputs=form.texts("inputs", _part_name_problem, _line_problem),
-        outputs=form.texts("outputs", _part_name_problem, _line_problem),
+        inputs=form.texts("inputs", _part_name_problem, key_check),
+        outputs=form.texts("outputs", _part_name_problem, key_check),
         vars=_step_vars(form),
         options=_options(form),
     )
 
 
 _STEP_FIELD_SET: Final = frozenset(STEP_FIELDS)
+_OF_LEAVES: Final = {
+    name: "is a field of Commands that run a program; this one has steps"
+    for name in COMMAND_FIELDS
+    if name not in COMPOSITE_FIELDS
+}
 _OF_COMMANDS: Final = {
     name: "is a field of Commands, not of Steps" for name in COMMAND_FIELDS if name not in STEP_FIELDS
 }
@@ -423,6 +526,7 @@ def _options(form: _Form) -> Options:
         pool=form.text("pool", _name_problem),
         priority=form.whole("priority", -_INT32_MAX - 1, _INT32_MAX),
         keep=form.choice("keep", _KEEP_VALUES),
+        queue_timeout_s=form.positive("queue_timeout"),
     )
 
 
@@ -436,7 +540,7 @@ def _resources(form: _Form) -> Resources | None:
     if not isinstance(value, Mapping):
         form.refuse("resources", f"must be a map of {', '.join(RESOURCE_FIELDS)}, not {_kind(value)}")
         return None
-    inner = _Form(value, at(form.place, "resources"), form.problems)
+    inner = _Form(value, at(form.place, "resources"), form.problems, form.remarks)
     inner.only(RESOURCE_FIELDS, {})
     resources = Resources(inner.positive("cpus"), _memory(inner), inner.whole("gpus", 0, _INT32_MAX))
     return resources if resources != Resources() else None
@@ -462,6 +566,7 @@ def _options_to_plain(options: Options) -> dict[str, Any]:
     demands = _given(cpus=_number(resources.cpus), memory=resources.memory_bytes, gpus=resources.gpus)
     return {
         "timeout": _number(options.timeout_s),
+        "queue_timeout": _number(options.queue_timeout_s),
         "retries": options.retries,
         "resources": demands,
         "pool": options.pool,
@@ -483,6 +588,17 @@ def _names_without(value: object, found: Mapping[int, object]) -> set[str]:
     """Return the names of the items of a list that are not among the sound ones."""
     items = value if isinstance(value, list | tuple) else ()
     return {_name_of(each) for index, each in enumerate(items) if index not in found}
+
+
+def _usable(commands: Mapping[int, Command], unsound: set[str]) -> dict[int, Command]:
+    """Return Commands without the composites that use unsound ones, however indirectly: one mistake is told once."""
+    usable = dict(commands)
+    spoilt = dict(usable)
+    while spoilt:
+        spoilt = {n: one for n, one in usable.items() if any(step.command in unsound for step in one.steps)}
+        unsound = unsound | {one.name for one in spoilt.values()}
+        usable = {n: one for n, one in usable.items() if n not in spoilt}
+    return usable
 
 
 def _name_of(value: object) -> str:
@@ -571,11 +687,24 @@ def _line_problem(text: str) -> str | None:
     return f"{_shortened(text)!r} has control characters" if _CONTROL.search(text) else None
 
 
+def _key_problem(text: str) -> str | None:
+    """Tell what is wrong with a Key that is text; one that splices vars is judged once they are spliced."""
+    return key_problem(text) if "{{" not in text and not _line_problem(text) else None
+
+
+def _local_name_problem(text: str) -> str | None:
+    """Tell what is wrong with a name within a composite."""
+    too_long = f"is longer than {LOCAL_NAME_LENGTH_MAX} characters" if len(text) > LOCAL_NAME_LENGTH_MAX else None
+    return _line_problem(text) or too_long
+
+
 def _name_problem(text: str) -> str | None:
     return None if _NAME.fullmatch(text) else _bad_name(text, ". _ -")
 
 
 def _step_name_problem(text: str) -> str | None:
+    if text.startswith(("step:", "key:")):
+        return f"{_shortened(text)!r} begins as what tells Steps and Keys apart: step:NAME, key:NAME"
     return None if _STEP_NAME.fullmatch(text) else _bad_name(text, ". _ - :")
 
 

@@ -29,7 +29,7 @@ def retry_delay_ms(uid: int, step: Step, command: Command, failure: Failure) -> 
         Milliseconds; exponential with a cap, half of it jitter. A first loss of a worker is made good at once.
     """
     if failure.kind in OWN_FAULTS:
-        tried, most = step.faults, step.spec.options.over(command.options).retries or 0
+        tried, most = step.faults, step.options.over(command.options).retries or 0
     else:
         tried, most = step.disturbances, DISTURBANCES_MAX.get(failure.kind, 0)
     if tried >= most:

@@ -17,17 +17,23 @@ _CHARACTER_BYTES: Final = 4
 """At most, in UTF-8."""
 
 
-def value_length_most(spec: StepSpec, command: Command) -> int:
-    """Return a bound for the characters of the longest value, once other vars are spliced into it."""
+def value_length_most(spec: StepSpec, command: Command, outer: Mapping[str, str]) -> int:
+    """Return a bound for the characters of the longest value, once other vars are spliced into it.
+
+    Args:
+        spec: a Step, whose values splice each other.
+        command: the Command it uses; its defaults count too.
+        outer: values of the composite that the Step lies in.
+    """
     values = [*_value_texts(spec, command)]
-    longest = max(map(len, values), default=0)
+    longest = max(map(len, (*values, *outer.values())), default=0)
     return max((len(value) + value.count("{{") * longest for value in values), default=0)
 
 
-def execution_bytes_most(spec: StepSpec, command: Command) -> int:
+def execution_bytes_most(spec: StepSpec, command: Command, outer: Mapping[str, str]) -> int:
     """Return a bound for the bytes of any attempt of a spec, found without splicing anything."""
     paths = max(map(len, _paths(command)), default=0)
-    values = value_length_most(spec, command)
+    values = value_length_most(spec, command, outer)
     text = "".join((*_texts(command), *spec.inputs.values(), *spec.outputs.values()))
     return _CHARACTER_BYTES * (len(text) + text.count("{{") * (paths + paths * values + values))
 

@@ -5,15 +5,18 @@ from the event (Steps that became ready, attempts to stop), so that the schedule
 it. A completion costs O(its consumers).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from gaia_core.errors import Problem
 from gaia_core.workflow import events as ev
-from gaia_core.workflow.expand import FlatStep, expand
+from gaia_core.workflow.composite import COUNT_MAX
+from gaia_core.workflow.expand import expand
+from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Graph, Key
-from gaia_core.workflow.model import Command, Failure, FailureClass, Publication, StepSpec
+from gaia_core.workflow.model import Command, Failure, FailureClass, Options, Publication, StepSpec
 from gaia_core.workflow.states import FlowState, StepState, flow_state
 
 OWN_FAULTS: Final = frozenset({FailureClass.COMMAND, FailureClass.TIMEOUT, FailureClass.OUT_OF_MEMORY})
@@ -33,14 +36,18 @@ class Step:
         faults: failures of its own since it last had to run; they use its retries.
         disturbances: failures of the surroundings since then.
         published: what the accepted attempt wrote; () unless COMPLETE.
-        failure: why the latest attempt failed, until the next one starts.
-        reason: why it last had to run (again).
+        failure: why an attempt failed last, since it last had to run.
+        reason: why it last had to run (again); "upstream" where `cause` tells more.
+        cause: the Step that it depends on and that made it run again, or None.
+        retry_at_ms: when it is tried again, while it is RETRYING.
+        ready_ms: when it became READY, if it may be so for a limited time only.
         queued: the ready queue that holds it, for the scheduler's use alone.
     """
 
     __slots__ = (
-        "attempt", "disturbances", "failure", "faults", "index", "input_names", "inputs", "missing", "name",
-        "output_names", "outputs", "published", "queued", "reason", "spec", "state", "values", "worker",
+        "aliases", "attempt", "cause", "commands", "disturbances", "element", "failure", "faults", "index",
+        "input_names", "inputs", "missing", "name", "options", "output_names", "outputs", "published", "queued",
+        "ready_ms", "reason", "retry_at_ms", "spec", "state", "values", "worker",
     )  # fmt: skip
 
     def __init__(self, index: int, flat: FlatStep) -> None:
@@ -57,12 +64,19 @@ class Step:
         self.published: tuple[Publication, ...] = ()
         self.failure: Failure | None = None
         self.reason = "first"
+        self.cause: Step | None = None
+        self.retry_at_ms = 0
+        self.ready_ms = 0
         self.queued: object = None
         self.define(flat)
 
     def define(self, flat: FlatStep) -> None:
         """Take over a definition; the graph is linked apart."""
         self.spec: StepSpec = flat.spec
+        self.element = flat.element
+        self.aliases = flat.aliases
+        self.commands = flat.commands
+        self.options: Options = flat.options
         self.values: Mapping[str, str] = flat.values
         self.input_names = flat.input_names
         self.output_names = flat.output_names
@@ -71,13 +85,18 @@ class Step:
         """Tell whether a definition is what the Step already has."""
         return (
             self.values == flat.values
-            and self.spec.command == flat.spec.command
-            and self.spec.options == flat.spec.options
+            and self.commands == flat.commands
+            and self.options == flat.options
             and self.input_names == flat.input_names
             and self.output_names == flat.output_names
             and tuple(key.name for key in self.inputs) == flat.inputs
             and tuple(key.name for key in self.outputs) == flat.outputs
         )
+
+    @property
+    def command(self) -> str:
+        """Return the name of the Command that it runs."""
+        return self.commands[-1]
 
     def __repr__(self) -> str:
         return f"Step({self.name!r}, {self.state.word})"
@@ -91,28 +110,31 @@ class Consequences:
         ready: Steps that may be dispatched from now on.
         stopped: (Step, attempt, worker) of running attempts that are to be stopped.
         expired: Steps that were complete and no longer are.
+        removed: Steps that are no more.
     """
 
     ready: list[Step] = field(default_factory=list)
     stopped: list[tuple[Step, int, str]] = field(default_factory=list)
     expired: list[Step] = field(default_factory=list)
+    removed: list[Step] = field(default_factory=list)
 
 
 class WorkflowState:
     """Everything known of one workflow.
 
     Attributes:
-        steps: by index.
-        groups: name of a spec → its Steps; a sweep has several.
+        steps: by index, in ascending order.
+        next_index: of the next new Step.
+        by_alias: a name that is no Step's own → the Steps it stands for: those of a sweep, an element, a composite.
         counts: number of Steps by StepState.
         members: RUNNING, RETRYING and FAILED Steps by StepState, in the order they became so; None for other states.
-        users: name of a Command → the Steps that use it.
-        revision: number of mutations by clients so far.
+        users: name of a Command → the Steps that use it, or lie in a composite of that name.
+        revision: number of changes so far to what it is or whether it runs, its beginning included.
     """
 
     __slots__ = (
-        "by_name", "commands", "counts", "created_ms", "graph", "groups", "halted", "members", "name", "owner",
-        "properties", "revision", "steps", "uid", "updated_ms", "users",
+        "by_alias", "by_name", "commands", "counts", "created_ms", "graph", "halted", "members", "name", "next_index",
+        "owner", "properties", "revision", "steps", "stops_on_error", "uid", "updated_ms", "users",
     )  # fmt: skip
 
     def __init__(self, created: ev.WorkflowCreated, now_ms: int) -> None:
@@ -120,11 +142,13 @@ class WorkflowState:
         self.name = created.name
         self.owner = created.owner
         self.properties: Mapping[str, Any] = created.properties
+        self.stops_on_error = created.properties.get("on_error") == "stop"
         self.created_ms = self.updated_ms = now_ms
         self.commands: dict[str, Command] = {}
-        self.steps: list[Step] = []
+        self.steps: dict[int, Step] = {}
+        self.next_index = 0
         self.by_name: dict[str, Step] = {}
-        self.groups: dict[str, list[Step]] = {}
+        self.by_alias: dict[str, dict[Step, None]] = {}
         self.users: dict[str, dict[Step, None]] = {}
         self.graph = Graph()
         self.counts = [0] * len(StepState)
@@ -132,12 +156,41 @@ class WorkflowState:
             {} if state in _INDEXED else None for state in StepState
         )
         self.halted = False
-        self.revision = 0
+        self.revision = 1
 
     @property
     def flow_state(self) -> tuple[FlowState, bool]:
         """Return (state, stalled)."""
-        return flow_state(self.halted, self.counts)
+        return flow_state(self.halted, self.counts, self.stops_on_error)
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether nothing of it may be started: it was halted, or a Step failed and it is to stop then."""
+        return self.halted or (self.stops_on_error and self.counts[StepState.FAILED] > 0)
+
+    def steps_named(self, name: str) -> list[Step]:
+        """Return the Steps that a name stands for: its own, and all made from the sweep or composite of that name."""
+        own = self.by_name.get(name)
+        return [*([own] if own is not None else ()), *self.by_alias.get(name, ())]
+
+    def first_named(self, name: str) -> Iterator[Step]:
+        """Yield the Step of this name, and one of those that the name stands for as an alias."""
+        own = self.by_name.get(name)
+        if own is not None:
+            yield own
+        yield from islice(self.by_alias.get(name, ()), 1)
+
+    def steps_of_element(self, element: str) -> Iterator[Step]:
+        """Yield the Steps of one element of a sweep: itself, or the inner Steps of the composite that it is."""
+        yield from (step for step in self.steps_named(element) if step.element == element)
+
+    def specs_using(self, commands: Iterable[str]) -> list[tuple[StepSpec, dict[str, Step]]]:
+        """Return each spec that uses one of these Commands, with the elements it defines (element → one Step of it)."""
+        found: dict[int, tuple[StepSpec, dict[str, Step]]] = {}
+        for command in commands:
+            for step in self.users.get(command, ()):
+                found.setdefault(id(step.spec), (step.spec, {}))[1][step.element] = step
+        return list(found.values())
 
     def apply(self, event: ev.WorkflowEvent, now_ms: int) -> Consequences:
         """Enter one event and return what followed from it."""
@@ -146,53 +199,96 @@ class WorkflowState:
         _APPLY[type(event)](self, event, followed)
         return followed
 
-    def _commands_set(self, event: ev.CommandsSet, _: Consequences) -> None:
+    def _commands_set(self, event: ev.CommandsSet, followed: Consequences) -> None:
         self.revision += 1
-        replaced = [command for command in event.commands if command.name in self.commands]
         self.commands.update((command.name, command) for command in event.commands)
-        specs = {id(step.spec): step.spec for command in replaced for step in self.users.get(command.name, ())}
-        known = [flat for spec in specs.values() for flat in self.expand(spec) if flat.name in self.by_name]
-        self._define([flat for flat in known if self.by_name[flat.name].spec is flat.spec])
+        for spec, owned in self.specs_using(command.name for command in event.commands):
+            self._define([flat for flat in self.expand(spec) if flat.element in owned], followed)
 
-    def _steps_merged(self, event: ev.StepsMerged, _: Consequences) -> None:
+    def _steps_merged(self, event: ev.StepsMerged, followed: Consequences) -> None:
         self.revision += 1
-        self._define(event.flat if event.flat is not None else [f for spec in event.specs for f in self.expand(spec)])
+        flats = event.flat if event.flat is not None else [f for spec in event.specs for f in self.expand(spec)]
+        self._define(flats, followed)
 
     def expand(self, spec: StepSpec) -> list[FlatStep]:
         """Expand a spec that was found to be free of problems."""
         problems: list[Problem] = []
-        return expand(spec, self.commands[spec.command], "", problems)
+        return expand(spec, self.commands, "", problems, COUNT_MAX)
 
-    def _define(self, flats: Iterable[FlatStep]) -> None:
-        """Add new Steps and give existing ones their new definition; a reset of all of them follows."""
-        flats = list(flats)
-        self.graph.unlink([self.by_name[flat.name] for flat in flats if flat.name in self.by_name])
+    def _define(self, flats: Sequence[FlatStep], followed: Consequences) -> None:
+        """Add new Steps and give existing ones their new definition; what an element no longer holds goes.
+
+        A reset of all whose definition changed follows.
+        """
+        names = {flat.name for flat in flats}
+        elements = {flat.element for flat in flats}
+        self._drop([s for each in elements for s in self.steps_of_element(each) if s.name not in names], followed)
+        changed = []
         for flat in flats:
+            known = self.by_name.get(flat.name)
+            if known is None or not known.is_defined_as(flat):
+                changed.append(flat)
+            else:
+                known.spec, known.aliases, known.element = flat.spec, flat.aliases, flat.element
+        self.graph.unlink([self.by_name[flat.name] for flat in changed if flat.name in self.by_name])
+        for flat in changed:
             step = self.by_name.get(flat.name)
             if step is None:
                 step = self._add(flat)
             else:
-                self.users[step.spec.command].pop(step, None)
+                self._leave_indexes(step)
                 step.define(flat)
-            self.users.setdefault(flat.spec.command, {})[step] = None
+            self._enter_indexes(step)
             self.graph.link(step, flat.inputs, flat.outputs)
 
     def _add(self, flat: FlatStep) -> Step:
-        step = Step(len(self.steps), flat)
-        self.steps.append(step)
+        step = Step(self.next_index, flat)
+        self.next_index += 1
+        self.steps[step.index] = step
         self.by_name[flat.name] = step
-        self.groups.setdefault(flat.spec.name, []).append(step)
         self.counts[StepState.WAITING] += 1
         return step
 
+    def _enter_indexes(self, step: Step) -> None:
+        for alias in step.aliases:
+            self.by_alias.setdefault(alias, {})[step] = None
+        for command in step.commands:
+            self.users.setdefault(command, {})[step] = None
+
+    def _leave_indexes(self, step: Step) -> None:
+        for alias in step.aliases:
+            self.by_alias[alias].pop(step, None)
+            if not self.by_alias[alias]:
+                del self.by_alias[alias]
+        for command in step.commands:
+            self.users[command].pop(step, None)
+
+    def _steps_removed(self, event: ev.StepsRemoved, followed: Consequences) -> None:
+        self.revision += 1
+        self._drop([self.steps[index] for index in event.steps], followed)
+
+    def _drop(self, steps: Sequence[Step], followed: Consequences) -> None:
+        """Take Steps out; what they wrote does not count any more."""
+        self.graph.unlink(steps)
+        for step in steps:
+            if step.state is StepState.RUNNING:
+                followed.stopped.append((step, step.attempt, step.worker))
+            self._move(step, StepState.WAITING)
+            self.counts[StepState.WAITING] -= 1
+            self._leave_indexes(step)
+            del self.by_name[step.name], self.steps[step.index]
+        followed.removed += steps
+
     def _steps_reset(self, event: ev.StepsReset, followed: Consequences) -> None:
         steps = [self.steps[index] for index in event.steps]
-        for step in steps:
+        for place, step in enumerate(steps):
             if step.state is StepState.COMPLETE:
                 self.graph.revoke(step)
                 step.published = ()
                 followed.expired.append(step)
-            step.reason = event.reason if step.attempt else "first"
+            upstream = event.upstream[place] if event.upstream else None
+            step.cause = self.steps.get(upstream) if upstream is not None and step.attempt else None
+            step.reason = "first" if not step.attempt else event.reason if upstream is None else "upstream"
             self._start_afresh(step, followed)
         for step in steps:
             self._settle(step, followed)
@@ -234,16 +330,20 @@ class WorkflowState:
         self.revision += 1
         self.halted = True
         for step in self.in_state(StepState.RUNNING, StepState.RETRYING):
-            self._start_afresh(step, followed)
+            self._rerun(step, followed)
             self._make_ready(step, followed)
 
     def _resumed(self, _: ev.WorkflowResumed, followed: Consequences) -> None:
         self.revision += 1
         self.halted = False
         for step in self.in_state(StepState.FAILED):
-            step.reason = "run"
-            self._start_afresh(step, followed)
+            self._rerun(step, followed)
             self._settle(step, followed)
+
+    def _rerun(self, step: Step, followed: Consequences) -> None:
+        """Start a Step afresh because the workflow was resumed, or will be."""
+        step.reason, step.cause = "run", None
+        self._start_afresh(step, followed)
 
     def _keys_arrived(self, event: ev.KeysArrived, followed: Consequences) -> None:
         for publication in event.keys:
@@ -254,12 +354,11 @@ class WorkflowState:
                 self._supply(key, followed)
 
     def _supply(self, key: Key, followed: Consequences) -> None:
-        """Tell the readers of a Key that it is there."""
+        """Tell the readers of a Key, all of which are WAITING, that it is there."""
         for reader in key.readers:
-            if reader.state is StepState.WAITING:
-                reader.missing -= 1
-                if not reader.missing:
-                    self._make_ready(reader, followed)
+            reader.missing -= 1
+            if not reader.missing:
+                self._make_ready(reader, followed)
 
     def _keys_forgotten(self, event: ev.KeysForgotten, _: Consequences) -> None:
         for name in event.keys:
@@ -270,13 +369,13 @@ class WorkflowState:
             step = self.steps[index]
             step.attempt = attempt
             step.worker = event.worker
-            step.failure = None
             self._move(step, StepState.RUNNING)
 
     def _completed(self, event: ev.StepsCompleted, followed: Consequences) -> None:
         for place, index in enumerate(event.steps):
             step = self.steps[index]
             step.published = event.outputs[place] if event.outputs else ()
+            step.failure = None
             self._move(step, StepState.COMPLETE)
             for key in self.graph.complete(step):
                 self._supply(key, followed)
@@ -292,11 +391,21 @@ class WorkflowState:
         if event.retry_at_ms is None:
             self._move(step, StepState.FAILED)
         else:
+            step.retry_at_ms = event.retry_at_ms
+            step.reason = "worker lost" if event.failure.kind is FailureClass.LOST else "retried"
+            step.cause = None
             self._move(step, StepState.RETRYING)
 
     def _backoffs_ended(self, event: ev.BackoffsEnded, followed: Consequences) -> None:
         for index in event.steps:
             self._make_ready(self.steps[index], followed)
+
+    def _queue_timed_out(self, event: ev.QueueTimedOut, _: Consequences) -> None:
+        for index in event.steps:
+            step = self.steps[index]
+            limit = step.options.over(self.commands[step.command].options).queue_timeout_s
+            step.failure = Failure(FailureClass.TIMEOUT, f"no worker took it within {limit:g} s")
+            self._move(step, StepState.FAILED)
 
     def _attempts_ended(self, _: ev.AttemptsEnded, __: Consequences) -> None:
         """Change nothing here: the slots that became free are the fleet's."""
@@ -305,6 +414,7 @@ class WorkflowState:
 _APPLY: Final[dict[type, Callable[[WorkflowState, Any, Consequences], None]]] = {
     ev.CommandsSet: WorkflowState._commands_set,  # noqa: SLF001
     ev.StepsMerged: WorkflowState._steps_merged,  # noqa: SLF001
+    ev.StepsRemoved: WorkflowState._steps_removed,  # noqa: SLF001
     ev.StepsReset: WorkflowState._steps_reset,  # noqa: SLF001
     ev.WorkflowHalted: WorkflowState._halted,  # noqa: SLF001
     ev.WorkflowResumed: WorkflowState._resumed,  # noqa: SLF001
@@ -314,5 +424,6 @@ _APPLY: Final[dict[type, Callable[[WorkflowState, Any, Consequences], None]]] = 
     ev.StepsCompleted: WorkflowState._completed,  # noqa: SLF001
     ev.AttemptFailed: WorkflowState._attempt_failed,  # noqa: SLF001
     ev.BackoffsEnded: WorkflowState._backoffs_ended,  # noqa: SLF001
+    ev.QueueTimedOut: WorkflowState._queue_timed_out,  # noqa: SLF001
     ev.AttemptsEnded: WorkflowState._attempts_ended,  # noqa: SLF001
 }

@@ -36,7 +36,7 @@ class FlowState(StrEnum):
 
 ALLOWED: dict[StepState, frozenset[StepState]] = {
     StepState.WAITING: frozenset({StepState.WAITING, StepState.READY}),
-    StepState.READY: frozenset({StepState.WAITING, StepState.READY, StepState.RUNNING}),
+    StepState.READY: frozenset({StepState.WAITING, StepState.READY, StepState.RUNNING, StepState.FAILED}),
     StepState.RUNNING: frozenset(
         {StepState.WAITING, StepState.READY, StepState.RETRYING, StepState.COMPLETE, StepState.FAILED}
     ),
@@ -44,16 +44,27 @@ ALLOWED: dict[StepState, frozenset[StepState]] = {
     StepState.COMPLETE: frozenset({StepState.WAITING, StepState.READY}),
     StepState.FAILED: frozenset({StepState.WAITING, StepState.READY}),
 }
-"""Which state may follow which: only a dispatch makes RUNNING, and only a running attempt ends."""
+"""Which state may follow which: only a dispatch makes RUNNING, only a running attempt completes, and a Step fails by
+its attempt or, where its time in the queue is limited, for want of a worker."""
 
 
-def flow_state(halted: bool, counts: Sequence[int]) -> tuple[FlowState, bool]:
-    """Return (state, stalled) of a workflow: the first rule that holds, by the number of Steps in each state."""
+def flow_state(halted: bool, counts: Sequence[int], stops_on_error: bool = False) -> tuple[FlowState, bool]:
+    """Return (state, stalled) of a workflow: the first rule that holds, by the number of Steps in each state.
+
+    Args:
+        halted: it was halted.
+        counts: number of Steps by StepState.
+        stops_on_error: nothing new starts once a Step has failed, so ready Steps no longer make it running.
+    """
     if halted:
         return FlowState.HALTED, False
     if not any(counts):
         return FlowState.INITIALIZED, False
-    if counts[StepState.READY] or counts[StepState.RUNNING] or counts[StepState.RETRYING]:
+    if counts[StepState.RUNNING]:
+        return FlowState.RUNNING, False
+    if stops_on_error and counts[StepState.FAILED]:
+        return FlowState.ERROR, False
+    if counts[StepState.READY] or counts[StepState.RETRYING]:
         return FlowState.RUNNING, False
     if counts[StepState.FAILED]:
         return FlowState.ERROR, False

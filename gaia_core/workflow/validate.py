@@ -6,10 +6,15 @@ cycles are found without touching the state. Cost is O(the request and what lies
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from gaia_core.errors import Problem
-from gaia_core.workflow.expand import FlatStep, expand, suggestion
+from gaia_core.workflow.composite import composite_problems
+from gaia_core.workflow.expand import SWEEP_STEPS_MAX, expand
+from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Graph, Key
+from gaia_core.workflow.interface import suggestion
+from gaia_core.workflow.keys import split_bucket
 from gaia_core.workflow.model import STDOUT_ALWAYS, STDOUT_BOTH, Command, StepSpec
 from gaia_core.workflow.splice import Unspliceable, names_in, scalar_text
 from gaia_core.workflow.state import Step, WorkflowState
@@ -18,30 +23,74 @@ PROBLEMS_MAX = 1000
 """A request with more problems than this is answered with the first ones; nobody reads more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a deployment allows; asked when requests are checked, never when the journal is replayed.
+
+    Attributes:
+        sweep_steps_max: how many Steps one spec may make.
+        own_bucket: holds all data spaces; Keys reach it only without naming it. "" where nothing is known of buckets.
+        buckets: other buckets that Keys may name; None for any.
+    """
+
+    sweep_steps_max: int = SWEEP_STEPS_MAX
+    own_bucket: str = ""
+    buckets: frozenset[str] | None = None
+
+    def bucket_problem(self, key: str) -> str | None:
+        """Return why a Key may not name its bucket, or None."""
+        bucket = split_bucket(key)[0] if ":" in key else None
+        if bucket is None:
+            return None
+        if bucket == self.own_bucket:
+            return f"{key!r} names Gaia's own bucket; Keys reach it without"
+        if self.buckets is not None and bucket not in self.buckets:
+            allowed = ", ".join(sorted(self.buckets)) or "none"
+            return f"{key!r} names the bucket {bucket!r}, which Keys may not; allowed: {allowed}"
+        return None
+
+
+ANY: Final = Rules()
+
+
 @dataclass(slots=True)
 class Draft:
-    """What a request would add or replace, expanded, with the problems found so far.
+    """What a request would add, replace or take away, expanded, with the problems found so far.
 
     Attributes:
         flats: the Steps it defines, each with its place in the request.
+        vanished: existing Steps that would be no more.
     """
 
     flats: list[tuple[str, FlatStep]] = field(default_factory=list)
+    vanished: dict[Step, None] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
 def check(commands: Iterable[Command], steps: Sequence[StepSpec]) -> list[Problem]:
     """Return the problems of a new workflow of these Commands and Steps."""
     given = list(commands)
-    problems = [problem for n, command in enumerate(given) for problem in command_problems(command, f"commands[{n}]")]
-    return problems + draft_steps(None, {command.name: command for command in given}, steps).problems
+    by_name = {command.name: command for command in given}
+    problems = [p for n, command in enumerate(given) for p in command_problems(command, by_name, f"commands[{n}]")]
+    return problems + draft_steps(None, by_name, steps, skip_composites=bool(problems)).problems
 
 
-def command_problems(command: Command, place: str) -> Iterator[Problem]:
-    """Yield what is wrong with one Command, whatever Steps will use it."""
+def command_problems(command: Command, commands: Mapping[str, Command], place: str) -> Iterator[Problem]:
+    """Yield what is wrong with one Command, whatever Steps will use it.
+
+    Args:
+        command: the Command.
+        commands: all Commands there will be; inner Steps of a composite use them.
+        place: of the Command in the request.
+    """
     for name in command.vars:
         if name in command.inputs or name in command.outputs:
             yield Problem(f"{place}.vars.{name}", f"{name!r} is both a var and an input or output")
+    yield from composite_problems(command, commands, place) if command.steps else _leaf_problems(command, place)
+
+
+def _leaf_problems(command: Command, place: str) -> Iterator[Problem]:
+    """Yield what is wrong with a Command that runs a program."""
     for name in command.outputs:
         if name in command.inputs:
             yield Problem(f"{place}.outputs.{name}", f"{name!r} is both an input and an output")
@@ -69,12 +118,24 @@ def _spliced_texts(command: Command) -> Iterator[tuple[str, str]]:
     yield from (("stdout", command.stdout or ""), ("workdir", command.workdir or ""))
 
 
-def draft_steps(workflow: WorkflowState | None, commands: Mapping[str, Command], specs: Sequence[StepSpec]) -> Draft:
+def draft_steps(
+    workflow: WorkflowState | None,
+    commands: Mapping[str, Command],
+    specs: Sequence[StepSpec],
+    *,
+    prune: bool = False,
+    skip_composites: bool = False,
+    rules: Rules = ANY,
+) -> Draft:
     """Lay Steps beside a workflow and find every problem.
 
     Args:
         workflow: what they would enter, or None for a new one.
         commands: all Commands there will be.
+        specs: the Steps as written.
+        prune: elements of these sweeps that are not made any more go.
+        skip_composites: some composite is unsound, so Steps that use one cannot be expanded.
+        rules: what the deployment allows.
     """
     draft = Draft()
     for number, spec in enumerate(specs):
@@ -85,53 +146,125 @@ def draft_steps(workflow: WorkflowState | None, commands: Mapping[str, Command],
         if command is None:
             message = f"there is no Command {spec.command!r}{suggestion(spec.command, commands)}"
             draft.problems.append(Problem(f"{place}.command", message))
-        else:
-            draft.flats += [(place, flat) for flat in expand(spec, command, place, draft.problems)]
+        elif not (command.steps and skip_composites):
+            flats = expand(spec, commands, place, draft.problems, rules.sweep_steps_max)
+            draft.flats += [(place, flat) for flat in flats]
+    _check_buckets(draft, rules)
     _check_names(workflow, draft)
+    if workflow is not None:
+        pruned = specs if prune else ()
+        draft.vanished = dict.fromkeys(_vanishing(workflow, [flat for _, flat in draft.flats], pruned))
     _check_graph(workflow, draft)
     return draft
 
 
-def draft_commands(workflow: WorkflowState, changed: Sequence[Command]) -> Draft:
-    """Lay changed Commands beside a workflow: the Steps that use them, expanded anew, and what would break."""
+def draft_commands(workflow: WorkflowState, changed: Sequence[Command], commands: Mapping[str, Command]) -> Draft:
+    """Lay changed Commands beside a workflow: the Steps that use them, expanded anew, and what would break.
+
+    Args:
+        workflow: the workflow.
+        changed: Commands, each sound by itself; those that are as they were change nothing.
+        commands: all Commands there will be.
+    """
     draft = Draft()
-    for number, command in enumerate(changed):
-        if workflow.commands.get(command.name) == command:
-            continue
-        users = workflow.users.get(command.name, ())
-        for spec in {id(step.spec): step.spec for step in users}.values():
-            found: list[Problem] = []
-            flats = expand(spec, command, "", found)
-            message = f"Step {spec.name!r} would become invalid: "
-            draft.problems += [
-                Problem(f"commands[{number}]", f"{message}{problem.place.lstrip('.')}: {problem.message}")
-                for problem in found
-            ]
-            own = [flat for flat in flats if workflow.by_name[flat.name].spec is spec]
-            draft.flats += [(f"commands[{number}]", flat) for flat in own]
+    places = {
+        command.name: f"commands[{number}]"
+        for number, command in enumerate(changed)
+        if workflow.commands.get(command.name) != command
+    }
+    _check_composites(workflow, changed, commands, draft)
+    if draft.problems:
+        return draft
+    for spec, owned in workflow.specs_using(places):
+        place = next(places[name] for step in owned.values() for name in step.commands if name in places)
+        found: list[Problem] = []
+        flats = expand(spec, commands, "", found)
+        message = f"Step {spec.name!r} would become invalid: "
+        draft.problems += [
+            Problem(place, f"{message}{problem.place.lstrip('.')}: {problem.message}") for problem in found
+        ]
+        draft.flats += [(place, flat) for flat in flats if flat.element in owned]
+    _check_names(workflow, draft)
+    draft.vanished = dict.fromkeys(_vanishing(workflow, [flat for _, flat in draft.flats], ()))
     _check_graph(workflow, draft)
     return draft
+
+
+def _check_composites(
+    workflow: WorkflowState, changed: Sequence[Command], commands: Mapping[str, Command], draft: Draft
+) -> None:
+    """Find composites of the workflow that would not fit the changed Commands any more."""
+    news = {command.name: number for number, command in enumerate(changed)}
+    for command in workflow.commands.values():
+        inner = next((step.command for step in command.steps if step.command in news), None)
+        if inner is not None and command.name not in news:
+            draft.problems += [
+                Problem(
+                    f"commands[{news[inner]}]",
+                    f"Command {command.name!r} would become invalid: {problem.place.lstrip('.')}: {problem.message}",
+                )
+                for problem in composite_problems(command, commands, "")
+            ]
+
+
+def _vanishing(workflow: WorkflowState, flats: Iterable[FlatStep], pruned: Iterable[StepSpec]) -> Iterator[Step]:
+    """Yield existing Steps that go when these are defined: what an element no longer holds, and elements pruned."""
+    names = {flat.name for flat in flats}
+    elements = {flat.element for flat in flats}
+    for element in elements:
+        yield from (step for step in workflow.steps_of_element(element) if step.name not in names)
+    for spec in pruned:
+        for step in workflow.steps_named(spec.name):
+            if step.spec.name == spec.name and step.element not in elements:
+                yield step
+
+
+def _check_buckets(draft: Draft, rules: Rules) -> None:
+    """Refuse Keys in buckets that the deployment does not let Keys name."""
+    for place, flat in draft.flats:
+        for kind, names, keys in (
+            ("inputs", flat.input_names, flat.inputs),
+            ("outputs", flat.output_names, flat.outputs),
+        ):
+            for name, key in zip(names, keys, strict=True):
+                problem = rules.bucket_problem(key) if ":" in key else None
+                if problem and len(draft.problems) < PROBLEMS_MAX:
+                    draft.problems.append(Problem(f"{place}.{kind}.{name}", problem))
 
 
 def _check_names(workflow: WorkflowState | None, draft: Draft) -> None:
-    """Refuse two Steps of one name, and a Step whose name another Step as written already stands for."""
-    seen: dict[str, FlatStep] = {}
+    """Refuse two Steps of one name, and a name that stands for Steps of another spec already."""
+    meanings: dict[str, str] = {}
+    for _, flat in draft.flats:
+        for name in (flat.name, *flat.aliases):
+            meanings.setdefault(name, flat.spec.name)
+    seen: set[str] = set()
     for place, flat in draft.flats:
-        other = seen.setdefault(flat.name, flat)
-        existing = workflow.by_name.get(flat.name) if workflow is not None else None
-        if other is not flat:
+        if flat.name in seen:
             draft.problems.append(Problem(place, f"makes the Step name {flat.name!r} twice"))
-        elif existing is not None and existing.spec.name != flat.spec.name:
-            message = f"makes the Step name {flat.name!r}, which {existing.spec.name!r} already made"
-            draft.problems.append(Problem(place, message))
+        elif (clash := _clash(workflow, flat, meanings)) is not None:
+            name, other = clash
+            draft.problems.append(Problem(place, f"makes the Step name {name!r}, which {other!r} already made"))
+        seen.add(flat.name)
+
+
+def _clash(workflow: WorkflowState | None, flat: FlatStep, meanings: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return a name of a Step that stands for Steps of another spec too, and the name of that spec."""
+    for name in (flat.name, *flat.aliases):
+        owners = [meanings[name]]
+        owners += (step.spec.name for step in workflow.first_named(name)) if workflow is not None else ()
+        other = next((one for one in owners if one != flat.spec.name), None)
+        if other is not None:
+            return name, other
+    return None
 
 
 def _check_graph(workflow: WorkflowState | None, draft: Draft) -> None:
     """Refuse overlapping writers and cycles among the Steps that could be expanded."""
     overlay = _Overlay(workflow.graph if workflow is not None else None)
-    replaced = {flat.name for _, flat in draft.flats}
+    overlay.replaced = set(draft.vanished)
     if workflow is not None:
-        overlay.replaced = {workflow.by_name[name] for name in replaced if name in workflow.by_name}
+        overlay.replaced.update(workflow.by_name[flat.name] for _, flat in draft.flats if flat.name in workflow.by_name)
     steps = []
     for place, flat in draft.flats:
         step = Step(-1, flat)

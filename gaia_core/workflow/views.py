@@ -1,12 +1,12 @@
 """What readers are told of a workflow: plain values made from its state, of bounded size and cost."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from gaia_core.workflow.model import Command, Failure
-from gaia_core.workflow.state import WorkflowState
+from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.states import StepState
 
 INPUTS_SHOWN_MAX: Final = 1_000
@@ -25,6 +25,7 @@ class Summary:
     steps: Mapping[str, int]
     created_ms: int
     updated_ms: int
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Status:
     waiting_inputs_count: int
     missing_inputs: tuple[str, ...]
     failed: tuple[FailedStep, ...]
+    revision: int
 
 
 def counts(workflow: WorkflowState) -> dict[str, int]:
@@ -87,6 +89,7 @@ def summary(workflow: WorkflowState) -> Summary:
         counts(workflow),
         workflow.created_ms,
         workflow.updated_ms,
+        workflow.revision,
     )
 
 
@@ -108,15 +111,16 @@ def status(workflow: WorkflowState) -> Status:
             for step in islice(workflow.members[StepState.FAILED] or (), FAILED_SHOWN_MAX)
             if step.failure is not None
         ),
+        workflow.revision,
     )
 
 
-def step_page(workflow: WorkflowState, start: int, size: int) -> list[StepView]:
-    """Return Steps by index, from start on, at most size of them."""
+def step_views(steps: Iterable[Step]) -> list[StepView]:
+    """Return Steps in full."""
     return [
         StepView(
             step.name,
-            step.spec.command,
+            step.command,
             step.state.word,
             step.attempt,
             step.worker,
@@ -124,5 +128,5 @@ def step_page(workflow: WorkflowState, start: int, size: int) -> list[StepView]:
             dict(zip(step.output_names, (key.name for key in step.outputs), strict=True)),
             step.missing if step.state is StepState.WAITING else 0,
         )
-        for step in workflow.steps[start : start + min(size, PAGE_STEPS_MAX)]
+        for step in steps
     ]

@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.kafka import EVENTS_PARTITIONS, KafkaSettings
 from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
-from gaia_core.backends.kafka_events import KafkaEventLog
+from gaia_core.backends.kafka_events import TYPE_PREFIX, KafkaEventLog
 from gaia_core.backends.kafka_journal import KafkaJournal
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
@@ -281,8 +281,9 @@ def _event(message: Any) -> EventRecord:
     headers = {name: value.decode() for name, value in message.headers()}
     uid, _, sequence = headers["ce_id"].partition("-")
     time_ms = round(datetime.fromisoformat(headers["ce_time"]).timestamp() * 1000)
-    kind = headers["ce_type"].removeprefix("io.gaia.v1.")
-    return EventRecord(message.key().decode(), int(uid), int(sequence), kind, time_ms, message.value())
+    kind = headers["ce_type"].removeprefix(TYPE_PREFIX)
+    subject = headers.get("ce_subject", "")
+    return EventRecord(message.key().decode(), int(uid), int(sequence), kind, time_ms, message.value(), subject)
 
 
 Get = Callable[[str], Any]

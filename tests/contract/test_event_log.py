@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gaia.v1 import events_pb2
 from gaia_core.backends.kafka import KafkaSettings, partition_of
-from gaia_core.backends.kafka_events import KafkaEventLog
+from gaia_core.backends.kafka_events import TYPE_PREFIX, KafkaEventLog
 from gaia_core.backends.memory import MemoryEventLog
 from gaia_core.backends.sqlite import SqliteEventLog
 from gaia_core.errors import InvariantBroken, JournalCorrupt, Unavailable
@@ -17,8 +18,8 @@ TIME_MS = 1_790_000_000_123
 """2026-09-21T14:13:20.123Z"""
 
 
-def event(sequence: int, workflow: str = "wf", uid: int = 7, value: bytes = b"value") -> EventRecord:
-    return EventRecord(workflow, uid, sequence, "StepCompleted", TIME_MS, value)
+def event(sequence: int, workflow: str = "wf", uid: int = 7, value: bytes = b"value", subject: str = "") -> EventRecord:
+    return EventRecord(workflow, uid, sequence, "step_completed", TIME_MS, value, subject)
 
 
 def test_nothing_is_published_at_first(event_logs: EventRig) -> None:
@@ -133,7 +134,7 @@ def test_sqlite_rolls_a_failed_publication_back(tmp_path: Path) -> None:
 def test_kafka_events_are_cloud_events(kafka_settings: KafkaSettings) -> None:
     """An event is a CloudEvent in binary mode: value as given, key and headers by the Kafka binding, our partition."""
     rig = KafkaEventRig(kafka_settings)
-    rig.open().publish([event(12)], Position(1))
+    rig.open().publish([event(12, subject="out/grün.txt")], Position(1))
     (message,) = rig.messages()
     rig.close()
     assert (message.key(), message.value()) == (b"wf", b"value")
@@ -142,11 +143,47 @@ def test_kafka_events_are_cloud_events(kafka_settings: KafkaSettings) -> None:
         "content-type": b"application/protobuf",
         "ce_specversion": b"1.0",
         "ce_id": b"7-12",
-        "ce_source": f"/gaia/{kafka_settings.topic_prefix}/wf".encode(),
-        "ce_type": b"io.gaia.v1.StepCompleted",
+        "ce_source": f"/gaia/{kafka_settings.topic_prefix}/wf/7".encode(),
+        "ce_type": b"io.gaiaworkflows.v1.step_completed",
         "ce_time": b"2026-09-21T14:13:20.123Z",
-        "ce_sequence": b"12",
+        "ce_subject": "out/grün.txt".encode(),
+        "ce_sequence": b"00000000000000000012",
     }
+
+
+def test_kafka_gives_no_header_without_a_value(kafka_settings: KafkaSettings) -> None:
+    """An event about the workflow itself has no subject: CloudEvents allows no empty attribute."""
+    rig = KafkaEventRig(kafka_settings)
+    rig.open().publish([event(1)], Position(1))
+    (message,) = rig.messages()
+    rig.close()
+    names = [name for name, _ in message.headers()]
+    assert "ce_subject" not in names
+    assert len(names) == len(set(names))
+
+
+def test_kafka_sequences_sort_as_text(kafka_settings: KafkaSettings) -> None:
+    """Who compares the sequences of one source as text gets their order, up to the largest number there can be."""
+    rig = KafkaEventRig(kafka_settings)
+    rig.open().publish([event(number) for number in (9, 10, 2**64 - 1)], Position(1))
+    sequences = [dict(message.headers())["ce_sequence"] for message in rig.messages()]
+    rig.close()
+    assert sequences == sorted(sequences)
+    assert [int(one) for one in sequences] == [9, 10, 2**64 - 1]
+
+
+def test_sources_tell_workflows_of_one_name_apart(kafka_settings: KafkaSettings) -> None:
+    """A workflow made anew under a used name is another source, since its sequence begins at 1 again."""
+    rig = KafkaEventRig(kafka_settings)
+    rig.open().publish([event(1), event(1, uid=8)], Position(1))
+    sources = [dict(message.headers())["ce_source"] for message in rig.messages()]
+    rig.close()
+    assert len(set(sources)) == 2
+
+
+def test_types_are_named_as_the_generated_java_code() -> None:
+    """One reverse domain name stands for the project, in the types of events and in the packages of Java."""
+    assert f"{events_pb2.DESCRIPTOR.GetOptions().java_package}." == TYPE_PREFIX
 
 
 def test_kafka_hides_what_was_not_committed(kafka_settings: KafkaSettings) -> None:

@@ -1,11 +1,30 @@
-"""In CI, integration tests that started no container for a Step prove nothing and fail."""
+"""The cluster of tests that ask for one; and in CI, a run that started no container for any Step fails."""
+
+from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docker
 import pytest
+
+from tests.integration.cluster import Cluster
+
+if TYPE_CHECKING:
+    from tests.support.services import KafkaService, MinioService
+
+
+@pytest.fixture
+def cluster(
+    kafka: KafkaService, minio: MinioService, tmp_path: Path, topic_prefix: str, bucket: str
+) -> Iterator[Cluster]:
+    """A deployment of its own on the shared services; its processes end with the test."""
+    with ExitStack() as stack:
+        yield Cluster(kafka, minio, tmp_path, topic_prefix.rstrip("."), bucket, stack)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,6 +30,8 @@ def free_address() -> str:
 class GaiaProcess:
     """One `gaia …` process with its output in a file."""
 
+    program: tuple[str, ...] = (sys.executable, "-m", "gaia")
+
     def __init__(self, arguments: list[str], log: Path, environ: Mapping[str, str] | None = None) -> None:
         self.arguments = arguments
         self.log = log
@@ -39,7 +41,7 @@ class GaiaProcess:
     def start(self) -> Self:
         """Start the process."""
         with self.log.open("ab") as output:
-            command = [sys.executable, "-m", "gaia", *self.arguments]
+            command = [*self.program, *self.arguments]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._environ
             )

@@ -12,7 +12,7 @@ OWN_FAULTS = ("COMMAND", "TIMEOUT", "OUT_OF_MEMORY")
 DISTURBANCES = {"STORE": 5, "LOST": 5, "ENGINE": 5, "INPUT_CHANGED": 1}
 
 Attempt = tuple[str, str, int]
-"""Workflow, Step, number."""
+"""Workflow, label of the Step, number."""
 
 
 class Refused(Exception):
@@ -31,7 +31,8 @@ class Step:
     """One Step as it should stand; `phase` is open (it has to run), running, retrying, complete or failed."""
 
     spec: str
-    command: str
+    element: str
+    commands: tuple[str, ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     pool: str = "default"
@@ -41,10 +42,23 @@ class Step:
     worker: str = ""
     faults: int = 0
     disturbances: int = 0
+    label: str = ""
 
     def take_over(self, old: "Step") -> None:
         """Keep the history of the Step that this one redefines."""
-        self.phase, self.attempt, self.worker = old.phase, old.attempt, old.worker
+        self.phase, self.attempt, self.worker, self.label = old.phase, old.attempt, old.worker, old.label
+        self.faults, self.disturbances = old.faults, old.disturbances
+
+    def is_like(self, other: "Step") -> bool:
+        """Tell whether another definition says the same."""
+        return (self.commands, self.reads, self.writes, self.pool, self.retries) == (
+            other.commands, other.reads, other.writes, other.pool, other.retries,
+        )  # fmt: skip
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Return the names beside its own that stand for it."""
+        return self.spec, self.element
 
 
 @dataclass
@@ -55,6 +69,7 @@ class Flow:
     arrived: dict[str, str] = field(default_factory=dict)
     left_behind: set[str] = field(default_factory=set)
     known_keys: set[str] = field(default_factory=set)
+    entered: int = 0
     halted: bool = False
     max_parallel: int | None = None
 
@@ -135,37 +150,79 @@ class Oracle:
 
     # -- requests -----------------------------------------------------------------------------------------------
 
-    def merge(self, flow_name: str, specs: dict[str, dict[str, Step]]) -> dict[str, set[str]]:
-        """Enter Steps, by name of their spec; return what is new and what has to run again."""
+    def merge(
+        self, flow_name: str, specs: dict[str, dict[str, Step]], only_changed: bool, prune: bool
+    ) -> dict[str, set[str]]:
+        """Enter Steps, by name of their spec; return what is new, what goes, and what has to run again."""
         flow = self.flows[flow_name]
         drafted = [(name, step) for steps in specs.values() for name, step in steps.items()]
         names = [name for name, _ in drafted]
-        wanted = Flow({**flow.steps, **dict(drafted)})
-        clashes = len(set(names)) < len(names) or any(
-            name in flow.steps and flow.steps[name].spec != step.spec for name, step in drafted
-        )
+        elements = {step.element for _, step in drafted}
+        gone = {
+            name
+            for name, step in flow.steps.items()
+            if name not in names and (step.element in elements or (prune and step.spec in specs))
+        }
+        wanted = Flow({name: step for name, step in {**flow.steps, **dict(drafted)}.items() if name not in gone})
+        clashes = len(set(names)) < len(names) or self._name_clash(flow, drafted)
         if clashes or wanted.has_rivals() or wanted.has_circle():
             raise Refused("InvalidWorkflow")
-        before = flow.downstream(name for name in names if name in flow.steps)
+        same = {name for name, step in drafted if name in flow.steps and flow.steps[name].is_like(step)}
+        touched = [name for name in names if not (only_changed and name in same)]
+        before = flow.downstream([*(name for name in touched if name in flow.steps), *gone])
         known = set(flow.steps)
-        written = {key for name in names if name in flow.steps for key in flow.steps[name].writes}
+        written = {key for name in [*names, *gone] if name in flow.steps for key in flow.steps[name].writes}
+        self._take_out(flow_name, gone)
         for name, step in drafted:
             if name in flow.steps:
                 step.take_over(flow.steps[name])
+            else:
+                flow.entered += 1
+                step.label = f"{name}#{flow.entered}"
             flow.steps[name] = step
             flow.known_keys.update(step.reads, step.writes)
         now_written = {key for name in names for key in flow.steps[name].writes}
         flow.left_behind = (flow.left_behind | written) - now_written
         for key in now_written:
             flow.arrived.pop(key, None)
-        again = flow.downstream(before | set(names))
+        again = flow.downstream((before - gone) | set(touched))
         self._reset(flow_name, again)
-        return {"added": set(names) - known, "recomputed": again & known}
+        return {"added": set(names) - known, "recomputed": again & known, "removed": gone}
+
+    def remove(self, flow_name: str, names: Iterable[str]) -> dict[str, set[str]]:
+        """Take Steps out; whoever read what they wrote runs again once it is there."""
+        flow = self.flows[flow_name]
+        found = [{n for n, step in flow.steps.items() if name in (n, *step.names)} for name in names]
+        if not all(found):
+            raise Refused("UnknownName")
+        gone = set().union(*found)
+        torn = {flow.steps[name].element for name in gone}
+        if any(step.element in torn and name not in gone for name, step in flow.steps.items()):
+            raise Refused("InvalidWorkflow")
+        again = flow.downstream(gone) - gone
+        flow.left_behind |= {key for name in gone for key in flow.steps[name].writes}
+        self._take_out(flow_name, gone)
+        self._reset(flow_name, again)
+        return {"removed": gone, "recomputed": again}
+
+    def _take_out(self, flow_name: str, names: Iterable[str]) -> None:
+        flow = self.flows[flow_name]
+        self._reset(flow_name, names)
+        for name in names:
+            del flow.steps[name]
+
+    def _name_clash(self, flow: Flow, drafted: list[tuple[str, Step]]) -> bool:
+        """Tell whether a name would stand for Steps of two specs."""
+        meanings: dict[str, set[str]] = {}
+        for name, step in [*flow.steps.items(), *drafted]:
+            for each in (name, *step.names):
+                meanings.setdefault(each, set()).add(step.spec)
+        return any(len(specs) > 1 for specs in meanings.values())
 
     def change_command(self, flow_name: str, command: str) -> None:
         """Recompute whoever uses a Command."""
         flow = self.flows[flow_name]
-        users = {name for name, step in flow.steps.items() if step.command == command}
+        users = {name for name, step in flow.steps.items() if command in step.commands}
         self._reset(flow_name, flow.downstream(users))
 
     def expire(self, flow_name: str, names: Iterable[str]) -> set[str]:
@@ -194,10 +251,9 @@ class Oracle:
 
     def _meaning(self, flow: Flow, name: str) -> tuple[set[str], set[str]]:
         """Return the Steps and the Keys that a name may stand for."""
-        steps = {name} & set(flow.steps) or {one for one, step in flow.steps.items() if step.spec == name}
+        steps = {one for one, step in flow.steps.items() if name in (one, *step.names)}
         over = {key for key in flow.known_keys if overlap(key, name)}
-        written = {key for step in flow.steps.values() for key in step.writes}
-        return steps, {key for key in over if key in written or key == name or key.startswith(name)}
+        return steps, over
 
     def arrive(self, flow_name: str, key: str, version: str) -> None:
         """See a Key in the store, having been put or announced."""
@@ -237,7 +293,7 @@ class Oracle:
         for name in names:
             step = flow.steps[name]
             if step.phase == "running":
-                self.workers[step.worker].held[flow_name, name, step.attempt] = True
+                self.workers[step.worker].held[flow_name, step.label, step.attempt] = True
             step.phase = "open"
             step.faults = step.disturbances = 0
 
@@ -271,13 +327,16 @@ class Oracle:
         if worker.held.pop(attempt):
             return how == "CANCELLED"
         if how == "COMPLETED":
-            self.flows[attempt[0]].steps[attempt[1]].phase = "complete"
+            self._step_of(attempt).phase = "complete"
         else:
             self._fail(attempt, "LOST" if how == "CANCELLED" else how)
         return True
 
+    def _step_of(self, attempt: Attempt) -> Step:
+        return next(step for step in self.flows[attempt[0]].steps.values() if step.label == attempt[1])
+
     def _fail(self, attempt: Attempt, kind: str) -> None:
-        step = self.flows[attempt[0]].steps[attempt[1]]
+        step = self._step_of(attempt)
         own = kind in OWN_FAULTS
         tried, most = (step.faults, step.retries) if own else (step.disturbances, DISTURBANCES.get(kind, 0))
         step.phase = "failed" if tried >= most else "open" if kind == "LOST" and not tried else "retrying"
@@ -286,8 +345,8 @@ class Oracle:
 
     # -- what the machine chose -----------------------------------------------------------------------------------
 
-    def adopt(self, flow_name: str, name: str, attempt: int, worker: str) -> None:
-        """Take note that an open Step was dispatched; it must have been allowed."""
+    def adopt(self, flow_name: str, name: str, attempt: int, worker: str) -> Attempt:
+        """Take note that an open Step was dispatched; it must have been allowed. Return the attempt."""
         flow = self.flows[flow_name]
         step = flow.steps[name]
         assert step.phase == "open", f"{name} was dispatched while {step.phase}"
@@ -297,7 +356,8 @@ class Oracle:
         assert self.workers[worker].pool == step.pool, f"{name} went to the wrong pool"
         assert self.workers[worker].has_credit, f"{name} went to a worker without credit"
         step.phase, step.attempt, step.worker = "running", attempt, worker
-        self.workers[worker].held[flow_name, name, attempt] = False
+        self.workers[worker].held[flow_name, step.label, attempt] = False
+        return flow_name, step.label, attempt
 
     def idle(self) -> Iterator[str]:
         """Yield every Step that could run now and does not, for no reason."""

@@ -6,6 +6,7 @@ The Driver adds its own checks: counters recounted, and a replica that replays t
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import pytest
 from hypothesis import note
@@ -27,6 +28,10 @@ from tests.unit.machine.deployment import Driver, snapshot
 FLOWS = ("one", "two")
 KEYS = ("a", "b", "c", "s0", "t/a", "t/b", "t/u/c", "t/u/", "t/", "t", "u/{{n}}", "u/1", "u/")
 COMMANDS = {f"r{reads}w{writes}": (reads, writes) for reads in range(3) for writes in range(3)}
+PAIRS = {f"pair-{name}": counts for name, counts in COMMANDS.items()}
+"""Composites: one inner Step reads all inputs, another one writes all outputs."""
+
+NAMES = ("s0", "s1", "s2", "s3", "s0-1", "s1-2", "s0:first", "s1-2:second")
 FAILURES = [kind.name for kind in FailureClass]
 
 flows = st.sampled_from(FLOWS)
@@ -44,10 +49,11 @@ class Draft:
     sweep: tuple[int, ...]
     retries: int
     pool: str
+    is_pair: bool = False
 
     @property
     def command(self) -> str:
-        return f"r{len(self.reads)}w{len(self.writes)}"
+        return f"{'pair-' * self.is_pair}r{len(self.reads)}w{len(self.writes)}"
 
     def spec(self) -> StepSpec:
         """Return what the machine is given."""
@@ -62,12 +68,19 @@ class Draft:
 
     def steps(self) -> dict[str, naive.Step]:
         """Return what the oracle is given."""
-        return {
-            f"{self.name}-{n}" if self.sweep else self.name: naive.Step(
-                self.name, self.command, self._keys(self.reads, n), self._keys(self.writes, n), self.pool, self.retries
-            )
-            for n in self.sweep or (1,)
-        }
+        found: dict[str, naive.Step] = {}
+        for n in self.sweep or (1,):
+            element = f"{self.name}-{n}" if self.sweep else self.name
+            reads, writes = self._keys(self.reads, n), self._keys(self.writes, n)
+            between = (f"composite/{element}/first/w0/",)
+            parts = {element: (reads, writes)}
+            if self.is_pair:
+                parts = {f"{element}:first": (reads, between), f"{element}:second": (between, writes)}
+            for name, (taken, made) in parts.items():
+                leaf = f"r{len(taken)}w{len(made)}"
+                commands = (self.command, leaf) if self.is_pair else (leaf,)
+                found[name] = naive.Step(self.name, element, commands, taken, made, self.pool, self.retries)
+        return found
 
     def _keys(self, keys: Iterable[str], n: int) -> tuple[str, ...]:
         return tuple(key.replace("{{n}}", str(n)) for key in keys)
@@ -81,6 +94,7 @@ drafts = st.builds(
     st.sampled_from([(), (), (), (1,), (1, 2), (2, 3)]),
     st.integers(0, 2),
     st.sampled_from(["default", "default", "default", "gpu"]),
+    st.sampled_from([False, False, True]),
 )
 
 
@@ -89,9 +103,24 @@ NAME = attrgetter("name")
 
 def command(name: str, image: str = "image", extra: bool = False) -> Command:
     """A Command with as many inputs and outputs as its name says."""
+    if name in PAIRS:
+        return pair(name, image)
     reads, writes = COMMANDS[name]
     outputs = {f"w{n}": f"/w{n}/" for n in range(writes)}
     return Command(name, image, ("x",), {f"r{n}": f"/r{n}/" for n in range(reads + extra)}, outputs)
+
+
+def pair(name: str, version: str) -> Command:
+    """A composite with as many inputs and outputs as its name says; the version is a var that nobody splices."""
+    reads, writes = PAIRS[name]
+    inputs, outputs = {f"r{n}": f"r{n}" for n in range(reads)}, {f"w{n}": f"w{n}" for n in range(writes)}
+    steps = (
+        StepSpec("first", f"r{reads}w1", inputs, {"w0": "between"}),
+        StepSpec("second", f"r1w{writes}", {"r0": "between"}, outputs),
+    )
+    return Command(
+        name, inputs=dict.fromkeys(inputs, ""), outputs=dict.fromkeys(outputs, ""), vars={"v": version}, steps=steps
+    )
 
 
 def arrival(key: str, version: str) -> Publication:
@@ -112,6 +141,8 @@ class Deployment(RuleBasedStateMachine):
         self.completions: set[tuple[int, str, int]] = set()
         self.ends: list[tuple[str, str, Fence, naive.Attempt]] = []
         self.version = 0
+        self.fences: dict[naive.Attempt, Fence] = {}
+        self.names: dict[Fence, tuple[str, list[str]]] = {}
 
     # -- requests
 
@@ -121,27 +152,62 @@ class Deployment(RuleBasedStateMachine):
         for name in FLOWS:
             self.oracle.flows[name] = naive.Flow(max_parallel=limit if name == "two" else None)
             properties = {"max_parallel": limit} if limit and name == "two" else {}
-            self.driver.ask(rq.Upload(name, properties, tuple(map(command, COMMANDS)), ()))
+            self.driver.ask(rq.Upload(name, properties, tuple(map(command, (*COMMANDS, *PAIRS))), ()))
             self.follow()
         self.join("w", "i1")
         for number, draft in enumerate(first):
             self.merge(FLOWS[number % 2], [draft])
 
-    @rule(flow=flows, wanted=st.lists(drafts, min_size=1, max_size=4, unique_by=NAME))
-    def merge(self, flow: str, wanted: list[Draft]) -> None:
+    @rule(
+        flow=flows,
+        wanted=st.lists(drafts, min_size=1, max_size=4, unique_by=NAME),
+        only_changed=st.sampled_from([False, False, True]),
+        prune=st.sampled_from([False, False, True]),
+    )
+    def merge(self, flow: str, wanted: list[Draft], only_changed: bool = False, prune: bool = False) -> None:
         """Merge Steps; what the oracle refuses must be refused and change nothing."""
-        request = rq.Merge(flow, tuple(draft.spec() for draft in wanted))
+        request = rq.Merge(flow, tuple(draft.spec() for draft in wanted), only_changed=only_changed, prune=prune)
         try:
-            expected = self.oracle.merge(flow, {draft.name: draft.steps() for draft in wanted})
+            expected = self.oracle.merge(flow, {draft.name: draft.steps() for draft in wanted}, only_changed, prune)
         except naive.Refused as refusal:
             return self.refused(request, str(refusal))
         answer = self.driver.ask(request)
-        assert set(answer["added"]) == expected["added"]
-        assert set(answer["recomputed"]) == expected["recomputed"]
+        assert set(answer.added) == expected["added"]
+        assert set(answer.recomputed) == expected["recomputed"]
+        assert set(answer.removed) == expected["removed"]
+        self.check_reasons(flow, answer)
         self.check_lookups(flow, {key for draft in wanted for step in draft.steps().values() for key in step.reads})
         return self.follow()
 
-    @rule(flow=flows, name=st.sampled_from(sorted(COMMANDS)))
+    def check_reasons(self, flow: str, answer: Any) -> None:
+        """Make sure that every Step that runs again has a reason, its own or that of a Step it reads from."""
+        again = {one.step: one for one in answer.reasons}
+        recomputed = answer.recomputed if hasattr(answer, "recomputed") else answer.steps
+        assert set(again) == set(recomputed)
+        for one in again.values():
+            if one.reason == "upstream":
+                assert one.upstream in again or one.upstream in answer.added
+                steps = self.oracle.flows[flow].steps
+                assert one.step in steps
+                assert any(naive.overlap(one.key, key) for key in steps[one.step].reads) or one.upstream in again
+
+    @rule(
+        flow=flows,
+        names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=2),
+    )
+    def remove(self, flow: str, names: list[str]) -> None:
+        """Take Steps and sweeps out."""
+        request = rq.Remove(flow, tuple(names))
+        try:
+            expected = self.oracle.remove(flow, names)
+        except naive.Refused as refusal:
+            return self.refused(request, str(refusal))
+        answer = self.driver.ask(request)
+        assert set(answer.removed) == expected["removed"]
+        assert set(answer.recomputed) == expected["recomputed"]
+        return self.follow()
+
+    @rule(flow=flows, name=st.sampled_from(sorted([*COMMANDS, *PAIRS])))
     def change_command(self, flow: str, name: str) -> None:
         """Replace a Command."""
         self.oracle.change_command(flow, name)
@@ -151,21 +217,27 @@ class Deployment(RuleBasedStateMachine):
 
     @rule(flow=flows, name=st.sampled_from(sorted(COMMANDS)))
     def break_command(self, flow: str, name: str) -> None:
-        """Replace a Command by one with another input: refused while a Step uses it."""
-        if any(step.command == name for step in self.oracle.flows[flow].steps.values()):
+        """Replace a Command by one with another input: refused while a Step or a composite uses it."""
+        inside = COMMANDS[name][0] == 1 or COMMANDS[name][1] == 1
+        if inside or any(name in step.commands for step in self.oracle.flows[flow].steps.values()):
             self.refused(rq.SetCommands(flow, (command(name, extra=True),)), "InvalidWorkflow")
 
     @rule(
-        flow=flows, names=st.lists(st.sampled_from(["s0", "s1", "s2", "s0-1", "s1-2", *KEYS]), min_size=1, max_size=2)
+        flow=flows,
+        names=st.lists(st.sampled_from([*NAMES, *KEYS]), min_size=1, max_size=2),
     )
     def expire(self, flow: str, names: list[str]) -> None:
         """Expire Steps, sweeps, Keys and trees."""
         request = rq.Expire(flow, tuple(names))
+        plan = self.planned(rq.PlanExpire(flow, tuple(names)))
         try:
             expected = self.oracle.expire(flow, names)
         except naive.Refused as refusal:
             return self.refused(request, str(refusal))
-        assert set(self.driver.ask(request)["steps"]) == expected
+        answer = self.driver.ask(request)
+        assert answer == plan
+        assert set(answer.steps) == expected
+        self.check_reasons(flow, answer)
         return self.follow()
 
     @rule(flow=flows, key=st.sampled_from(KEYS), version=st.sampled_from(["v1", "v2"]))
@@ -292,8 +364,7 @@ class Deployment(RuleBasedStateMachine):
         return [(name, attempt) for name, worker in sorted(self.oracle.workers.items()) for attempt in worker.held]
 
     def fence(self, attempt: naive.Attempt) -> Fence:
-        flow = self.driver.flow(attempt[0])
-        return Fence(flow.uid, flow.by_name[attempt[1]].index, attempt[2])
+        return self.fences[attempt]
 
     def report(self, name: str, incarnation: str, fence: Fence, attempt: naive.Attempt, how: str, times: int) -> None:
         counted = [self.oracle.end(name, incarnation, attempt, how) for _ in range(times)]
@@ -302,8 +373,8 @@ class Deployment(RuleBasedStateMachine):
         self.follow()
 
     def end_report(self, fence: Fence, how: str) -> rp.Report:
-        step = self.driver.state.by_uid[fence.workflow_uid].steps[fence.step]
-        outputs = tuple(arrival(key.name, f"{step.name}/{fence.attempt}") for key in step.outputs)
+        name, keys = self.names[fence]
+        outputs = tuple(arrival(key, f"{name}/{fence.attempt}") for key in keys)
         if how == "COMPLETED":
             return rp.Completed(fence, outputs, 1)
         if how == "CANCELLED":
@@ -318,6 +389,16 @@ class Deployment(RuleBasedStateMachine):
         assert type(refusal.value).__name__ == kind
         assert snapshot(self.driver.state) == before
 
+    def planned(self, request: rq.PlanExpire) -> Any:
+        """Ask for a plan, which must change nothing; None where it is refused."""
+        before = snapshot(self.driver.state)
+        try:
+            return self.driver.ask(request)
+        except RequestError:
+            return None
+        finally:
+            assert snapshot(self.driver.state) == before
+
     def check_lookups(self, flow_name: str, reads: set[str]) -> None:
         """Compare what the store is asked for with the outside Keys that new readers lack."""
         flow = self.oracle.flows[flow_name]
@@ -329,12 +410,21 @@ class Deployment(RuleBasedStateMachine):
         """Learn what the machine dispatched, and check what it told the world."""
         for name, flow in self.oracle.flows.items():
             state = self.driver.state.workflows.get(name)
-            for step in state.steps if state is not None else ():
+            for step in state.steps.values() if state is not None else ():
                 if step.state.word == "running" and (step.attempt, step.worker) != self._known(flow, step.name):
-                    self.oracle.adopt(name, step.name, step.attempt, step.worker)
+                    attempt = self.oracle.adopt(name, step.name, step.attempt, step.worker)
+                    fence = Fence(state.uid, step.index, step.attempt)
+                    self.fences[attempt] = fence
+                    self.names[fence] = (step.name, [key.name for key in step.outputs])
         for told in self.announcer.follow(self.driver.now_ms, self.driver.events):
+            if isinstance(told.fact, public.WorkerChanged):
+                assert told.sequence == 0
+                continue
             self.announced[told.uid] = self.announced.get(told.uid, 0) + 1
             assert told.sequence == self.announced[told.uid]
+            if isinstance(told.fact, public.WorkflowChanged) and told.fact.change == "removed":
+                gone = set(told.fact.names)  # a Step of that name that comes later is another one
+                self.completions = {one for one in self.completions if not (one[0] == told.uid and one[1] in gone)}
             if isinstance(told.fact, public.StepCompleted):
                 completion = (told.uid, told.fact.step, told.fact.attempt)
                 assert completion not in self.completions
@@ -356,13 +446,13 @@ class Deployment(RuleBasedStateMachine):
     def slots_are_held_as_they_should(self) -> None:
         """Each worker holds what it was given and has not ended, within its credit."""
         actual = {
-            name: {(self.driver.state.by_uid[a.uid].name, self._step(a).name, a.attempt): s for a, s in w.held.items()}
-            for name, w in self.driver.state.fleet.workers.items()
+            name: {Fence(*attempt): stopping for attempt, stopping in worker.held.items()}
+            for name, worker in self.driver.state.fleet.workers.items()
         }
-        assert actual == {name: worker.held for name, worker in self.oracle.workers.items()}
-
-    def _step(self, attempt: rq.Any) -> rq.Any:
-        return self.driver.state.by_uid[attempt.uid].steps[attempt.step]
+        assert actual == {
+            name: {self.fences[attempt]: stopping for attempt, stopping in worker.held.items()}
+            for name, worker in self.oracle.workers.items()
+        }
 
     @invariant()
     def nothing_waits_without_a_reason(self) -> None:

@@ -21,7 +21,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
-	gaiav1 "example.org/gaia-client/gen/gaia/v1"
+	gaiav1 "github.com/gaia-workflows/gaia/examples/clients/go/gen/gaia/v1"
 )
 
 // Calls are sent again while the server is unavailable. Mutations carry a request id, so Gaia does each of them once.
@@ -92,7 +92,7 @@ func run(ctx context.Context, workflow string) error {
 func watch(ctx context.Context, gaia gaiav1.GaiaClient, workflow string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := gaia.Watch(ctx, &gaiav1.WatchRequest{Workflow: workflow, FromSequence: 1, EveryEvent: true})
+	stream, err := gaia.Watch(ctx, &gaiav1.WatchRequest{Workflow: workflow, FromSequence: proto.Uint64(1), EveryEvent: true})
 	if err != nil {
 		return err
 	}

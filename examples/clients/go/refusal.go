@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
-	gaiav1 "example.org/gaia-client/gen/gaia/v1"
+	gaiav1 "github.com/gaia-workflows/gaia/examples/clients/go/gen/gaia/v1"
 )
 
 // refused is the error of a call that Gaia refused, with all that is wrong.

@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	gaiav1 "example.org/gaia-client/gen/gaia/v1"
+	gaiav1 "github.com/gaia-workflows/gaia/examples/clients/go/gen/gaia/v1"
 )
 
 // greetings returns a workflow of three Steps that greet, made by one array var, and one that gathers what they wrote.

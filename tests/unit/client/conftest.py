@@ -16,7 +16,10 @@ from gaia.v1 import api_pb2, api_pb2_grpc, model_pb2
 from gaia_client.waiting import Clock
 from gaia_core.errors import GaiaError
 
-METHODS = ("Workflows", "Upload", "Command", "Merge", "Run", "Halt", "Status", "Expire", "Launch", "List")
+METHODS = (
+    "Workflows", "Upload", "Command", "Merge", "Remove", "Delete", "Run", "Halt", "Status", "Steps", "Explain",
+    "Workers", "Expire", "Launch", "List", "Announce",
+)  # fmt: skip
 
 
 class FakeGaia(api_pb2_grpc.GaiaServicer):
@@ -83,8 +86,6 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
             self._scripted("Put", header, context)
         parts = list(requests)
         data = b"".join(request.data for request in parts)
-        if header.key.endswith("/"):
-            return api_pb2.PutResponse()
         if not parts or not parts[-1].HasField("end") or parts[-1].end.sha256 != hashlib.sha256(data).digest():
             self._refuse("Put", gaia.InvalidWorkflow("the stream broke off"), context)
         self.files[header.key] = data

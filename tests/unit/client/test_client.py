@@ -47,7 +47,8 @@ def test_upload_sends_all_of_it(flow: gaia.Gaia, fake: Any) -> None:
     """An upload carries name, properties, Commands, Steps and a request id, and returns the diff."""
     fake.script["Upload"] = [api_pb2.UploadResponse(diff=api_pb2.Diff(added=["hello-a", "hello-1"]))]
     reply = flow.upload("me_x", {"owner": "me", "max_parallel": 2}, [COMMAND], (STEP,))
-    assert reply == {"added": ["hello-a", "hello-1"], "updated": [], "unchanged": [], "recomputed": []}
+    assert reply["added"] == ["hello-a", "hello-1"]
+    assert set(reply) == {"added", "updated", "unchanged", "recomputed", "removed", "reasons", "revision"}
     (request,) = fake.requests("Upload")
     assert len(request.request_id) == 32
     assert request.workflow == "me_x"
@@ -83,14 +84,22 @@ def test_problems_come_together_and_nothing_is_sent(flow: gaia.Gaia, fake: Any) 
     assert fake.asked == []
 
 
-def test_merge_and_command_check_form_only(flow: gaia.Gaia, fake: Any) -> None:
-    """Only the server knows what Commands a workflow has, so the client checks the form and sends."""
-    flow.merge("w", [{"name": "s", "command": "unknown-here"}])
-    with pytest.raises(gaia.InvalidWorkflow):
-        flow.merge("w", [{"name": "s", "command": "c", "vars": {"x": math.nan}}])
+def test_merge_and_command_tell_all_problems_together(flow: gaia.Gaia, fake: Any) -> None:
+    """The client finds those of form, the server those of what is sound; places count within what was given."""
+    wrong = gaia.InvalidWorkflow.of([gaia.Problem("steps[0].command", "there is none")])
+    fake.script["Merge"] = [wrong]
+    with pytest.raises(gaia.InvalidWorkflow) as refusal:
+        flow.merge("w", [{"name": "s", "command": "c", "vars": {"x": math.nan}}, {"name": "t", "command": "d"}])
+    assert [problem.place for problem in refusal.value.problems] == ["steps[0].vars.x", "steps[1].command"]
     with pytest.raises(gaia.InvalidWorkflow):
         flow.command("w", [{"name": "s"}])
-    assert [name for name, _ in fake.asked] == ["Merge"]
+    assert all(request.check_only for _, request in fake.asked)
+
+
+def test_problems_of_form_are_told_without_a_server(dead_address: str, pauses: list[float]) -> None:
+    """That nobody can find the others is no reason to keep these back."""
+    with gaia.Gaia({"gaia_host": dead_address}) as flow, pytest.raises(gaia.InvalidWorkflow):
+        flow.merge("w", [{"name": "s"}])
 
 
 def test_command_returns_plain_commands(flow: gaia.Gaia, fake: Any) -> None:
@@ -127,6 +136,7 @@ def test_status_has_the_documented_keys(flow: gaia.Gaia, fake: Any, status: Call
             {"step": "s", "attempt": 2, "worker": "w1", "class": "COMMAND", "message": "exit code 2", "exit-code": 2,
              "log-tail": "boom\n"}
         ],
+        "revision": 0,
     }  # fmt: skip
 
 

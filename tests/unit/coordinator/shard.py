@@ -8,10 +8,11 @@ from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.memory import MemoryJournal, MemoryLog
 from gaia_core.coordinator.entries import EntryReader
 from gaia_core.coordinator.loop import Clock, Loop
+from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Unavailable
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
-from gaia_core.machine.effects import LookUp
+from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.orders import Cancel, Dispatch, Order
 from gaia_core.machine.state import Deployment
 from gaia_core.wire.inbox import decode_inbox
@@ -45,7 +46,8 @@ class Shard:
         self.time = time or Time()
         self.journal = MemoryJournal(self.log)
         self.followed: list[tuple[int, Entry]] = []
-        self.looked_up: list[LookUp] = []
+        self.looked_up: list[LookUp | DeleteData] = []
+        self.watchers = WatchHub()
         self.loop = Loop(
             self.journal,
             self.bus,
@@ -53,6 +55,7 @@ class Shard:
             LEASE_S,
             lambda offset, entry: self.followed.append((offset, entry)),
             self.looked_up.append,
+            self.watchers,
         )
 
     def open(self) -> "Shard":
@@ -103,7 +106,7 @@ class Shard:
 
     def states(self, flow: str = "flow") -> dict[str, str]:
         """Return every Step's state."""
-        return {step.name: step.state.word for step in self.state.workflows[flow].steps}
+        return {step.name: step.state.word for step in self.state.workflows[flow].steps.values()}
 
 
 class Hand:

@@ -96,7 +96,7 @@ def test_orders_for_a_worker_that_left_are_dropped(driver: Driver, post: Post) -
 def test_an_attempt_that_no_longer_counts_is_not_dispatched(driver: Driver, post: Post) -> None:
     """An order that is sent again is left out when its attempt ended or was stopped meanwhile."""
     driver.upload(make("a", "a"), make("b", "b"), make("c", "c"))
-    again = SendDispatches("w", driver.flow(), tuple(driver.flow().steps))
+    again = SendDispatches("w", driver.flow(), tuple(driver.flow().steps.values()))
     driver.complete("a")
     driver.ask(rq.Halt("flow"))
     inboxes(driver, post).perform([again])

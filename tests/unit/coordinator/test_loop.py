@@ -70,7 +70,7 @@ def test_nothing_is_answered_dispatched_or_shown_before_the_append(shard: Shard)
     )
     shard.turn()
     assert seen == [([], [False, False, False], [], [])]
-    assert upload.result(0)["added"] == ["a", "b"]
+    assert upload.result(0).added == ["a", "b"]
     assert len(query.result(0)) == 1
     assert isinstance(refused.exception(0), UnknownName)
     assert len(hand.read()) == len(shard.followed) == 1
@@ -122,9 +122,9 @@ def test_later_requests_of_a_batch_see_earlier_ones(shard: Shard) -> None:
     second = shard.loop.submit(rq.Upload("flow", {}, COMMANDS, ()))
     third = shard.loop.submit(rq.Merge("flow", (make("a", "a"),)))
     shard.turn()
-    assert first.result(0)["added"] == []
+    assert first.result(0).added == []
     assert isinstance(second.exception(0), AlreadyExists)
-    assert third.result(0)["added"] == ["a"]
+    assert third.result(0).added == ["a"]
 
 
 def test_a_cancelled_request_is_not_carried_out(shard: Shard) -> None:

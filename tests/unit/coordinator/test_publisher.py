@@ -10,6 +10,7 @@ from gaia.v1 import events_pb2
 from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJournal
 from gaia_core.coordinator import publisher as module
 from gaia_core.coordinator.publisher import Publisher
+from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.ports import EventLog, EventRecord, Position
@@ -73,7 +74,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def publisher(shard: Shard, events: MemoryEvents, plan: Sequence[str] = ()) -> Publisher:
     left = list(plan)
     opened: Callable[[], EventLog] = lambda: Flaky(events, left)  # noqa: E731
-    return Publisher(MemoryJournal(shard.log), opened)
+    return Publisher(MemoryJournal(shard.log), opened, WatchHub())
 
 
 def publish_all(made: Publisher) -> None:
@@ -95,6 +96,7 @@ def told(events: MemoryEvents) -> dict[str, list[str]]:
         event = events_pb2.Event.FromString(record.value)
         assert (event.workflow, event.workflow_uid, event.sequence) == record[:3]
         assert event.WhichOneof("event") == record.kind
+        assert record.subject == getattr(getattr(event, record.kind), "step", "")
     return kinds
 
 

@@ -34,6 +34,7 @@ COMMANDS = (COPY, MAKE, LIST, TREE, TWO)
 
 STEP_FIELDS = (
     "name", "state", "missing", "attempt", "worker", "faults", "disturbances", "published", "failure", "reason",
+    "element", "aliases", "commands", "options", "retry_at_ms", "ready_ms",
 )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ class Driver:
 
     def states(self, name: str = "flow") -> dict[str, str]:
         """Return the state of every Step."""
-        return {step.name: step.state.word for step in self.flow(name).steps}
+        return {step.name: step.state.word for step in self.flow(name).steps.values()}
 
     def fence(self, step: str, name: str = "flow", attempt: int | None = None) -> Fence:
         """Return the fence of a Step's latest attempt."""
@@ -126,7 +127,7 @@ class Driver:
     def run_all(self, name: str = "flow") -> list[str]:
         """Complete whatever runs until nothing does; return the names in order."""
         done = []
-        while running := [s for s in self.flow(name).steps if s.state.word == "running"]:
+        while running := [s for s in self.flow(name).steps.values() if s.state.word == "running"]:
             self.complete(running[0].name, name=name)
             done.append(running[0].name)
         return done
@@ -178,13 +179,15 @@ def snapshot(state: Deployment) -> Any:
             dict(flow.properties),
             list(flow.commands.values()),
             list(flow.counts),
-            [tuple(getattr(s, name) for name in STEP_FIELDS) for s in flow.steps],
+            [tuple(getattr(s, name) for name in STEP_FIELDS) for s in flow.steps.values()],
+            [s.cause.name if s.cause is not None else None for s in flow.steps.values()],
+            sorted((alias, [s.name for s in found]) for alias, found in flow.by_alias.items()),
             {name: (key.pending, key.writers, key.available, key.arrived) for name, key in flow.graph.keys.items()},
         )
         for name, flow in state.workflows.items()
     }
     workers = {name: (w.incarnation, w.slots, w.prefetch, dict(w.held)) for name, w in state.fleet.workers.items()}
-    return state.now_ms, state.last_uid, flows, workers, dict(state.answered)
+    return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed)
 
 
 OPTIONS_RETRY = Options(retries=2)

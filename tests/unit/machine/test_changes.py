@@ -74,7 +74,7 @@ def test_what_was_looked_up_gives_way_to_everything_else(driver: Driver) -> None
     driver.merge(make("m", "moved"))
     driver.ask(rq.Arrive("flow", (published("put", "newer"),)))
     found = tuple(published(key, "older") for key in ("written", "left", "put", "free"))
-    driver.ask(rq.Arrive("flow", found, looked_up=True))
+    driver.ask(rq.Arrive("flow", found, instead_of=(None,) * len(found)))
     arrived = {name: key.arrived for name, key in driver.flow().graph.keys.items() if key.arrived is not None}
     assert arrived == {"put": published("put", "newer"), "free": published("free", "older")}
     assert driver.step("r").attempt == 1

@@ -5,6 +5,8 @@ import pytest
 from gaia_core.errors import AlreadyExists, InvalidWorkflow, NotAllowedNow, UnknownName
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
+from gaia_core.machine.diff import Affected, Expired
+from gaia_core.machine.mutations import FlowAnswer
 from gaia_core.workflow.model import Command, FailureClass, Options, StepSpec
 from tests.unit.machine.deployment import COMMANDS, MAKE, Driver, copy, make
 
@@ -67,7 +69,7 @@ def test_a_late_writer_under_a_tree_makes_its_readers_run_again(driver: Driver) 
     """A new writer recomputes every Step that reads a tree over its Key."""
     driver.upload(make("x", "r/x"), copy("gather", "r/", "all", command="list"))
     driver.run_all()
-    assert driver.merge(make("y", "r/y"))["recomputed"] == ["gather"]
+    assert driver.merge(make("y", "r/y")).recomputed == ["gather"]
     assert driver.states() == {"x": "complete", "gather": "waiting", "y": "running"}
     assert driver.run_all() == ["y", "gather"]
 
@@ -77,7 +79,8 @@ def test_merge_recomputes_the_step_and_all_its_dependents_and_nothing_else(drive
     driver.upload(make("a", "a"), copy("b", "a", "b"), copy("c", "b", "c"), make("z", "z"))
     driver.run_all()
     answer = driver.merge(copy("b", "a", "b"))
-    assert answer == {"added": [], "updated": [], "unchanged": ["b"], "recomputed": ["b", "c"]}
+    assert (answer.added, answer.updated, answer.unchanged, answer.recomputed) == ([], [], ["b"], ["b", "c"])
+    assert answer.reasons == [Affected("b", "merged"), Affected("c", "upstream", "b", "b")]
     assert driver.states() == {"a": "complete", "b": "running", "c": "waiting", "z": "complete"}
 
 
@@ -85,7 +88,7 @@ def test_a_remapped_output_leaves_its_old_readers_waiting(driver: Driver) -> Non
     """What a re-mapped writer left behind does not count until it is put or announced."""
     driver.upload(make("a", "old"), copy("b", "old", "b"))
     driver.run_all()
-    assert driver.merge(make("a", "new"))["recomputed"] == ["a", "b"]
+    assert driver.merge(make("a", "new")).recomputed == ["a", "b"]
     driver.run_all()
     assert driver.states() == {"a": "complete", "b": "waiting"}
     assert state(driver) == "running stalled"
@@ -144,11 +147,11 @@ def test_halt_cancels_everything_and_run_starts_afresh(driver: Driver) -> None:
     """After halt nothing starts, and run dispatches new attempts."""
     driver.upload(make("a", "a"), make("b", "b"), copy("c", "a", "c"))
     driver.complete("b")
-    assert driver.ask(rq.Halt("flow")) == {"workflow": "flow", "state": "halted"}
+    assert driver.ask(rq.Halt("flow")) == FlowAnswer("flow", "halted")
     assert driver.sent() == ([], ["a"])
     driver.merge(make("d", "d"))
     assert driver.sent() == ([], [])
-    assert driver.ask(rq.Run("flow"))["state"] == "running"
+    assert driver.ask(rq.Run("flow")).state == "running"
     assert driver.states() == {"a": "running", "b": "complete", "c": "waiting", "d": "running"}
 
 
@@ -232,9 +235,11 @@ def test_expire_runs_steps_and_dependents_again(driver: Driver) -> None:
     """A Step's name, and a Key's, stand for the Steps that run again with all that depends on them."""
     driver.upload(make("a", "x/a"), copy("b", "x/a", "b"), make("z", "z"))
     driver.run_all()
-    assert driver.ask(rq.Expire("flow", ("x/",))) == {"steps": ["a", "b"], "keys": ["x/a", "b"]}
+    expired = driver.ask(rq.Expire("flow", ("x/",)))
+    assert (expired.steps, expired.keys) == (["a", "b"], ["x/a", "b"])
+    assert expired.reasons == [Affected("a", "expired", "", "x/a"), Affected("b", "upstream", "a", "x/a")]
     assert driver.run_all() == ["a", "b"]
-    assert driver.ask(rq.Expire("flow", ("step:b",)))["steps"] == ["b"]
+    assert driver.ask(rq.Expire("flow", ("step:b",))).steps == ["b"]
 
 
 def test_expire_of_an_outside_key_forgets_it(driver: Driver) -> None:
@@ -242,7 +247,7 @@ def test_expire_of_an_outside_key_forgets_it(driver: Driver) -> None:
     driver.upload(copy("b", "a", "out"))
     driver.arrive("a")
     driver.run_all()
-    assert driver.ask(rq.Expire("flow", ("a",))) == {"steps": ["b"], "keys": ["out", "a"]}
+    assert driver.ask(rq.Expire("flow", ("a",))) == Expired(["b"], ["out", "a"], [Affected("b", "expired", "", "a")])
     assert driver.states() == {"b": "waiting"}
 
 
@@ -256,14 +261,14 @@ def test_expire_names_what_is_unknown_and_what_is_ambiguous(driver: Driver) -> N
     with pytest.raises(InvalidWorkflow, match="step:same"):
         driver.ask(rq.Expire("flow", ("same",)))
     assert driver.states() == {"same": "complete", "a": "complete"}
-    assert driver.ask(rq.Expire("flow", ("step:same",)))["steps"] == ["same"]
+    assert driver.ask(rq.Expire("flow", ("step:same",))).steps == ["same"]
 
 
 def test_the_name_of_a_sweep_stands_for_all_its_steps(driver: Driver) -> None:
     """Wherever a Step name is taken, the sweep's name takes all Steps made from it."""
     driver.upload(make("s", "o/{{n}}", vars={"n": (1, 2)}))
     driver.run_all()
-    assert driver.ask(rq.Expire("flow", ("s",)))["steps"] == ["s-1", "s-2"]
+    assert driver.ask(rq.Expire("flow", ("s",))).steps == ["s-1", "s-2"]
 
 
 def test_a_changed_command_recomputes_its_steps_and_their_dependents(driver: Driver) -> None:

@@ -2,8 +2,11 @@
 
 from collections import Counter
 
+import pytest
+
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
+from gaia_core.scheduling import fleet
 from gaia_core.workflow.model import Options
 from tests.unit.machine.deployment import Driver, make
 
@@ -13,7 +16,7 @@ def wide(driver: Driver, count: int) -> None:
 
 
 def shares(driver: Driver) -> Counter[str]:
-    return Counter(step.worker for step in driver.flow().steps if step.state.word == "running")
+    return Counter(step.worker for step in driver.flow().steps.values() if step.state.word == "running")
 
 
 def test_work_is_spread_by_load_per_slot() -> None:
@@ -61,7 +64,7 @@ def test_pools_are_kept_apart() -> None:
     gpu = Options(pool="gpu")
     driver.upload(*(make(f"g{n}", f"g{n}", options=gpu) for n in range(3)), *(make(f"c{n}", f"c{n}") for n in range(3)))
     assert shares(driver) == {"cpu": 1, "gpu": 1}
-    assert {step.name[0] for step in driver.flow().steps if step.worker == "gpu"} == {"g"}
+    assert {step.name[0] for step in driver.flow().steps.values() if step.worker == "gpu"} == {"g"}
 
 
 def test_a_worker_without_slots_counts_as_one() -> None:
@@ -111,3 +114,13 @@ def test_a_draining_worker_gets_nothing_new() -> None:
     driver.say("w", rp.Hello("default", 1, 0, 0, 0, "noop", "host", draining=True))
     driver.complete("s-0")
     assert driver.states() == {"s-0": "complete", "s-1": "ready"}
+
+
+def test_those_that_left_are_remembered_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest incarnations that left are forgotten first."""
+    monkeypatch.setattr(fleet, "LEFT_MAX", 2)
+    driver = Driver()
+    for number in range(3):
+        driver.join("w", incarnation=f"i{number}")
+        driver.say("w", rp.Goodbye("drained"), incarnation=f"i{number}")
+    assert list(driver.state.fleet.left) == [("w", "i1"), ("w", "i2")]

@@ -13,7 +13,9 @@ def order(driver: Driver, rounds: int, *flows: str) -> list[str]:
     """Complete what runs, one after the other, and return the workflows in the order their Steps ran."""
     ran = []
     for _ in range(rounds):
-        name, step = next((f, s.name) for f in flows for s in driver.flow(f).steps if s.state.word == "running")
+        name, step = next(
+            (f, s.name) for f in flows for s in driver.flow(f).steps.values() if s.state.word == "running"
+        )
         ran.append(name)
         driver.complete(step, name=name)
     return ran

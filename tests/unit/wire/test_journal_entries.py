@@ -62,11 +62,25 @@ steps = st.fixed_dictionaries(
     },
 ).map(lambda plain: parse_steps([plain])[0][0])  # fmt: skip
 
+
+@st.composite
+def resets(draw: st.DrawFn) -> ev.StepsReset:
+    """A reset in which Steps make others run again."""
+    steps = draw(indexes.filter(bool))
+    upstream = [draw(st.none() | st.sampled_from(steps)) for _ in steps]
+    others = tuple(other if other != own else None for own, other in zip(steps, upstream, strict=True))
+    return ev.StepsReset(draw(uid), steps, draw(text), others)
+
+
 EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.WorkflowCreated: st.builds(ev.WorkflowCreated, uid, text, text, maps),
     ev.CommandsSet: st.builds(ev.CommandsSet, uid, st.lists(commands, max_size=2).map(tuple)),
     ev.StepsMerged: st.builds(ev.StepsMerged, uid, st.lists(steps, max_size=2).map(tuple)),
-    ev.StepsReset: st.builds(ev.StepsReset, uid, indexes, text),
+    ev.StepsReset: st.builds(ev.StepsReset, uid, indexes, text) | resets(),
+    ev.StepsRemoved: st.builds(ev.StepsRemoved, uid, indexes),
+    ev.WorkflowDeleted: st.builds(ev.WorkflowDeleted, uid, st.booleans()),
+    ev.QueueTimedOut: st.builds(ev.QueueTimedOut, uid, indexes),
+    own.DataDeleted: st.builds(own.DataDeleted, uid),
     ev.WorkflowHalted: st.builds(ev.WorkflowHalted, uid),
     ev.WorkflowResumed: st.builds(ev.WorkflowResumed, uid),
     ev.KeysArrived: st.builds(ev.KeysArrived, uid, published),

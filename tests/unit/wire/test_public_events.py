@@ -6,7 +6,9 @@ import pytest
 
 from gaia.v1 import events_pb2, model_pb2
 from gaia_core.machine import public
-from gaia_core.wire.public import encode_announcement, timestamp
+from gaia_core.wire.frame import RECORD_BYTES_MAX
+from gaia_core.wire.public import encode_announcement, subject_of, timestamp
+from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
 
 FILE = FileVersion("o/a", "v1", 5, b"\x01" * 32)
@@ -21,8 +23,10 @@ FACTS = {
     "step_cancelled": public.StepCancelled("a", 2, "halted"),
     "step_expired": public.StepExpired("a", "expired"),
     "step_retrying": public.StepRetrying("a", 2, FAILURE, 1_700_000_000_123),
-    "key_available": public.KeyAvailable("o/a", (FILE,)),
+    "key_available": public.KeyAvailable("o/a", (FILE,), 1),
     "key_forgotten": public.KeyForgotten("o/a"),
+    "step_started": public.StepStarted("a", 2, "w"),
+    "worker_changed": public.WorkerChanged("w", "left", "default", "drained"),
 }
 
 
@@ -45,6 +49,13 @@ def test_an_event_says_what_it_is_and_where_it_stands(kind: str) -> None:
     assert event.time.ToMilliseconds() == 1_700_000_000_123
 
 
+def test_the_subject_is_the_step_or_the_key() -> None:
+    """Facts about a Step name it, those about a Key name that, those about the workflow nothing."""
+    subjects = {kind: subject_of(fact) for kind, fact in FACTS.items()}
+    assert {kind for kind, subject in subjects.items() if subject == "a"} == {k for k in FACTS if k.startswith("step")}
+    assert (subjects["key_available"], subjects["key_forgotten"], subjects["workflow_changed"]) == ("o/a", "o/a", "")
+
+
 def test_a_completion_has_enough_in_it_to_act() -> None:
     """Step, attempt, worker, duration, and of each output Key, version, size and digest, or its manifest."""
     completed = encoded(FACTS["step_completed"])[1].step_completed
@@ -52,6 +63,18 @@ def test_a_completion_has_enough_in_it_to_act() -> None:
     file, manifest = completed.outputs[0].files[0], completed.outputs[1].manifest
     assert (file.key, file.version, file.size_bytes, file.sha256) == ("o/a", "v1", 5, b"\x01" * 32)
     assert (manifest.key, manifest.version) == (".gaia/m", "v2")
+
+
+def test_a_large_tree_is_told_in_part() -> None:
+    """However many files an outside tree has, its event fits into a record, and tells how many there are."""
+    files = tuple(FileVersion("t/" + f"{number:898}", "v" * 36, 1, b"") for number in range(100_000))
+    created = ev.WorkflowCreated(7, "flow", "me", {})
+    told = public.Announcer().follow(0, [created, ev.KeysArrived(7, (Publication("t/", files),))])
+    (value,) = [encode_announcement(one)[1] for one in told if isinstance(one.fact, public.KeyAvailable)]
+    available = events_pb2.Event.FromString(value).key_available
+    assert len(value) < RECORD_BYTES_MAX
+    assert (available.key, available.count) == ("t/", 100_000)
+    assert available.files[0].key == files[0].key
 
 
 @pytest.mark.parametrize("kind", ["step_failed", "step_retrying"])

@@ -14,6 +14,7 @@ from gaia_core.errors import StoreError
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
 from gaia_core.wire.manifests import decode_manifest
 from gaia_core.workflow.model import FailureClass, FileVersion, Input, Output, Publication
+from gaia_worker import attempt as module
 from gaia_worker import transfer
 from gaia_worker.attempt import INLINE_FILES_MAX, Attempts
 from gaia_worker.control import Control
@@ -261,6 +262,19 @@ def test_large_tree_is_published_by_a_manifest_that_readers_expand(bench: Bench)
         inputs=(Input("t", "tree/", "/in/", (publication,)), Input("one", "tree/0007", "/one", (publication,))),
     )
     assert seen == [count]
+
+
+def test_many_trees_fit_into_one_report(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an attempt lists itself is limited over all its outputs; the others are listed by manifests."""
+    monkeypatch.setattr(module, "INLINE_BYTES_MAX", 200)
+
+    def program(inside: Inside) -> None:
+        for tree in range(3):
+            (inside.path(f"/work/{tree}") / "file").write_text("x")
+
+    end = bench.run(program, outputs=tuple(Output(f"t{n}", f"tree{n}/", f"/work/{n}/") for n in range(3)))
+    assert isinstance(end, Completed)
+    assert [publication.manifest is not None for publication in end.outputs] == [False, False, True]
 
 
 def test_missing_output_is_named_with_its_path(bench: Bench) -> None:

@@ -4,7 +4,9 @@ import pytest
 
 from gaia_core.errors import Problem
 from gaia_core.workflow import expand as module
-from gaia_core.workflow.expand import FlatStep, expand, suggestion
+from gaia_core.workflow.expand import expand
+from gaia_core.workflow.flat import FlatStep
+from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.model import Command, StepSpec
 
 PLAIN = Command("cmd", "image", ("run", "{{in}}", "{{out}}", "{{level}}"), {"in": "/in"}, {"out": "/o"}, {"level": 3})
@@ -12,14 +14,14 @@ PLAIN = Command("cmd", "image", ("run", "{{in}}", "{{out}}", "{{level}}"), {"in"
 
 def flats(spec: StepSpec, command: Command = PLAIN) -> list[FlatStep]:
     problems: list[Problem] = []
-    found = expand(spec, command, "steps[0]", problems)
+    found = expand(spec, {command.name: command}, "steps[0]", problems)
     assert not problems
     return found
 
 
 def problems(spec: StepSpec, command: Command = PLAIN) -> dict[str, str]:
     found: list[Problem] = []
-    assert expand(spec, command, "steps[0]", found) == []
+    assert expand(spec, {command.name: command}, "steps[0]", found) == []
     return {problem.place.removeprefix("steps[0]."): problem.message for problem in found}
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from gaia_core.errors import InvalidWorkflow, UnknownName
 from gaia_core.machine import requests as rq
+from gaia_core.machine.diff import Expired
 from gaia_core.machine.effects import LookUp
 from gaia_core.workflow.expire import SUGGESTIONS_MAX, Targets, resolve
 from tests.unit.machine.deployment import Driver, copy, make
@@ -47,7 +48,7 @@ def meant(driver: Driver, *names: str) -> tuple[list[str], list[str]]:
         ("sweep/", ["s-1", "s-2"], []),
         ("step:both", ["both"], []),
         ("key:both", ["both"], []),
-        ("in/x", [], ["in/x"]),
+        ("in/x", [], ["in/", "in/x"]),
         ("in/", [], ["in/", "in/x"]),
     ],
 )
@@ -92,8 +93,8 @@ def test_an_expired_outside_key_is_looked_up_anew(driver: Driver) -> None:
     driver.arrive("in/x", "in/")
     driver.run_all()
     answer = driver.ask(rq.Expire("flow", ("in/x",)))
-    assert sorted(answer["steps"]) == ["gather", "reader"]
-    assert LookUp("flow", ("in/x",)) in driver.effects
+    assert sorted(answer.steps) == ["gather", "reader"]
+    assert LookUp("flow", ("in/x", "in/")) in driver.effects
     assert driver.states()["reader"] == "waiting"
 
 
@@ -106,4 +107,19 @@ def test_what_a_writer_left_is_not_looked_up(driver: Driver) -> None:
 
 def test_nothing_is_expired_by_no_name(driver: Driver) -> None:
     """No names, no change."""
-    assert driver.ask(rq.Expire("flow", ())) == {"steps": [], "keys": []}
+    assert driver.ask(rq.Expire("flow", ())) == Expired()
+
+
+def test_a_key_inside_a_written_tree_stands_for_the_trees_writer(driver: Driver) -> None:
+    """Nothing is looked up: the Key is a part of what a Step writes."""
+    driver.upload(make("w", "w/", command="tree"), copy("r", "w/x", "y"), name="other")
+    answer = driver.ask(rq.Expire("other", ("w/x",)))
+    assert answer.steps == ["w", "r"]
+    assert not [effect for effect in driver.effects if isinstance(effect, LookUp)]
+
+
+def test_a_name_too_long_for_a_key_is_unknown(driver: Driver) -> None:
+    """It is not looked for, which would take long."""
+    with pytest.raises(UnknownName):
+        driver.ask(rq.Expire("flow", ("a/" * 100_000,)))
+    assert driver.ask(rq.GetFiles("flow", "a/" * 100_000)) == ()

@@ -2,14 +2,14 @@
 
 import pytest
 
-from gaia_core.workflow.expand import FlatStep
+from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Graph
-from gaia_core.workflow.model import Publication, StepSpec
+from gaia_core.workflow.model import Options, Publication, StepSpec
 from gaia_core.workflow.state import Step
 
 
 def step(name: str) -> Step:
-    return Step(-1, FlatStep(name, StepSpec(name, "c"), {}, (), (), (), ()))
+    return Step(-1, FlatStep(name, StepSpec(name, "c"), name, (), ("c",), Options(), {}, (), (), (), ()))
 
 
 def linked(graph: Graph, name: str, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()) -> Step:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaia_core.errors import Problem
-from gaia_core.workflow import parse
+from gaia_core.workflow import parse, validate
 from gaia_core.workflow.model import Command, Options, Resources, StepSpec
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -159,7 +159,6 @@ def test_examples_are_sound(folder: str) -> None:
         ({"imagee": "x"}, "imagee", "did you mean 'image'?"),
         ({"zzz": 1}, "zzz", "there are: name, image"),
         ({"reuse": True}, "reuse", "not supported yet"),
-        ({"steps": []}, "steps", "composite Commands are not supported yet"),
     ],
 )  # fmt: skip
 def test_command_rules(fields: dict[str, Any], place: str, words: str) -> None:
@@ -225,7 +224,7 @@ def test_all_problems_come_together() -> None:
 def test_lists_must_be_lists(value: object) -> None:
     """What is no list is one problem at the list's own place."""
     assert [problem.place for problem in parse.parse_commands(value)[1]] == ["commands"]
-    assert [problem.place for problem in parse.parse_steps(value, "here")[1]] == ["here"]
+    assert [problem.place for problem in parse.parse_steps(value)[1]] == ["steps"]
 
 
 def test_duplicates_are_told_at_the_second() -> None:
@@ -310,3 +309,46 @@ def test_huge_numbers_are_named_in_words() -> None:
     """A number too long to print is a problem like any other."""
     huge = 10**5000
     assert len(command_problems(name=huge, retries=huge, vars={"X": huge}, command=[huge])) == 4
+
+
+def test_a_command_is_shown_as_it_was_written() -> None:
+    """What was read comes back, without what was not given."""
+    plain = {
+        "name": "c",
+        "image": "i",
+        "command": ["x", "{{v}}"],
+        "inputs": {"in": "/in"},
+        "outputs": {"out": ">"},
+        "vars": {"v": 1.5},
+        "timeout": 60,
+        "queue_timeout": 5,
+        "resources": {"cpus": 2},
+        "network": True,
+    }
+    (command,), problems = parse.parse_commands([plain])
+    assert problems == []
+    assert parse.command_to_plain(command) == plain
+
+
+@pytest.mark.parametrize("name", ["step:a", "key:a"])
+def test_a_step_is_not_named_as_what_tells_steps_and_keys_apart(name: str) -> None:
+    """`step:a` means the Step a wherever both Steps and Keys are named."""
+    _, (problem,) = parse.parse_steps([{"name": name, "command": "c"}])
+    assert "tells Steps and Keys apart" in problem.message
+
+
+def test_a_bad_key_hides_nothing_else() -> None:
+    """What is wrong with a Step's Keys is told beside what is wrong with its meaning, each once."""
+    commands = [{"name": "c", "image": "i", "command": ["{{x}}"], "inputs": {"in": "/in"}}]
+    steps = [
+        {"name": "a", "command": "c", "inputs": {"in": "/etc"}},
+        {"name": "b", "command": "d", "inputs": {"in": "../up"}},
+        {"name": "e", "command": "c", "inputs": {"in": "fine"}, "vars": {"x": 1}},
+    ]
+    parsed = parse.parse_workflow(commands, steps, validate.check)
+    assert [problem.place for problem in parsed.problems] == [
+        "steps[0].inputs.in",
+        "steps[1].inputs.in",
+        "steps[0].vars",
+        "steps[1].command",
+    ]

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from gaia_core.workflow.expand import FlatStep
+from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.model import Command, Failure, FailureClass, Options, StepSpec
 from gaia_core.workflow.retry import BACKOFF_FIRST_MS, BACKOFF_MAX_MS, DISTURBANCES_MAX, retry_delay_ms
 from gaia_core.workflow.state import OWN_FAULTS, Step
@@ -19,7 +19,7 @@ def delay(
     index: int = 0,
 ) -> int | None:
     spec = StepSpec("s", "c", options=Options(retries=step))
-    failed = Step(index, FlatStep("s", spec, {}, (), (), (), ()))
+    failed = Step(index, FlatStep("s", spec, "s", (), ("c",), spec.options, {}, (), (), (), ()))
     failed.faults, failed.disturbances, failed.attempt = faults, disturbances, faults + disturbances + 1
     return retry_delay_ms(1, failed, Command("c", options=Options(retries=command)), Failure(kind, "it failed"))
 

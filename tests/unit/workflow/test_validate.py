@@ -175,12 +175,12 @@ def test_a_name_that_another_step_as_written_made_is_refused() -> None:
 )
 def test_what_is_wrong_with_a_command_alone_is_told(command: Command, place: str) -> None:
     """Braces that begin nothing, names of two kinds and a path given twice are refused with their place."""
-    assert [problem.place for problem in command_problems(command, "c")] == [f"c.{place}"]
+    assert [problem.place for problem in command_problems(command, {}, "c")] == [f"c.{place}"]
 
 
 def test_several_outputs_may_capture_what_is_written() -> None:
     """`>` and `>>` are no paths: several outputs may be both streams."""
-    assert list(command_problems(Command("c", "i", ("x",), {}, {"a": ">", "b": ">", "c": ">>"}), "c")) == []
+    assert list(command_problems(Command("c", "i", ("x",), {}, {"a": ">", "b": ">", "c": ">>"}), {}, "c")) == []
 
 
 def test_a_flood_of_problems_is_cut() -> None:

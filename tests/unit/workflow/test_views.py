@@ -1,13 +1,16 @@
 """What readers are told: states in words, Keys that are lacking, failures, pages."""
 
+from typing import Any
+
 import pytest
 
 from gaia_core.errors import UnknownName
+from gaia_core.machine import queries
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.workflow.model import Failure, FailureClass, StepSpec
 from gaia_core.workflow.states import StepState, flow_state
-from gaia_core.workflow.views import FAILED_SHOWN_MAX, INPUTS_SHOWN_MAX, PAGE_STEPS_MAX, Status, step_page
+from gaia_core.workflow.views import FAILED_SHOWN_MAX, INPUTS_SHOWN_MAX, PAGE_STEPS_MAX, Status
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
 
@@ -68,7 +71,7 @@ def test_lists_are_bounded_and_counts_are_not(driver: Driver) -> None:
         StepSpec("r", "copy", {"in": "outside/{{n}}"}, {}, {"n": tuple(range(many))}),
         StepSpec("f", "make", {}, {}, {"n": tuple(range(FAILED_SHOWN_MAX + 5))}),
     )
-    fences = [driver.fence(step.name) for step in driver.flow().groups["f"]]
+    fences = [driver.fence(step.name) for step in driver.flow().by_alias["f"]]
     driver.say("w", *(rp.Failed(fence, Failure(FailureClass.COMMAND, "it failed")) for fence in fences))
     found = status(driver)
     assert (len(found.waiting_inputs), found.waiting_inputs_count) == (INPUTS_SHOWN_MAX, many)
@@ -121,10 +124,9 @@ def test_updated_follows_the_last_event(driver: Driver) -> None:
 def test_steps_are_paged(driver: Driver) -> None:
     """A page holds Steps by index with their Keys; the last one names no next."""
     driver.upload(make("s", "o/{{n}}", vars={"n": (0, 1, 2)}), copy("r", "x", "y"))
-    page, following, workers = driver.ask(rq.GetDebug("flow", 0, 3))
+    page, following = driver.ask(rq.ListSteps("flow", page_size=3))
     assert ([step.name for step in page], following) == (["s-0", "s-1", "s-2"], 3)
-    assert (workers[0].name, workers[0].attempts) == ("w", 3)
-    (last,), end, _ = driver.ask(rq.GetDebug("flow", following, 3))
+    (last,), end = driver.ask(rq.ListSteps("flow", page_start=following, page_size=3))
     assert end == 0
     assert (last.name, last.state, last.inputs, last.outputs, last.missing) == (
         "r", "waiting", {"in": "x"}, {"out": "y"}, 1,
@@ -134,7 +136,31 @@ def test_steps_are_paged(driver: Driver) -> None:
 def test_a_page_is_bounded(driver: Driver) -> None:
     """However much is asked for, a page has its limit."""
     driver.upload(make("s", "o/{{n}}", vars={"n": tuple(range(PAGE_STEPS_MAX + 1))}))
-    assert len(step_page(driver.flow(), 0, 10**9)) == PAGE_STEPS_MAX
+    page, following = driver.ask(rq.ListSteps("flow", page_size=10**9))
+    assert (len(page), following) == (PAGE_STEPS_MAX, PAGE_STEPS_MAX)
+
+
+def test_steps_are_filtered(driver: Driver) -> None:
+    """Steps are found by how their name begins, by state and by Command."""
+    driver.upload(make("s", "o/{{n}}", vars={"n": (0, 1, 2)}), copy("r", "x", "y"))
+    driver.complete("s-1")
+
+    def found(**filters: Any) -> list[str]:
+        return [step.name for step in driver.ask(rq.ListSteps("flow", **filters))[0]]
+
+    assert found(prefix="s-") == ["s-0", "s-1", "s-2"]
+    assert found(states=("complete", "waiting")) == ["s-1", "r"]
+    assert found(command="copy") == ["r"]
+    assert found(command="copy", prefix="s") == []
+
+
+def test_looking_for_steps_is_bounded(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that finds nothing among many Steps ends early and tells where to go on."""
+    monkeypatch.setattr(queries, "STEPS_SCANNED_MAX", 2)
+    driver.upload(make("s", "o/{{n}}", vars={"n": (0, 1, 2)}), copy("r", "x", "y"))
+    assert driver.ask(rq.ListSteps("flow", prefix="r")) == ([], 2)
+    page, following = driver.ask(rq.ListSteps("flow", prefix="r", page_start=2))
+    assert ([step.name for step in page], following) == (["r"], 0)
 
 
 def test_an_unknown_workflow_is_told_with_the_nearest(driver: Driver) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gaia_core.backends.memory_store import MemoryStore
-from gaia_core.coordinator import lookup as module
-from gaia_core.coordinator.lookup import Lookups
+from gaia_core.coordinator import errands as module
+from gaia_core.coordinator.errands import Errands
 from gaia_core.errors import StoreError, TooLarge
 from gaia_core.machine.effects import LookUp
 from gaia_core.machine.requests import Arrive, Request
@@ -52,7 +52,7 @@ class Desk:
             self.full -= 1
             raise TooLarge("full")
         assert isinstance(request, Arrive)
-        assert request.looked_up
+        assert request.instead_of == (None,) * len(request.keys)
         for one in request.keys:
             self.arrived[one.key] = [file.key for file in one.files]
         return Future()
@@ -62,6 +62,7 @@ class Desk:
 def store(monkeypatch: pytest.MonkeyPatch) -> Moody:
     """A store with two files, that is asked again at once."""
     monkeypatch.setattr(module, "AGAIN_FIRST_S", 0.0)
+    monkeypatch.setattr(module, "CONFIRM_S", 0.0)
     store = Moody()
     store.put_bytes(None, "flow/a", b"a")
     store.put_bytes(None, "flow/t/b", b"b")
@@ -74,9 +75,9 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def lookups(store: Moody, desk: Desk) -> Iterator[Lookups]:
+def errands(store: Moody, desk: Desk) -> Iterator[Errands]:
     """The thread that looks, running."""
-    made = Lookups(store, desk.submit)
+    made = Errands(store, desk.submit)
     thread = threading.Thread(target=made.run)
     thread.start()
     yield made
@@ -85,41 +86,41 @@ def lookups(store: Moody, desk: Desk) -> Iterator[Lookups]:
     assert not thread.is_alive()
 
 
-def test_what_lies_in_the_store_arrives(lookups: Lookups, desk: Desk) -> None:
+def test_what_lies_in_the_store_arrives(errands: Errands, desk: Desk) -> None:
     """Files and trees that are there arrive; what is not there does not."""
-    lookups.ask(LookUp("flow", ("a", "nothing", "t/", "none/")))
-    wait_until(lambda: desk.arrived, "an arrival")
+    errands.ask(LookUp("flow", ("a", "nothing", "t/", "none/")))
+    wait_until(lambda: len(desk.arrived) == 2, "both arrivals")
     assert desk.arrived == {"a": ["a"], "t/": ["t/b"]}
 
 
-def test_a_key_that_the_store_refuses_hides_no_other(lookups: Lookups, store: Moody, desk: Desk) -> None:
+def test_a_key_that_the_store_refuses_hides_no_other(errands: Errands, store: Moody, desk: Desk) -> None:
     """What else was asked for arrives all the same."""
     store.moods["flow/bad"] = 10**6
-    lookups.ask(LookUp("flow", ("bad", "a", ".gaia:x", "t/")))
-    wait_until(lambda: desk.arrived, "an arrival")
+    errands.ask(LookUp("flow", ("bad", "a", ".gaia:x", "t/")))
+    wait_until(lambda: len(desk.arrived) == 2, "both arrivals")
     assert desk.arrived == {"a": ["a"], "t/": ["t/b"]}
 
 
 @pytest.mark.parametrize("path", ["flow/a", "flow/t/"])
-def test_a_store_that_fails_is_asked_again(lookups: Lookups, store: Moody, desk: Desk, path: str) -> None:
+def test_a_store_that_fails_is_asked_again(errands: Errands, store: Moody, desk: Desk, path: str) -> None:
     """A store that stayed away for a while leaves no Step waiting."""
     store.moods[path] = 3
-    lookups.ask(LookUp("flow", ("a", "t/")))
+    errands.ask(LookUp("flow", ("a", "t/")))
     wait_until(lambda: len(desk.arrived) == 2, "both arrivals")
 
 
-def test_a_full_queue_loses_no_arrival(lookups: Lookups, desk: Desk) -> None:
+def test_a_full_queue_loses_no_arrival(errands: Errands, desk: Desk) -> None:
     """What the coordinator has no room for is brought again."""
     desk.full = 2
-    lookups.ask(LookUp("flow", ("a",)))
+    errands.ask(LookUp("flow", ("a",)))
     wait_until(lambda: desk.arrived, "an arrival")
 
 
-def test_asking_again_is_bounded(lookups: Lookups, store: Moody) -> None:
+def test_asking_again_is_bounded(errands: Errands, store: Moody) -> None:
     """A Key that the store never tells about is given up."""
     store.moods["flow/bad"] = 10**6
-    lookups.ask(LookUp("flow", ("bad",)))
-    wait_until(lambda: len(store.asked) == module.TRIES_MAX, "the last try")
-    lookups.ask(LookUp("flow", ("a",)))
+    errands.ask(LookUp("flow", ("bad",)))
+    wait_until(lambda: len(store.asked) == module.LOOKS_MAX, "the last try")
+    errands.ask(LookUp("flow", ("a",)))
     wait_until(lambda: store.asked[-1] == "flow/a", "the next question")
-    assert store.asked.count("flow/bad") == module.TRIES_MAX
+    assert store.asked.count("flow/bad") == module.LOOKS_MAX

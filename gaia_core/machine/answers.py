@@ -1,0 +1,51 @@
+"""Answers of mutations as the journal remembers them, so that a retried request is answered as the first time."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gaia_core.machine import requests as rq
+from gaia_core.machine.diff import Diff, Expired
+from gaia_core.machine.mutations import CommandsAnswer, FlowAnswer
+from gaia_core.machine.state import Deployment
+
+NAMES_REMEMBERED_MAX: Final = 1_000
+"""A remembered answer with more names keeps none of them, so that the journal stays small."""
+
+
+def remembered(answer: object) -> Mapping[str, Any]:
+    """Return what is kept of an answer, as JSON has it: no reasons, and names only while they are few."""
+    match answer:
+        case CommandsAnswer():
+            return remembered(answer.diff)
+        case Diff():
+            names = {
+                "added": answer.added, "updated": answer.updated, "unchanged": answer.unchanged,
+                "recomputed": answer.recomputed, "removed": answer.removed, "given": answer.given,
+            }  # fmt: skip
+            return {**_few(names), "revision": answer.revision}
+        case Expired():
+            return _few({"steps": answer.steps, "keys": answer.keys})
+        case FlowAnswer():
+            return {"workflow": answer.workflow, "state": answer.state}
+    raise TypeError(f"no answer of a mutation: {answer!r}")
+
+
+def again(state: Deployment, request: rq.Mutation, kept: Mapping[str, Any]) -> object:
+    """Return the answer of a mutation that was carried out before."""
+    match request:
+        case rq.SetCommands():
+            workflow = state.workflows.get(request.workflow)
+            return CommandsAnswer(tuple(workflow.commands.values()) if workflow is not None else (), Diff(**kept))
+        case rq.Upload() | rq.Merge() | rq.Remove():
+            return Diff(**kept)
+        case rq.Expire():
+            return Expired(**kept)
+        case _:
+            return FlowAnswer(**kept)
+
+
+def _few(names: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return lists of names while they are short, else empty ones."""
+    if sum(map(len, names.values())) > NAMES_REMEMBERED_MAX:
+        return {field: [] for field in names}
+    return {field: found for field, found in names.items() if found}

@@ -1,0 +1,88 @@
+"""Whether a Step fits the Command it uses: its inputs, outputs and vars. Without expanding anything.
+
+Called by expansion for Steps of workflows, and by `composite` for inner Steps.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from gaia_core.errors import Problem
+from gaia_core.workflow.model import Command, Scalar, StepSpec
+from gaia_core.workflow.splice import Unspliceable, names_in, scalar_text
+
+SUGGESTED_AMONG_MAX: Final = 1_000
+"""Looking for the nearest of more names than this would hold up everything else."""
+
+
+def suggestion(name: str, known: Mapping[str, object]) -> str:
+    """Return "; did you mean 'x'?" for the nearest known name, or nothing."""
+    if len(known) > SUGGESTED_AMONG_MAX:
+        return ""
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def interface_problems(spec: StepSpec, command: Command, place: str) -> Iterator[Problem]:
+    """Compare the Step's inputs and outputs with the Command's."""
+    for kind, given, known in (("input", spec.inputs, command.inputs), ("output", spec.outputs, command.outputs)):
+        for name in given:
+            if name not in known:
+                message = f"Command {command.name!r} has no {kind} {name!r}{suggestion(name, known)}"
+                yield Problem(f"{place}.{kind}s.{name}", message)
+    for name in command.inputs:
+        if name not in spec.inputs:
+            yield Problem(f"{place}.inputs.{name}", f"input {name!r} of Command {command.name!r} is not given")
+
+
+def var_problems(spec: StepSpec, command: Command, place: str, outer: Collection[str] = ()) -> Iterator[Problem]:
+    """Check names of vars, empty arrays, and that everything the Command and the Keys splice is defined.
+
+    Args:
+        spec: the Step.
+        command: the Command it uses.
+        place: of the Step.
+        outer: vars of the composite that the Step lies in; its values and Keys may splice them, its Command may not.
+    """
+    own = {*command.vars, *spec.vars}
+    defined = {*own, *outer}
+    for name, value in spec.vars.items():
+        if name in command.inputs or name in command.outputs:
+            yield Problem(f"{place}.vars.{name}", f"{name!r} is both a var and an input or output of {command.name!r}")
+        if value == ():
+            yield Problem(f"{place}.vars.{name}", "an empty array makes no Step at all")
+    for name in command.var_names:
+        if name not in spec.vars:
+            yield Problem(f"{place}.vars.{name}", f"var {name!r} of Command {command.name!r} is not given")
+    texts = [("vars", text) for value in spec.vars.values() for text in texts_of(value)]
+    texts += [("vars", scalar_text(value)) for name, value in command.vars.items() if name not in spec.vars]
+    texts += [(f"inputs.{name}", key) for name, key in spec.inputs.items()]
+    texts += [(f"outputs.{name}", key) for name, key in spec.outputs.items()]
+    for where, text in texts:
+        yield from _undefined(text, defined, f"{place}.{where}", "")
+    if not command.steps:
+        yield from _undefined_in_command(command, own, place)
+
+
+def texts_of(value: Scalar | tuple[Scalar, ...]) -> list[str]:
+    """Return the texts of a var's value or of all its elements."""
+    return [scalar_text(one) for one in value] if isinstance(value, tuple) else [scalar_text(value)]
+
+
+def _undefined_in_command(command: Command, defined: set[str], place: str) -> Iterator[Problem]:
+    """Yield a Problem for each name that a Command splices and nothing defines."""
+    inside = f" (spliced by Command {command.name!r})"
+    for path in (*command.inputs.values(), *command.outputs.values(), command.stdout or "", command.workdir or ""):
+        yield from _undefined(path, defined, f"{place}.vars", inside)
+    for token in (*command.command, *command.entrypoint, *command.env.values()):
+        yield from _undefined(token, {*defined, *command.inputs, *command.outputs}, f"{place}.vars", inside)
+
+
+def _undefined(text: str, defined: set[str], place: str, inside: str) -> Iterator[Problem]:
+    """Yield a Problem for each name that text splices and nothing defines."""
+    try:
+        for name in names_in(text):
+            if name not in defined:
+                yield Problem(place, f"nothing defines {{{{{name}}}}}{inside}")
+    except Unspliceable as refusal:
+        yield Problem(place, f"{refusal}{inside}")

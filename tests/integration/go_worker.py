@@ -1,0 +1,14 @@
+"""The worker of examples/worker/go as a process of a cluster."""
+
+from pathlib import Path
+
+from tests.integration.cluster import Cluster
+from tests.integration.gaia_processes import GaiaProcess
+
+
+def go_process(cluster: Cluster, program: Path, name: str, slots: int, **environ: str) -> GaiaProcess:
+    """Start the worker; its cluster drains it at the end."""
+    settings = {**cluster.environ, "GAIA_WORKER_NAME": name, "GAIA_SLOTS": str(slots), **environ}
+    process = GaiaProcess([], cluster.folder / f"{name}.log", settings)
+    process.program = (str(program),)
+    return cluster.stack.enter_context(process)
