@@ -25,7 +25,7 @@ check: dev lint types layers unit ## The fast part: no services
 
 bench: dev ## Measure throughput and latency, embedded and on Kafka, beside the bare loop
 	@$(BIN)/python -m tests.support.engine start
-	@$(BIN)/python -m benchmarks.throughput; code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
+	@$(BIN)/python -m benchmarks.throughput && $(BIN)/python -m benchmarks.fairness; code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
 
 # ---- environments: made once, made again when the lock changes ----
 

@@ -45,23 +45,33 @@ from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
 from gaia_core.service import http_api
 from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher, Submit
 from gaia_core.version import VERSION
+from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
 
 STOP_S: Final = 5.0
 """How long open calls may go on after a stop was asked for."""
 
+EMBEDDED_BUCKET: Final = "data"
+
 SYSTEM_CLOCK: Final = Clock(lambda: time.time_ns() // 1_000_000, time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """What a server stands on."""
+    """What a server stands on.
+
+    Attributes:
+        own_bucket: holds all data spaces.
+        buckets: others that Keys may name; None for any.
+    """
 
     journal: Journal
     bus: CoordinatorBus
     open_event_log: Callable[[], EventLog]
     store: Store
+    own_bucket: str
+    buckets: frozenset[str] | None
 
 
 @contextmanager
@@ -80,9 +90,11 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
         stack.callback(journal.close)
         bus = InProcessBus()
         stack.callback(bus.close)
-        store = FolderStore(folder / "store")
+        store = FolderStore(folder / "store", EMBEDDED_BUCKET)
         store.check()
-        yield Backing(journal, bus, lambda: SqliteEventLog(folder / "events.sqlite", synchronous), store)
+        yield Backing(
+            journal, bus, lambda: SqliteEventLog(folder / "events.sqlite", synchronous), store, EMBEDDED_BUCKET, None
+        )
 
 
 def s3_store(config: Config) -> S3Store:
@@ -144,7 +156,7 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
         stack.callback(journal.close)
         bus = KafkaCoordinatorBus(settings)
         stack.callback(bus.close)
-        yield Backing(journal, bus, lambda: KafkaEventLog(settings), store)
+        yield Backing(journal, bus, lambda: KafkaEventLog(settings), store, config.bucket, frozenset(config.buckets))
 
 
 class ProcessLauncher:
@@ -190,7 +202,7 @@ class Server:
             backing.journal, backing.bus, SYSTEM_CLOCK, config.lease_s, self.publisher.feed, self._ask_store,
             self._watchers,
         )  # fmt: skip
-        self.loop.term.state.sweep_steps_max = config.sweep_steps_max
+        self.loop.term.state.rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
         self._errands = Errands(backing.store, self.loop.submit)
         expire_changed = config.outside_changes == "expire"
         self._poller = Poller(backing.store, self.loop.submit, config.poll_s, expire_changed=expire_changed)

@@ -58,8 +58,8 @@ class InvalidWorkflow(RequestError):
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> "InvalidWorkflow":
-        """Build the error from its problems; the message counts them."""
-        found = tuple(problems)
+        """Build the error from its problems, each told once; the message counts them."""
+        found = tuple(dict.fromkeys(problems))
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         return cls(f"The request has {count}; nothing was changed.", problems=found)
 

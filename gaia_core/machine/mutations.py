@@ -15,7 +15,7 @@ from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow import events as ev
-from gaia_core.workflow.cascade import Cascade, Cause, dependents, own_causes
+from gaia_core.workflow.cascade import Cascade, Cause, dependents, is_cause, own_causes
 from gaia_core.workflow.expire import Targets, resolve, resolve_steps
 from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Key
@@ -88,8 +88,7 @@ def upload(decision: Decision, request: rq.Upload) -> df.Diff:
         raise AlreadyExists(f"There already is a workflow {request.workflow!r}.", hint="use merge to add Steps to it")
     commands = {command.name: command for command in request.commands}
     wrong = _command_problems(request.commands, commands)
-    limit = decision.state.sweep_steps_max
-    draft = draft_steps(None, commands, request.steps, skip_composites=bool(wrong), steps_max=limit)
+    draft = draft_steps(None, commands, request.steps, skip_composites=bool(wrong), rules=decision.state.rules)
     _refuse([*name_problems(request.workflow), *wrong, *draft.problems])
     workflow = _create(decision, request.workflow, request.properties)
     if request.commands:
@@ -146,7 +145,7 @@ def check_commands(state: Deployment, request: rq.CheckCommands) -> list[Problem
 
 def _draft_steps(state: Deployment, workflow: WorkflowState | None, request: rq.Merge | rq.CheckSteps) -> Draft:
     commands = workflow.commands if workflow is not None else {}
-    return draft_steps(workflow, commands, request.steps, prune=request.prune, steps_max=state.sweep_steps_max)
+    return draft_steps(workflow, commands, request.steps, prune=request.prune, rules=state.rules)
 
 
 def _draft_commands(workflow: WorkflowState | None, given: Sequence[Command]) -> tuple[Draft, list[Problem]]:
@@ -343,8 +342,13 @@ def _redefine(
     removed = [step.name for step in draft.vanished]
     for event in events:
         decision.emit(event)
-    left = {step: _cause_now(cause, draft) for step, cause in before.items() if step not in draft.vanished}
-    cascade = dependents({**left, **own_causes(workflow.by_name[name] for name in touched)})
+    now = dependents(own_causes(workflow.by_name[name] for name in touched))
+    left = {
+        step: cause if is_cause(cause, step) else Cause(None, cause.key)
+        for step, cause in before.items()
+        if step not in now and step not in draft.vanished
+    }
+    cascade = dependents({**now, **left})
     reset = decision.reset(workflow, cascade, reason)
     recomputed = [step for step in reset if step.index < first_new]
     return df.Diff(
@@ -357,11 +361,6 @@ def _redefine(
         revision=workflow.revision,
         given=[flat.name for _, flat in draft.flats],
     )
-
-
-def _cause_now(cause: Cause, draft: Draft) -> Cause:
-    """Return a cause that names no Step that is gone: losing its writer is a reader's own reason."""
-    return Cause(None, cause.key) if cause.upstream in draft.vanished else cause
 
 
 def _look_up_missing(decision: Decision, workflow: WorkflowState, steps: Iterable[Step]) -> None:

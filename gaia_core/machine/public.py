@@ -199,12 +199,11 @@ class Announcer:
             told += self._about_workers(event, now_ms)
             uid = getattr(event, "uid", None)
             workflow = self.state.by_uid.get(uid) if uid is not None else None
-            names = _names_leaving(workflow, event)
             followed = self.state.apply(event)
             workflow = workflow or (self.state.by_uid.get(uid) if uid is not None else None)
             if workflow is not None:
                 touched[workflow.uid] = None
-                told += self._number(workflow, _facts(workflow, event, followed, names), now_ms)
+                told += self._number(workflow, _facts(workflow, event, followed), now_ms)
         self.state.due(now_ms)  # who only follows starts nothing; its timers must not pile up
         self.state.overdue(now_ms)
         for uid in touched:
@@ -262,19 +261,12 @@ def _names_of(workflow: WorkflowState, fact: Fact) -> tuple[str, ...]:
     return (name, *step.aliases) if step is not None else (name,)
 
 
-def _names_leaving(workflow: WorkflowState | None, event: own.Event) -> list[str]:
-    """Return the names of Steps that an event takes out, as long as they can be asked for."""
-    if workflow is None or not isinstance(event, ev.StepsRemoved):
-        return []
-    return [workflow.steps[index].name for index in event.steps]
-
-
-def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences, leaving: list[str]) -> Iterator[Fact]:
+def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences) -> Iterator[Fact]:
     tell = _TELL.get(type(event))
     if tell is not None:
         yield from tell(workflow, event)
-    if leaving:
-        yield from _changed("removed", leaving, len(leaving))
+    if followed.removed:
+        yield from _changed("removed", (step.name for step in followed.removed), len(followed.removed))
     reason = getattr(event, "reason", _STOPPED_BY.get(type(event), "halted"))
     for step, attempt, _ in followed.stopped:
         yield StepCancelled(step.name, attempt, reason)

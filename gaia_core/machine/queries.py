@@ -130,10 +130,11 @@ def check_put(state: Deployment, request: rq.CheckPut) -> None:
         NotAllowedNow: a Step writes one.
     """
     workflow = find(state, request.workflow)
+    rules = state.rules
     problems = [
-        Problem("key" if len(request.keys) == 1 else f"keys[{number}]", problem)
-        for number, key in enumerate(request.keys)
-        if (problem := key_problem(key))
+        Problem(place, problem)
+        for key, place in zip(request.keys, request.places, strict=True)
+        if (problem := key_problem(key) or rules.bucket_problem(key))
     ]
     if problems:
         raise InvalidWorkflow.of(problems)

@@ -149,10 +149,15 @@ class CheckCommands:
 
 @dataclass(frozen=True, slots=True)
 class CheckPut:
-    """Ask whether Keys may be put from outside. Answer: None; refused when a Step writes one."""
+    """Ask whether Keys may be put from outside. Answer: None; refused when a Step writes one.
+
+    Attributes:
+        places: of the Keys in the request.
+    """
 
     workflow: str
     keys: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

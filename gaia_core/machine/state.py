@@ -12,9 +12,9 @@ from gaia_core.machine import events as own
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
 from gaia_core.scheduling.ready import ReadyQueue
 from gaia_core.workflow import events as ev
-from gaia_core.workflow.expand import SWEEP_STEPS_MAX
 from gaia_core.workflow.state import Consequences, Step, WorkflowState
 from gaia_core.workflow.states import StepState
+from gaia_core.workflow.validate import Rules
 
 ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
 """Longer than any client retries."""
@@ -37,7 +37,7 @@ class Deployment:
         timers: heap of (due_ms, uid, step, attempt) of Steps that are RETRYING; stale entries are skipped.
         queue_timers: heap of (due_ms, uid, step, ready_ms) of READY Steps whose time in the queue is limited.
         doomed: uid → name of deleted workflows whose files are still to be deleted.
-        sweep_steps_max: how many Steps one spec may make; a setting, asked when requests are checked and never later.
+        rules: what the deployment allows; settings, asked when requests are checked and never later.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Deployment:
         self.timers: list[tuple[int, int, int, int]] = []
         self.queue_timers: list[tuple[int, int, int, int]] = []
         self.doomed: dict[int, str] = {}
-        self.sweep_steps_max = SWEEP_STEPS_MAX
+        self.rules = Rules()
         self.answered: OrderedDict[str, Answered] = OrderedDict()
 
     def apply(self, event: own.Event) -> Consequences:

@@ -71,8 +71,11 @@ class Launcher(Protocol):
 TEXT_MAX: Final = 1_000
 """Characters of one text of a refusal."""
 
-REFUSAL_BYTES_MAX: Final = 6_000
-"""gRPC clients take 8 KiB of metadata unless they were told otherwise."""
+REFUSAL_BYTES_MAX: Final = 4_500
+"""gRPC clients take 8 KiB of metadata unless they were told otherwise; on the wire this is a third more."""
+
+DETAILS_MAX: Final = 150
+"""Characters of the status message: each may take twelve bytes there, and the whole is in the Refusal."""
 
 REFUSAL_LIMIT_KEY: Final = "gaia-refusal-bytes-max"
 """Metadata by which a client says that it takes larger refusals."""
@@ -216,7 +219,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidWorkflow.of([Problem("header", "the first message must be the header")])
         workflow, key = first.header.workflow, first.header.key
-        await self._ask(rq.CheckPut(workflow, (key,)))
+        await self._ask(rq.CheckPut(workflow, (key,), ("header.key",)))
         if is_tree(key):
             raise InvalidWorkflow.of([Problem("header.key", f"{key!r} is a tree; put its files, then announce it")])
         with tempfile.TemporaryDirectory(prefix="gaia-put-") as folder:
@@ -228,8 +231,8 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def Announce(self, request: pb.AnnounceRequest, context: Any) -> pb.AnnounceResponse:
         """Let Keys arrive that lie in the store."""
-        keys = tuple(dict.fromkeys(request.keys))
-        await self._ask(rq.CheckPut(request.workflow, keys))
+        keys = tuple(request.keys)
+        await self._ask(rq.CheckPut(request.workflow, keys, tuple(f"keys[{number}]" for number in range(len(keys)))))
         lying = await asyncio.to_thread(self._data.lying, request.workflow, keys)
         await self._ask(rq.Arrive(request.workflow, tuple(lying)))
         return pb.AnnounceResponse(keys=[publication_to_proto(one) for one in lying])
@@ -354,7 +357,7 @@ async def _abort(context: Any, method: str, error: Exception) -> None:
     log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
     limit = int(dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, REFUSAL_BYTES_MAX))
     context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal, limit)),))
-    await context.abort(grpc.StatusCode[error.grpc_code], refusal.message)
+    await context.abort(grpc.StatusCode[error.grpc_code], refusal.message[:DETAILS_MAX])
 
 
 def _cut(text: str) -> str:
@@ -380,11 +383,11 @@ async def _receive(parts: AsyncIterator[pb.PutRequest], target: Path) -> pb.PutE
 
 
 def _identity(request: Any) -> rq.RequestId:
-    """Return the id of a mutation and a digest of everything else in it."""
+    """Return the id of a mutation and a digest of what it is and of everything else in it."""
     body = type(request)()
     body.CopyFrom(request)
     body.ClearField("request_id")
-    return rq.RequestId(request.request_id, _digest(body))
+    return rq.RequestId(request.request_id, _digest(type(request).DESCRIPTOR.full_name, body))
 
 
 def _expected(request: Any) -> int | None:
@@ -402,8 +405,8 @@ def _state_problems(states: Sequence[str]) -> list[Problem]:
     ]
 
 
-def _digest(message: Message) -> bytes:
-    return hashlib.sha256(message.SerializeToString(deterministic=True)).digest()[:16]
+def _digest(method: str, message: Message) -> bytes:
+    return hashlib.sha256(method.encode() + message.SerializeToString(deterministic=True)).digest()[:16]
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

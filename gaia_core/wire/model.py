@@ -53,8 +53,8 @@ def command_from_proto(message: model_pb2.Command) -> Command:
         name=message.name,
         image=message.image,
         command=tuple(message.command),
-        inputs=dict(message.inputs),
-        outputs=dict(message.outputs),
+        inputs=dict(sorted(message.inputs.items())),
+        outputs=dict(sorted(message.outputs.items())),
         vars={name: value_to_plain(value) for name, value in message.vars.items()},
         stdout=message.stdout if message.HasField("stdout") else None,
         options=_options_from_proto(message.options) if message.HasField("options") else NO_OPTIONS,
@@ -191,7 +191,7 @@ def _composite_fields(plain: dict[str, Any]) -> dict[str, Any]:
         plain["vars"] = list(plain.pop("var_names"))
     for field in ("inputs", "outputs"):
         if field in plain and not any(plain[field].values()):
-            plain[field] = list(plain[field])
+            plain[field] = sorted(plain[field])
     return plain
 
 

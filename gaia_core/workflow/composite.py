@@ -65,7 +65,7 @@ def composite_problems(command: Command, commands: Mapping[str, Command], place:
         return
     for name in command.inputs:
         if name in command.outputs:
-            yield Problem(f"{place}.outputs", f"{name!r} is both an input and an output")
+            yield Problem(f"{place}.outputs.{name}", f"{name!r} is both an input and an output")
     defined = {*command.vars, *command.var_names}
     for number, inner in enumerate(command.steps):
         where = f"{place}.steps[{number}]"
@@ -121,9 +121,9 @@ def _unmade(command: Command, made: Mapping[str, str], place: str) -> Iterator[P
                 where = f"{place}.steps[{number}].inputs.{name}"
                 message = f"{local!r} is neither an input of the composite nor written by one of its Steps"
                 yield Problem(where, f"{message}{suggestion(local, {**made, **command.inputs})}")
-    for index, name in enumerate(command.outputs):
+    for name in command.outputs:
         if name not in made:
-            yield Problem(f"{place}.outputs[{index}]", f"no inner Step writes {name!r}{suggestion(name, made)}")
+            yield Problem(f"{place}.outputs.{name}", f"no inner Step writes {name!r}{suggestion(name, made)}")
 
 
 def _circle(command: Command, commands: Mapping[str, Command]) -> list[str]:

@@ -90,10 +90,8 @@ def _meanings(workflow: WorkflowState, name: str) -> tuple[list[Step], list[Key]
 
 
 def _keys_named(workflow: WorkflowState, name: str) -> list[Key]:
-    """Return the Key of this name and, for a tree or a path inside one, every Key that overlaps it."""
-    if not may_be_key(name):
-        return []
-    return [key for key in workflow.graph.all_over(name) if key.writer or key.name == name or key.name.startswith(name)]
+    """Return the Key of this name, and every Key that overlaps it."""
+    return list(workflow.graph.all_over(name)) if may_be_key(name) else []
 
 
 def _add_key(workflow: WorkflowState, key: Key, targets: Targets) -> None:

@@ -110,11 +110,13 @@ class Consequences:
         ready: Steps that may be dispatched from now on.
         stopped: (Step, attempt, worker) of running attempts that are to be stopped.
         expired: Steps that were complete and no longer are.
+        removed: Steps that are no more.
     """
 
     ready: list[Step] = field(default_factory=list)
     stopped: list[tuple[Step, int, str]] = field(default_factory=list)
     expired: list[Step] = field(default_factory=list)
+    removed: list[Step] = field(default_factory=list)
 
 
 class WorkflowState:
@@ -127,7 +129,7 @@ class WorkflowState:
         counts: number of Steps by StepState.
         members: RUNNING, RETRYING and FAILED Steps by StepState, in the order they became so; None for other states.
         users: name of a Command → the Steps that use it, or lie in a composite of that name.
-        revision: number of mutations by clients so far.
+        revision: number of changes so far to what it is or whether it runs, its beginning included.
     """
 
     __slots__ = (
@@ -154,7 +156,7 @@ class WorkflowState:
             {} if state in _INDEXED else None for state in StepState
         )
         self.halted = False
-        self.revision = 0
+        self.revision = 1
 
     @property
     def flow_state(self) -> tuple[FlowState, bool]:
@@ -275,6 +277,7 @@ class WorkflowState:
             self.counts[StepState.WAITING] -= 1
             self._leave_indexes(step)
             del self.by_name[step.name], self.steps[step.index]
+        followed.removed += steps
 
     def _steps_reset(self, event: ev.StepsReset, followed: Consequences) -> None:
         steps = [self.steps[index] for index in event.steps]

@@ -6,6 +6,7 @@ cycles are found without touching the state. Cost is O(the request and what lies
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from gaia_core.errors import Problem
 from gaia_core.workflow.composite import composite_problems
@@ -13,12 +14,43 @@ from gaia_core.workflow.expand import SWEEP_STEPS_MAX, expand
 from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Graph, Key
 from gaia_core.workflow.interface import suggestion
+from gaia_core.workflow.keys import split_bucket
 from gaia_core.workflow.model import STDOUT_ALWAYS, STDOUT_BOTH, Command, StepSpec
 from gaia_core.workflow.splice import Unspliceable, names_in, scalar_text
 from gaia_core.workflow.state import Step, WorkflowState
 
 PROBLEMS_MAX = 1000
 """A request with more problems than this is answered with the first ones; nobody reads more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a deployment allows; asked when requests are checked, never when the journal is replayed.
+
+    Attributes:
+        sweep_steps_max: how many Steps one spec may make.
+        own_bucket: holds all data spaces; Keys reach it only without naming it. "" where nothing is known of buckets.
+        buckets: other buckets that Keys may name; None for any.
+    """
+
+    sweep_steps_max: int = SWEEP_STEPS_MAX
+    own_bucket: str = ""
+    buckets: frozenset[str] | None = None
+
+    def bucket_problem(self, key: str) -> str | None:
+        """Return why a Key may not name its bucket, or None."""
+        bucket = split_bucket(key)[0] if ":" in key else None
+        if bucket is None:
+            return None
+        if bucket == self.own_bucket:
+            return f"{key!r} names Gaia's own bucket; Keys reach it without"
+        if self.buckets is not None and bucket not in self.buckets:
+            allowed = ", ".join(sorted(self.buckets)) or "none"
+            return f"{key!r} names the bucket {bucket!r}, which Keys may not; allowed: {allowed}"
+        return None
+
+
+ANY: Final = Rules()
 
 
 @dataclass(slots=True)
@@ -93,7 +125,7 @@ def draft_steps(
     *,
     prune: bool = False,
     skip_composites: bool = False,
-    steps_max: int = SWEEP_STEPS_MAX,
+    rules: Rules = ANY,
 ) -> Draft:
     """Lay Steps beside a workflow and find every problem.
 
@@ -103,7 +135,7 @@ def draft_steps(
         specs: the Steps as written.
         prune: elements of these sweeps that are not made any more go.
         skip_composites: some composite is unsound, so Steps that use one cannot be expanded.
-        steps_max: how many Steps one spec may make.
+        rules: what the deployment allows.
     """
     draft = Draft()
     for number, spec in enumerate(specs):
@@ -115,7 +147,9 @@ def draft_steps(
             message = f"there is no Command {spec.command!r}{suggestion(spec.command, commands)}"
             draft.problems.append(Problem(f"{place}.command", message))
         elif not (command.steps and skip_composites):
-            draft.flats += [(place, flat) for flat in expand(spec, commands, place, draft.problems, steps_max)]
+            flats = expand(spec, commands, place, draft.problems, rules.sweep_steps_max)
+            draft.flats += [(place, flat) for flat in flats]
+    _check_buckets(draft, rules)
     _check_names(workflow, draft)
     if workflow is not None:
         pruned = specs if prune else ()
@@ -185,30 +219,44 @@ def _vanishing(workflow: WorkflowState, flats: Iterable[FlatStep], pruned: Itera
                 yield step
 
 
+def _check_buckets(draft: Draft, rules: Rules) -> None:
+    """Refuse Keys in buckets that the deployment does not let Keys name."""
+    for place, flat in draft.flats:
+        for kind, names, keys in (
+            ("inputs", flat.input_names, flat.inputs),
+            ("outputs", flat.output_names, flat.outputs),
+        ):
+            for name, key in zip(names, keys, strict=True):
+                problem = rules.bucket_problem(key) if ":" in key else None
+                if problem and len(draft.problems) < PROBLEMS_MAX:
+                    draft.problems.append(Problem(f"{place}.{kind}.{name}", problem))
+
+
 def _check_names(workflow: WorkflowState | None, draft: Draft) -> None:
     """Refuse two Steps of one name, and a name that stands for Steps of another spec already."""
-    seen: dict[str, str] = {}
-    aliases: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for _, flat in draft.flats:
-        for alias in flat.aliases:
-            aliases.setdefault(alias, flat.spec.name)
+        for name in (flat.name, *flat.aliases):
+            meanings.setdefault(name, flat.spec.name)
+    seen: set[str] = set()
     for place, flat in draft.flats:
-        own = flat.spec.name
         if flat.name in seen:
             draft.problems.append(Problem(place, f"makes the Step name {flat.name!r} twice"))
-        elif (other := _other_owner(workflow, flat, aliases)) is not None:
-            message = f"makes the Step name {flat.name!r}, which {other!r} already made"
-            draft.problems.append(Problem(place, message))
-        seen[flat.name] = own
+        elif (clash := _clash(workflow, flat, meanings)) is not None:
+            name, other = clash
+            draft.problems.append(Problem(place, f"makes the Step name {name!r}, which {other!r} already made"))
+        seen.add(flat.name)
 
 
-def _other_owner(workflow: WorkflowState | None, flat: FlatStep, aliases: Mapping[str, str]) -> str | None:
-    """Return the name of another spec whose Steps a Step's name or alias already stands for."""
-    own = flat.spec.name
-    owners = [aliases.get(flat.name, own)]
-    if workflow is not None:
-        owners += (step.spec.name for name in (flat.name, *flat.aliases) for step in workflow.first_named(name))
-    return next((other for other in owners if other != own), None)
+def _clash(workflow: WorkflowState | None, flat: FlatStep, meanings: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return a name of a Step that stands for Steps of another spec too, and the name of that spec."""
+    for name in (flat.name, *flat.aliases):
+        owners = [meanings[name]]
+        owners += (step.spec.name for step in workflow.first_named(name)) if workflow is not None else ()
+        other = next((one for one in owners if one != flat.spec.name), None)
+        if other is not None:
+            return name, other
+    return None
 
 
 def _check_graph(workflow: WorkflowState | None, draft: Draft) -> None:

@@ -31,7 +31,8 @@ class Step:
     """One Step as it should stand; `phase` is open (it has to run), running, retrying, complete or failed."""
 
     spec: str
-    command: str
+    element: str
+    commands: tuple[str, ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     pool: str = "default"
@@ -50,9 +51,14 @@ class Step:
 
     def is_like(self, other: "Step") -> bool:
         """Tell whether another definition says the same."""
-        return (self.command, self.reads, self.writes, self.pool, self.retries) == (
-            other.command, other.reads, other.writes, other.pool, other.retries,
+        return (self.commands, self.reads, self.writes, self.pool, self.retries) == (
+            other.commands, other.reads, other.writes, other.pool, other.retries,
         )  # fmt: skip
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Return the names beside its own that stand for it."""
+        return self.spec, self.element
 
 
 @dataclass
@@ -151,7 +157,12 @@ class Oracle:
         flow = self.flows[flow_name]
         drafted = [(name, step) for steps in specs.values() for name, step in steps.items()]
         names = [name for name, _ in drafted]
-        gone = {n for n, step in flow.steps.items() if prune and step.spec in specs and n not in names}
+        elements = {step.element for _, step in drafted}
+        gone = {
+            name
+            for name, step in flow.steps.items()
+            if name not in names and (step.element in elements or (prune and step.spec in specs))
+        }
         wanted = Flow({name: step for name, step in {**flow.steps, **dict(drafted)}.items() if name not in gone})
         clashes = len(set(names)) < len(names) or self._name_clash(flow, drafted)
         if clashes or wanted.has_rivals() or wanted.has_circle():
@@ -181,10 +192,13 @@ class Oracle:
     def remove(self, flow_name: str, names: Iterable[str]) -> dict[str, set[str]]:
         """Take Steps out; whoever read what they wrote runs again once it is there."""
         flow = self.flows[flow_name]
-        found = [{n for n, step in flow.steps.items() if name in (n, step.spec)} for name in names]
+        found = [{n for n, step in flow.steps.items() if name in (n, *step.names)} for name in names]
         if not all(found):
             raise Refused("UnknownName")
         gone = set().union(*found)
+        torn = {flow.steps[name].element for name in gone}
+        if any(step.element in torn and name not in gone for name, step in flow.steps.items()):
+            raise Refused("InvalidWorkflow")
         again = flow.downstream(gone) - gone
         flow.left_behind |= {key for name in gone for key in flow.steps[name].writes}
         self._take_out(flow_name, gone)
@@ -201,14 +215,14 @@ class Oracle:
         """Tell whether a name would stand for Steps of two specs."""
         meanings: dict[str, set[str]] = {}
         for name, step in [*flow.steps.items(), *drafted]:
-            meanings.setdefault(name, set()).add(step.spec)
-            meanings.setdefault(step.spec, set()).add(step.spec)
+            for each in (name, *step.names):
+                meanings.setdefault(each, set()).add(step.spec)
         return any(len(specs) > 1 for specs in meanings.values())
 
     def change_command(self, flow_name: str, command: str) -> None:
         """Recompute whoever uses a Command."""
         flow = self.flows[flow_name]
-        users = {name for name, step in flow.steps.items() if step.command == command}
+        users = {name for name, step in flow.steps.items() if command in step.commands}
         self._reset(flow_name, flow.downstream(users))
 
     def expire(self, flow_name: str, names: Iterable[str]) -> set[str]:
@@ -237,10 +251,9 @@ class Oracle:
 
     def _meaning(self, flow: Flow, name: str) -> tuple[set[str], set[str]]:
         """Return the Steps and the Keys that a name may stand for."""
-        steps = {one for one, step in flow.steps.items() if name in (one, step.spec)}
+        steps = {one for one, step in flow.steps.items() if name in (one, *step.names)}
         over = {key for key in flow.known_keys if overlap(key, name)}
-        written = {key for step in flow.steps.values() for key in step.writes}
-        return steps, {key for key in over if key in written or key == name or key.startswith(name)}
+        return steps, over
 
     def arrive(self, flow_name: str, key: str, version: str) -> None:
         """See a Key in the store, having been put or announced."""

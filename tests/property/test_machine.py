@@ -28,6 +28,10 @@ from tests.unit.machine.deployment import Driver, snapshot
 FLOWS = ("one", "two")
 KEYS = ("a", "b", "c", "s0", "t/a", "t/b", "t/u/c", "t/u/", "t/", "t", "u/{{n}}", "u/1", "u/")
 COMMANDS = {f"r{reads}w{writes}": (reads, writes) for reads in range(3) for writes in range(3)}
+PAIRS = {f"pair-{name}": counts for name, counts in COMMANDS.items()}
+"""Composites: one inner Step reads all inputs, another one writes all outputs."""
+
+NAMES = ("s0", "s1", "s2", "s3", "s0-1", "s1-2", "s0:first", "s1-2:second")
 FAILURES = [kind.name for kind in FailureClass]
 
 flows = st.sampled_from(FLOWS)
@@ -45,10 +49,11 @@ class Draft:
     sweep: tuple[int, ...]
     retries: int
     pool: str
+    is_pair: bool = False
 
     @property
     def command(self) -> str:
-        return f"r{len(self.reads)}w{len(self.writes)}"
+        return f"{'pair-' * self.is_pair}r{len(self.reads)}w{len(self.writes)}"
 
     def spec(self) -> StepSpec:
         """Return what the machine is given."""
@@ -63,12 +68,19 @@ class Draft:
 
     def steps(self) -> dict[str, naive.Step]:
         """Return what the oracle is given."""
-        return {
-            f"{self.name}-{n}" if self.sweep else self.name: naive.Step(
-                self.name, self.command, self._keys(self.reads, n), self._keys(self.writes, n), self.pool, self.retries
-            )
-            for n in self.sweep or (1,)
-        }
+        found: dict[str, naive.Step] = {}
+        for n in self.sweep or (1,):
+            element = f"{self.name}-{n}" if self.sweep else self.name
+            reads, writes = self._keys(self.reads, n), self._keys(self.writes, n)
+            between = (f"composite/{element}/first/w0/",)
+            parts = {element: (reads, writes)}
+            if self.is_pair:
+                parts = {f"{element}:first": (reads, between), f"{element}:second": (between, writes)}
+            for name, (taken, made) in parts.items():
+                leaf = f"r{len(taken)}w{len(made)}"
+                commands = (self.command, leaf) if self.is_pair else (leaf,)
+                found[name] = naive.Step(self.name, element, commands, taken, made, self.pool, self.retries)
+        return found
 
     def _keys(self, keys: Iterable[str], n: int) -> tuple[str, ...]:
         return tuple(key.replace("{{n}}", str(n)) for key in keys)
@@ -82,6 +94,7 @@ drafts = st.builds(
     st.sampled_from([(), (), (), (1,), (1, 2), (2, 3)]),
     st.integers(0, 2),
     st.sampled_from(["default", "default", "default", "gpu"]),
+    st.sampled_from([False, False, True]),
 )
 
 
@@ -90,9 +103,24 @@ NAME = attrgetter("name")
 
 def command(name: str, image: str = "image", extra: bool = False) -> Command:
     """A Command with as many inputs and outputs as its name says."""
+    if name in PAIRS:
+        return pair(name, image)
     reads, writes = COMMANDS[name]
     outputs = {f"w{n}": f"/w{n}/" for n in range(writes)}
     return Command(name, image, ("x",), {f"r{n}": f"/r{n}/" for n in range(reads + extra)}, outputs)
+
+
+def pair(name: str, version: str) -> Command:
+    """A composite with as many inputs and outputs as its name says; the version is a var that nobody splices."""
+    reads, writes = PAIRS[name]
+    inputs, outputs = {f"r{n}": f"r{n}" for n in range(reads)}, {f"w{n}": f"w{n}" for n in range(writes)}
+    steps = (
+        StepSpec("first", f"r{reads}w1", inputs, {"w0": "between"}),
+        StepSpec("second", f"r1w{writes}", {"r0": "between"}, outputs),
+    )
+    return Command(
+        name, inputs=dict.fromkeys(inputs, ""), outputs=dict.fromkeys(outputs, ""), vars={"v": version}, steps=steps
+    )
 
 
 def arrival(key: str, version: str) -> Publication:
@@ -124,7 +152,7 @@ class Deployment(RuleBasedStateMachine):
         for name in FLOWS:
             self.oracle.flows[name] = naive.Flow(max_parallel=limit if name == "two" else None)
             properties = {"max_parallel": limit} if limit and name == "two" else {}
-            self.driver.ask(rq.Upload(name, properties, tuple(map(command, COMMANDS)), ()))
+            self.driver.ask(rq.Upload(name, properties, tuple(map(command, (*COMMANDS, *PAIRS))), ()))
             self.follow()
         self.join("w", "i1")
         for number, draft in enumerate(first):
@@ -163,7 +191,10 @@ class Deployment(RuleBasedStateMachine):
                 assert one.step in steps
                 assert any(naive.overlap(one.key, key) for key in steps[one.step].reads) or one.upstream in again
 
-    @rule(flow=flows, names=st.lists(st.sampled_from(["s0", "s1", "s2", "s3", "s0-1", "s1-2"]), min_size=1, max_size=2))
+    @rule(
+        flow=flows,
+        names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=2),
+    )
     def remove(self, flow: str, names: list[str]) -> None:
         """Take Steps and sweeps out."""
         request = rq.Remove(flow, tuple(names))
@@ -176,7 +207,7 @@ class Deployment(RuleBasedStateMachine):
         assert set(answer.recomputed) == expected["recomputed"]
         return self.follow()
 
-    @rule(flow=flows, name=st.sampled_from(sorted(COMMANDS)))
+    @rule(flow=flows, name=st.sampled_from(sorted([*COMMANDS, *PAIRS])))
     def change_command(self, flow: str, name: str) -> None:
         """Replace a Command."""
         self.oracle.change_command(flow, name)
@@ -186,12 +217,14 @@ class Deployment(RuleBasedStateMachine):
 
     @rule(flow=flows, name=st.sampled_from(sorted(COMMANDS)))
     def break_command(self, flow: str, name: str) -> None:
-        """Replace a Command by one with another input: refused while a Step uses it."""
-        if any(step.command == name for step in self.oracle.flows[flow].steps.values()):
+        """Replace a Command by one with another input: refused while a Step or a composite uses it."""
+        inside = COMMANDS[name][0] == 1 or COMMANDS[name][1] == 1
+        if inside or any(name in step.commands for step in self.oracle.flows[flow].steps.values()):
             self.refused(rq.SetCommands(flow, (command(name, extra=True),)), "InvalidWorkflow")
 
     @rule(
-        flow=flows, names=st.lists(st.sampled_from(["s0", "s1", "s2", "s0-1", "s1-2", *KEYS]), min_size=1, max_size=2)
+        flow=flows,
+        names=st.lists(st.sampled_from([*NAMES, *KEYS]), min_size=1, max_size=2),
     )
     def expire(self, flow: str, names: list[str]) -> None:
         """Expire Steps, sweeps, Keys and trees."""

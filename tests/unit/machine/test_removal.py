@@ -7,8 +7,10 @@ from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.diff import Affected
 from gaia_core.machine.effects import DeleteData, LookUp
+from gaia_core.machine.public import Announcement, Announcer, WorkflowChanged
 from gaia_core.machine.queries import unfinished
 from gaia_core.workflow.model import Command
+from gaia_core.workflow.validate import Rules
 from tests.unit.machine.deployment import Driver, copy, make
 
 
@@ -127,14 +129,14 @@ def test_only_changed_takes_over_a_larger_sweep(driver: Driver) -> None:
 def test_a_change_of_another_revision_is_refused(driver: Driver, change: rq.Request) -> None:
     """The refusal tells the revision there is."""
     driver.upload(make("a", "a"))
-    with pytest.raises(NotAllowedNow, match="has revision 2, not 7"):
+    with pytest.raises(NotAllowedNow, match="has revision 3, not 7"):
         driver.ask(change)
 
 
 def test_the_expected_revision_is_that_of_the_latest_answer(driver: Driver) -> None:
     """A diff tells the revision after it; a workflow that is not there yet has revision 0."""
     driver.ask(rq.SetCommands("flow", (Command("make", "i", ("x",), {}, {"out": "/out"}),), expected_revision=0))
-    diff = driver.ask(rq.Merge("flow", (make("a", "a"),), expected_revision=1))
+    diff = driver.ask(rq.Merge("flow", (make("a", "a"),), expected_revision=2))
     assert driver.ask(rq.Merge("flow", (make("b", "b"),), expected_revision=diff.revision)).added == ["b"]
     with pytest.raises(NotAllowedNow, match="has revision 0, not 3"):
         driver.ask(rq.Merge("another", (make("b", "b"),), expected_revision=3))
@@ -202,3 +204,45 @@ def test_a_key_keeps_its_other_readers(driver: Driver) -> None:
     driver.ask(rq.Remove("flow", ("a",)))
     driver.arrive("in")
     assert driver.states() == {"b": "running"}
+
+
+def test_vanished_steps_are_told_to_the_world() -> None:
+    """However they went: removed, pruned, or replaced by what their Step makes now."""
+    driver, announcer = Driver(), Announcer()
+    told: list[Announcement] = []
+
+    def follow() -> None:
+        told.extend(announcer.follow(driver.now_ms, driver.events))
+
+    driver.upload(make("s", "o/{{n}}", vars={"n": (1, 2)}), make("a", "a"))
+    follow()
+    driver.ask(rq.Remove("flow", ("a",)))
+    follow()
+    driver.ask(rq.Merge("flow", (make("s", "o/{{n}}", vars={"n": (1,)}),), prune=True))
+    follow()
+    changes = [one.fact for one in told if isinstance(one.fact, WorkflowChanged) and one.fact.change == "removed"]
+    assert [change.names for change in changes] == [("a",), ("s-2",)]
+
+
+def test_reasons_are_those_of_the_graph_as_it_is(driver: Driver) -> None:
+    """Where two Steps exchanged what they write, a reader's reason is the Step that it reads from now."""
+    driver.upload(copy("a", "in", "x"), make("b", "y"), copy("r", "x", "z"))
+    diff = driver.merge(copy("a", "in", "y"), make("b", "x"))
+    assert Affected("r", "upstream", "b", "x") in diff.reasons
+    diff = driver.merge(make("b", "elsewhere"))
+    assert Affected("r", "merged", "", "x") in diff.reasons
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("gaia:k", "Gaia's own bucket"), ("others:k", "names the bucket 'others', which Keys may not; allowed: shared")],
+)
+def test_buckets_that_may_not_be_named_are_refused(driver: Driver, key: str, words: str) -> None:
+    """Gaia's own, and those that are not listed; wherever a Key is given."""
+    driver.state.rules = Rules(own_bucket="gaia", buckets=frozenset({"shared"}))
+    with pytest.raises(InvalidWorkflow, match=words) as refusal:
+        driver.upload(copy("a", key, "x"), copy("b", "shared:k", f"{key}2"))
+    assert [problem.place for problem in refusal.value.problems] == ["steps[0].inputs.in", "steps[1].outputs.out"]
+    driver.upload(copy("b", "shared:k", "NoBucket:k"))
+    with pytest.raises(InvalidWorkflow, match=words):
+        driver.ask(rq.CheckPut("flow", (key,), ("keys[0]",)))

@@ -9,7 +9,7 @@ from gaia_core.machine import requests as rq
 from gaia_core.machine.diff import Affected
 from gaia_core.workflow.model import Command, Options, StepSpec
 from gaia_core.workflow.parse import command_to_plain, parse_commands, parse_workflow, sound_commands, sound_steps
-from gaia_core.workflow.validate import check
+from gaia_core.workflow.validate import Rules, check
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
 
@@ -247,7 +247,7 @@ def test_what_inner_steps_lack_is_told_with_its_place(driver: Driver) -> None:
             "commands[5].steps[2].inputs.in",
             "'sauce' is neither an input of the composite nor written by one of its Steps; did you mean 'source'?",
         ),
-        ("commands[5].outputs[0]", "no inner Step writes 'resul'"),
+        ("commands[5].outputs.resul", "no inner Step writes 'resul'"),
     ]
 
 
@@ -299,7 +299,7 @@ def test_a_command_change_that_breaks_a_composite_is_refused(driver: Driver) -> 
 
 def test_composites_multiply_within_limits(driver: Driver) -> None:
     """How many Steps composites of composites make is known before any is made; nesting is limited."""
-    driver.state.sweep_steps_max = 1000
+    driver.state.rules = Rules(sweep_steps_max=1000)
     layers = [composite("c0", inner("a", "make", {}, {}), inner("b", "make", {}, {}))]
     layers += [
         composite(f"c{n}", inner("a", f"c{n - 1}", {}, {}), inner("b", f"c{n - 1}", {}, {})) for n in range(1, 12)
@@ -361,7 +361,7 @@ def test_the_form_of_composites(fields: dict[str, Any], place: str, words: str) 
 def test_a_name_is_input_or_output(driver: Driver) -> None:
     """One name cannot stand for both."""
     both = composite("both", inner("a", "make", {}, {"out": "x"}), inputs="x", outputs="x")
-    assert problems(driver, both)[0] == ("commands[5].outputs", "'x' is both an input and an output")
+    assert problems(driver, both)[0] == ("commands[5].outputs.x", "'x' is both an input and an output")
 
 
 def test_steps_of_unsound_composites_are_not_looked_at(driver: Driver) -> None:
@@ -394,3 +394,14 @@ def test_sound_steps_know_where_they_lie() -> None:
         Problem("steps[1].command", "m"),
         Problem("workflow", "m"),
     ]
+
+
+def test_one_name_stands_for_the_steps_of_one_spec(driver: Driver) -> None:
+    """An element's name may not be the name of another sweep, in the same request or in the workflow."""
+    one = StepSpec("s", "pair", {"source": "in"}, {"result": "s/{{n}}"}, {"n": (1, 2)})
+    other = StepSpec("s-1", "make", {}, {"out": "o/{{n}}"}, {"n": (5, 6)})
+    found = problems(driver, PAIR, steps=(one, other))
+    assert {message for _, message in found} == {"makes the Step name 's-1', which 's' already made"}
+    driver.upload(one, commands=(*COMMANDS, PAIR))
+    with pytest.raises(InvalidWorkflow, match="makes the Step name 's-1', which 's' already made"):
+        driver.merge(other)
