@@ -384,8 +384,8 @@ def _expected(state: Deployment, change: _Change) -> WorkflowState | None:
     workflow = state.workflows.get(change.workflow)
     revision = workflow.revision if workflow is not None else 0
     if change.expected_revision not in (None, revision):
-        has = f"has revision {revision}" if workflow is not None else "does not exist yet (revision 0)"
-        message = f"Workflow {change.workflow!r} {has}, not {change.expected_revision}."
+        new = "" if workflow is not None else ", which does not exist yet,"
+        message = f"Workflow {change.workflow!r}{new} has revision {revision}, not {change.expected_revision}."
         raise NotAllowedNow(message, hint="read it again, and decide anew")
     return workflow
 
