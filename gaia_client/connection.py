@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from gaia_client import refusals
 from gaia_client.config import ClientConfig, address
-from gaia_core.errors import ConfigError
+from gaia_core.errors import ConfigError, NotAllowedNow
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024**2
 """What the server takes in one message."""
@@ -58,9 +58,11 @@ class Connection:
         self._channels: dict[str, grpc.Channel] = {}
         self._sleep = sleep
         self._reached = False
+        self._closed = False
 
     def close(self) -> None:
-        """Close every channel; safe to call twice."""
+        """Close every channel, which ends the streams that other threads read; safe to call twice."""
+        self._closed = True
         while self._channels:
             self._channels.popitem()[1].close()
 
@@ -182,6 +184,8 @@ class Connection:
             self._hosts = [host, *(other for other in self._hosts if other != host)]
 
     def _channel(self, host: str) -> grpc.Channel:
+        if self._closed:
+            raise NotAllowedNow("The client was closed.")
         if host not in self._channels:
             self._channels[host] = grpc.insecure_channel(host, options=_OPTIONS)
         return self._channels[host]
