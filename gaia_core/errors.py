@@ -137,6 +137,10 @@ class NotLeading(Unavailable):
         self.leader = leader
 
 
+class InboxLost(Unavailable):
+    """Orders were deleted before their worker read them; it has to begin anew as another incarnation."""
+
+
 class StoreError(Unavailable):
     """The object store refused or stayed away."""
 
@@ -171,6 +175,7 @@ BY_NAME: dict[str, type[GaiaError]] = {
         ConfigError,
         Unavailable,
         NotLeading,
+        InboxLost,
         StoreError,
         ObjectMissing,
         Bug,

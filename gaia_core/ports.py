@@ -110,7 +110,12 @@ class WorkerBus(Protocol):
     """Offset the inbox is read from: its end at the time of opening."""
 
     def receive(self, timeout_s: float) -> list[Record]:
-        """Return the inbox records of this worker that arrived, waiting at most timeout_s for the first."""
+        """Return the inbox records of this worker that arrived, waiting at most timeout_s for the first.
+
+        Raises:
+            InboxLost: some were deleted before they were read; this incarnation is of no more use.
+            Unavailable: the inbox does not answer now.
+        """
 
     def inbox_offset(self) -> int:
         """Return the offset the inbox was read to, other workers' records included."""

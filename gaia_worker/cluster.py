@@ -1,28 +1,32 @@
 """`gaia worker`: one worker of a cluster, on Kafka and S3. A composition root."""
 
+import logging
 import os
 import socket
 import tempfile
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from gaia_core.app import kafka_settings, s3_store
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.config import Config
+from gaia_core.errors import InboxLost
 from gaia_core.version import VERSION
 from gaia_worker.app import Worker
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.inputs_client import InputsClient
 from gaia_worker.settings import WorkerSettings
 
+log = logging.getLogger(__name__)
+
 
 def run_worker(config: Config, started: Callable[[Callable[[], None], str], None]) -> str:
     """Run one worker until it is told to leave; return why it left.
 
     Args:
-        started: called before the first Step with what makes the worker drain, and why it has its executor.
+        started: called at the beginning of each incarnation with what makes it drain, and why it has its executor.
 
     Raises:
         ConfigError: a setting is missing.
@@ -35,8 +39,6 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         scratch = config.scratch or Path(tempfile.gettempdir(), "gaia-scratch")
         choice = choose_executor(config.executor, (scratch,))
         stack.callback(choice.executor.close)
-        bus = KafkaWorkerBus(kafka_settings(config), name)
-        stack.callback(bus.close)
         inputs = InputsClient(config.host, config.token)
         stack.callback(inputs.close)
         settings = WorkerSettings(
@@ -50,6 +52,13 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             host=socket.gethostname(),
             version=VERSION,
         )
-        worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs)
-        started(worker.agent.drain, choice.reason)
-        return worker.run()
+        while True:
+            with closing(KafkaWorkerBus(kafka_settings(config), name)) as bus:
+                worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs)
+                started(worker.agent.drain, choice.reason)
+                try:
+                    return worker.run()
+                except InboxLost as error:
+                    if worker.agent.draining:
+                        return "stopped"
+                    log.warning("begins anew as another incarnation", extra={"cause": error.message})
