@@ -24,6 +24,7 @@ from gaia.v1 import api_pb2 as pb
 from gaia.v1 import worker_pb2
 from gaia_client.files import parse_text
 from gaia_core.backends.memory_store import MemoryStore
+from gaia_core.coordinator.desk import Desk
 from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAllowedNow, Problem
 from gaia_core.machine.public import Announcer
 from gaia_core.machine.state import Deployment
@@ -200,7 +201,10 @@ class Target:
 
     def __init__(self) -> None:
         self.shard = Shard().open()
-        self.service = GaiaService(self._submit, MemoryStore(), NoLauncher(), self.shard.watchers)
+        self.watchers = self.shard.watchers
+        desk = Desk()
+        desk.seat(self)
+        self.service = GaiaService(desk, MemoryStore(), NoLauncher())
         self.hand = hand = Hand(self.shard)
         hand.hello()
         self.shard.upload(
@@ -212,7 +216,7 @@ class Target:
         self.shard.settle()
         announcer = Announcer()
         for _, entry in accepted(self.shard.log):
-            self.shard.watchers.tell(announcer.follow(entry.now_ms, entry.events), announcer.updates)
+            self.watchers.tell(announcer.follow(entry.now_ms, entry.events), announcer.updates)
 
     def call(self, method: str, sent: Iterable[Message]) -> GaiaError | None:
         """Call a method and return its refusal, if it refuses, which must be said well and must change nothing."""
@@ -251,7 +255,7 @@ class Target:
     def __exit__(self, *_: object) -> None:
         self.shard.bus.close()
 
-    def _submit(self, request: Any) -> Any:
+    def submit(self, request: Any) -> Any:
         answer = self.shard.loop.submit(request)
         self.shard.turn()
         return answer

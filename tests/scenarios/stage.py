@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from gaia import Gaia
 from gaia_core.backends.memory_store import OWN_BUCKET, MemoryStore
+from gaia_core.coordinator.desk import Desk
 from gaia_core.coordinator.errands import Errand, Errands
 from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.watching import WatchHub
@@ -62,7 +63,9 @@ class Stage(Driver):
         self.store = MemoryStore()
         self.allow_buckets(None)
         self.watchers = WatchHub()
-        self.connection = Connection(GaiaService(self.submit, self.store, NoLauncher(), self.watchers))
+        desk = Desk()
+        desk.seat(self)
+        self.connection = Connection(GaiaService(desk, self.store, NoLauncher()))
         self.client = Gaia({})
         self.client._connection = self.connection  # type: ignore[assignment]
         self.announcements: list[Announcement] = []
