@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from gaia_client import refusals
 from gaia_client.config import ClientConfig, address
-from gaia_core.errors import ConfigError
+from gaia_core.errors import ConfigError, NotAllowedNow
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024**2
 """What the server takes in one message."""
@@ -63,14 +63,21 @@ class Connection:
         self._channels: dict[str, grpc.Channel] = {}
         self._sleep = sleep
         self._reached = False
+        self._closed = False
         self._streams: WeakSet[Stream[Any]] = WeakSet()
 
     def close(self) -> None:
-        """Close every channel, and end every stream; safe to call twice."""
+        """Close every channel, and end the streams that other threads read; safe to call twice."""
+        self._closed = True
         for stream in list(self._streams):
             stream.close()
         while self._channels:
             self._channels.popitem()[1].close()
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether it was closed."""
+        return self._closed
 
     def pause(self, seconds: float) -> None:
         """Wait before something is tried again."""
@@ -187,6 +194,8 @@ class Connection:
             self._hosts = [host, *(other for other in self._hosts if other != host)]
 
     def _channel(self, host: str) -> grpc.Channel:
+        if self._closed:
+            raise NotAllowedNow("The client was closed.")
         if host not in self._channels:
             self._channels[host] = grpc.insecure_channel(host, options=_OPTIONS)
         return self._channels[host]

@@ -18,6 +18,9 @@ from gaia_core.errors import Problem, RequestError
 
 PARTS: Final = ("commands", "steps", "properties")
 
+NESTED_MAX: Final = 1_000
+"""YAML that nests deeper is refused: composing it recurses in C, and tens of thousands of levels end the process."""
+
 _PLACE_PART = re.compile(r"\.?([A-Za-z0-9_-]+)|\[(\d+)\]|\[(\"(?:[^\"\\]|\\.)*\")\]")
 _HEAD = re.compile(r"(commands|steps|properties)(?:\[(\d+)\])?(?![A-Za-z0-9_-])")
 
@@ -137,7 +140,7 @@ def parse_text(text: str, path: Path) -> Any:
     try:
         if path.suffix.lower() == ".json":
             return json.loads(text, object_pairs_hook=_unique)
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader, narrowed further
+        return _loaded(text)
     except json.JSONDecodeError as problem:
         raise RequestError(f"{path}:{problem.lineno}: {problem.msg}") from None
     except yaml.YAMLError as problem:
@@ -149,9 +152,24 @@ def parse_text(text: str, path: Path) -> Any:
 def parse_value(text: str) -> Any:
     """Return one value as YAML has it: number, boolean, list or text; what is no YAML is text."""
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader, narrowed further
+        return _loaded(text)
     except (yaml.YAMLError, ValueError):
         return text
+
+
+def _loaded(text: str) -> Any:
+    """Return what YAML holds.
+
+    Raises:
+        yaml.YAMLError: it is malformed or nests too deeply.
+    """
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > NESTED_MAX:
+            words = f"nests deeper than {NESTED_MAX:,} levels"
+            raise yaml.MarkedYAMLError(problem=words, problem_mark=event.start_mark)  # type: ignore[arg-type]
+    return yaml.load(text, _Loader)  # noqa: S506 - a safe loader, narrowed further
 
 
 def line_of(text: str, place: str) -> int:

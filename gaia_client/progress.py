@@ -36,12 +36,15 @@ class Pace:
 
     def words(self, status: dict[str, Any]) -> str:
         """Return "3 of 14 Steps complete, 11 waiting, 1.2 Steps/s, about 9 s left"."""
+        return ", ".join(filter(None, [progress_words(status), self.speed_words(status)]))
+
+    def speed_words(self, status: dict[str, Any]) -> str:
+        """Return "1.2 Steps/s, about 9 s left", or nothing while unknown or when nothing is left."""
         steps = status["steps"]
         left = sum(steps.values()) - steps["complete"] - steps["failed"]
-        words = progress_words(status)
         if not self.rate() or not left:
-            return words
-        return f"{words}, {self.rate():.3g} Steps/s, about {duration(left / self.rate())} left"
+            return ""
+        return f"{self.rate():.3g} Steps/s, about {duration(left / self.rate())} left"
 
 
 class Lines:

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, TypeAlias
 from gaia.v1 import api_pb2, model_pb2
 from gaia_client.connection import Connection
 from gaia_core.errors import InvalidWorkflow, Problem, RequestError, StoreError, TooLarge, UnknownName
-from gaia_core.workflow.keys import is_tree, key_problem
+from gaia_core.workflow.keys import is_tree, key_problem, shape_problem
 
 CHUNK_BYTES: Final = 1024**2
 """Well under the message limit, large enough that calls cost nothing beside the bytes."""
@@ -67,7 +67,7 @@ def get(connection: Connection, workflow: str, key: str, target: Target | None) 
         UnknownName: nothing is there.
         StoreError: the bytes are not those that were stored.
     """
-    refuse_bad_key(key)
+    refuse_bad_key(key, shape_problem)
     if is_tree(key):
         if not isinstance(target, str | os.PathLike):
             raise RequestError(f"{key} is a tree", hint="name a folder to write it to")
@@ -95,9 +95,9 @@ def files_under(folder: Path) -> list[tuple[str, Path]]:
     return sorted((path.relative_to(folder).as_posix(), path) for path in found)
 
 
-def refuse_bad_key(key: str) -> None:
+def refuse_bad_key(key: str, problem_of: Callable[[str], str | None] = key_problem) -> None:
     """Refuse what is no Key, before anything is opened or sent."""
-    problem = key_problem(key) if isinstance(key, str) else f"must be a string, not a {type(key).__name__}"
+    problem = problem_of(key) if isinstance(key, str) else f"must be a string, not a {type(key).__name__}"
     if problem:
         raise InvalidWorkflow.of([Problem("key", problem)])
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from gaia.v1 import api_pb2
 from gaia_client import replies
 from gaia_client.connection import Connection, Stream
-from gaia_core.errors import Unavailable, UnknownName
+from gaia_core.errors import NotAllowedNow, Unavailable, UnknownName
 
 UID_KEY: Final = "gaia-watched-uid"
 LATEST_KEY: Final = "gaia-latest-sequence"
@@ -66,6 +66,9 @@ def _outliving(
             stream = _begin(connection, request)
     except UnknownName:  # it was deleted while nobody was there to tell
         return
+    except NotAllowedNow:
+        if not connection.is_closed:
+            raise
     finally:
         stream.close()
 

@@ -5,7 +5,6 @@ loop. `gaia up` brings its own launcher and workers (`gaia_worker.embedded`).
 """
 
 import asyncio
-import gc
 import logging
 import socket
 import subprocess
@@ -13,9 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -29,22 +26,20 @@ from gaia_core.backends.folder_lock import lock_folder
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.kafka import KafkaSettings
 from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
+from gaia_core.backends.kafka_election import KafkaElection
 from gaia_core.backends.kafka_events import KafkaEventLog
 from gaia_core.backends.kafka_journal import KafkaJournal
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
 from gaia_core.config import Config, split_address, variable
-from gaia_core.coordinator.errands import Errands, Wanted
-from gaia_core.coordinator.loop import Clock, Loop
-from gaia_core.coordinator.polling import Poller
-from gaia_core.coordinator.publisher import Publisher
-from gaia_core.coordinator.watching import WatchHub
+from gaia_core.coordinator.desk import Desk, Submit
+from gaia_core.coordinator.loop import Clock
+from gaia_core.coordinator.office import Backing, Office
+from gaia_core.coordinator.reign import Duties
 from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
-from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
 from gaia_core.service import http_api
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher, Submit
-from gaia_core.version import VERSION
+from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher
 from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
@@ -60,23 +55,6 @@ KEEPALIVE_MS: Final = 40_000
 SYSTEM_CLOCK: Final = Clock(lambda: time.time_ns() // 1_000_000, time.monotonic)
 
 
-@dataclass(frozen=True, slots=True)
-class Backing:
-    """What a server stands on.
-
-    Attributes:
-        own_bucket: holds all data spaces.
-        buckets: others that Keys may name; None for any.
-    """
-
-    journal: Journal
-    bus: CoordinatorBus
-    open_event_log: Callable[[], EventLog]
-    store: Store
-    own_bucket: str
-    buckets: frozenset[str] | None
-
-
 @contextmanager
 def embedded_backing(config: Config) -> Iterator[Backing]:
     """Open SQLite files and folders below the data folder.
@@ -89,14 +67,18 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
         folder = config.data.absolute()
         stack.enter_context(lock_folder(folder))
         synchronous: Any = config.synchronous
-        journal = SqliteJournal(folder / "journal.sqlite", synchronous)
-        stack.callback(journal.close)
         bus = InProcessBus()
         stack.callback(bus.close)
         store = FolderStore(folder / "store", EMBEDDED_BUCKET)
         store.check()
         yield Backing(
-            journal, bus, lambda: SqliteEventLog(folder / "events.sqlite", synchronous), store, EMBEDDED_BUCKET, None
+            open_journal=lambda: SqliteJournal(folder / "journal.sqlite", synchronous),
+            open_bus=lambda: bus,
+            open_event_log=lambda: SqliteEventLog(folder / "events.sqlite", synchronous),
+            open_election=None,
+            store=store,
+            own_bucket=EMBEDDED_BUCKET,
+            buckets=None,
         )
 
 
@@ -137,9 +119,8 @@ def kafka_settings(config: Config) -> KafkaSettings:
     )
 
 
-@contextmanager
-def cluster_backing(config: Config) -> Iterator[Backing]:
-    """Connect to Kafka and S3, making topics and bucket where they are missing.
+def cluster_backing(config: Config) -> Backing:
+    """Make topics and bucket where they are missing, and tell how to connect to Kafka and S3.
 
     Raises:
         ConfigError: a setting is missing, or a topic or bucket has the wrong shape.
@@ -154,12 +135,15 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
     warnings = ensure_topics(settings)
     if warnings:
         log.warning("Kafka keeps less than it could", extra={"causes": warnings})
-    with ExitStack() as stack:
-        journal = KafkaJournal(settings)
-        stack.callback(journal.close)
-        bus = KafkaCoordinatorBus(settings)
-        stack.callback(bus.close)
-        yield Backing(journal, bus, lambda: KafkaEventLog(settings), store, config.bucket, frozenset(config.buckets))
+    return Backing(
+        open_journal=lambda: KafkaJournal(settings),
+        open_bus=lambda: KafkaCoordinatorBus(settings),
+        open_event_log=lambda: KafkaEventLog(settings),
+        open_election=lambda: KafkaElection(settings),
+        store=store,
+        own_bucket=config.bucket,
+        buckets=frozenset(config.buckets),
+    )
 
 
 class ProcessLauncher:
@@ -193,33 +177,26 @@ class ProcessLauncher:
 
 
 class Server:
-    """One coordinator with its interfaces, from start to stop."""
+    """One server with its interfaces, from start to stop: a leader, or where others may lead, a standby in turns."""
 
-    def __init__(self, config: Config, backing: Backing, launcher: Callable[[Loop], Launcher]) -> None:
+    def __init__(self, config: Config, backing: Backing, launcher: Callable[[Submit], Launcher]) -> None:
         self.config = config
         self.failure: GaiaError | None = None
         self._backing = backing
-        self._watchers = WatchHub()
-        self.publisher = Publisher(backing.journal, backing.open_event_log, self._watchers)
-        self.loop = Loop(
-            backing.journal, backing.bus, SYSTEM_CLOCK, config.lease_s, self.publisher.feed, self._ask_store,
-            self._watchers,
-        )  # fmt: skip
-        self.loop.term.state.rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
-        self._errands = Errands(backing.store, self.loop.submit)
-        expire_changed = config.outside_changes == "expire"
-        self._poller = Poller(backing.store, self.loop.submit, config.poll_s, expire_changed=expire_changed)
-        self._launcher = launcher(self.loop)
-        self._threads: list[threading.Thread] = []
-        self._leading = False
+        self._desk = Desk()
+        self._launcher = launcher(self._desk.submit)
+        rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
+        duties = Duties(config.lease_s, config.poll_s, config.outside_changes == "expire", rules)
+        address = config.advertise or config.listen
+        self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 
-    def run(self, ready: Callable[[], None]) -> None:
+    def run(self, ready: Callable[[str], None]) -> None:
         """Serve until `stop`.
 
         Args:
-            ready: called once the server leads and its ports answer.
+            ready: called with "leader" or "standby" once the ports answer as such, each time that changes.
 
         Raises:
             GaiaError: it could not start, or could not go on.
@@ -238,73 +215,29 @@ class Server:
         self.failure = self.failure or error
         self.stop()
 
-    async def _serve(self, ready: Callable[[], None]) -> None:
+    async def _serve(self, ready: Callable[[str], None]) -> None:
         self._asyncio = asyncio.get_running_loop()
         async with self._interfaces():
-            try:
-                await self._lead()
-                ready()
-                await self._stop.wait()
-            finally:
-                self._leading = False
-                await asyncio.to_thread(self._shut_down)
+            holding = threading.Thread(target=self._hold, args=(ready,), name="office")
+            holding.start()
+            await self._stop.wait()
+            await asyncio.to_thread(self._shut_down, holding)
 
-    async def _lead(self) -> None:
-        """Replay, take office, and start working; return once requests are answered."""
-        opened: Future[None] = Future()
-        self._start("loop", lambda: self._run_loop(opened))
-        await asyncio.wrap_future(opened)
-        self._start("publisher", self.publisher.run)
-        self._start("errands", self._errands.run)
-        if self.config.poll_s:
-            self._start("poller", self._poller.run)
-        self._leading = True
-
-    def _run_loop(self, opened: "Future[None]") -> None:
-        """Open the publisher and the loop, then lead; whatever ends it early stops the server."""
+    def _hold(self, ready: Callable[[str], None]) -> None:
+        """Lead and stand by, in turns, in a thread of its own; whatever ends it early stops the server."""
         try:
-            self.publisher.open()
-            self.loop.open(self.config.listen, VERSION)
-            self.publisher.catch_up()
-        except BaseException as error:  # noqa: BLE001 - it reaches whoever waits
-            opened.set_exception(error)
-            return
-        _settle_memory()
-        opened.set_result(None)
-        self.loop.run()
+            self._office.hold(ready)
+        except GaiaError as error:
+            self.fail(error)
+        except Exception as error:
+            log.exception("the office broke")
+            self.fail(Bug(f"The server broke: {error!r}"))
 
-    def _shut_down(self) -> None:
-        """Let the launched workers end, stop leading, publish what is left, and wait for every thread."""
+    def _shut_down(self, holding: threading.Thread) -> None:
+        """Let the launched workers end while somebody still takes their reports, then leave office."""
         self._launcher.close()
-        self.loop.stop()
-        self._backing.bus.close()
-        self._errands.stop()
-        self._poller.stop()
-        by_name = {thread.name: thread for thread in self._threads}
-        if "loop" in by_name:
-            by_name["loop"].join()
-        self.publisher.stop()
-        for thread in self._threads:
-            thread.join()
-        self._watchers.close()
-        self.publisher.close()
-
-    def _start(self, name: str, target: Callable[[], None]) -> None:
-        """Start a thread that stops the server when it breaks."""
-
-        def guarded() -> None:
-            try:
-                target()
-            except Exception as error:
-                log.exception("a thread broke", extra={"thread_name": name})
-                self.fail(error if isinstance(error, GaiaError) else Bug(f"The {name} broke: {error!r}"))
-
-        thread = threading.Thread(target=guarded, name=name)
-        self._threads.append(thread)
-        thread.start()
-
-    def _ask_store(self, wanted: Wanted) -> None:
-        self._errands.ask(wanted)
+        self._office.leave()
+        holding.join()
 
     @contextmanager
     def _http_socket(self) -> Iterator[socket.socket]:
@@ -320,20 +253,8 @@ class Server:
             yield bound
 
     def _interfaces(self) -> "_Interfaces":
-        service = GaiaService(
-            self.loop.submit, self._backing.store, self._launcher, self._watchers, self.publisher.settled
-        )
-        return _Interfaces(self.config, service, self.loop.submit, lambda: self._leading, self._http_socket)
-
-
-def _settle_memory() -> None:
-    """Keep the garbage collector away from the state: it lives long, has no cycles to find, and is costly to walk.
-
-    Source: with the default thresholds, 100,000 waiting Steps cost a third of the throughput.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1_000)
+        service = GaiaService(self._desk, self._backing.store, self._launcher)
+        return _Interfaces(self.config, service, self._desk.submit, lambda: self._office.role, self._http_socket)
 
 
 class _Interfaces:
@@ -344,13 +265,13 @@ class _Interfaces:
         config: Config,
         service: GaiaService,
         submit: Submit,
-        is_ready: Callable[[], bool],
+        role: Callable[[], str],
         http_socket: Callable[[], Any],
     ) -> None:
         self._config = config
         self._service = service
         self._submit = submit
-        self._is_ready = is_ready
+        self._role = role
         self._http_socket = http_socket
         self._stack = ExitStack()
 
@@ -360,7 +281,7 @@ class _Interfaces:
         host, _ = split_address(self._config.http_listen)
         own_names = frozenset({"localhost", "127.0.0.1", "::1", host})
         known = frozenset() if self._config.token or self._config.insecure else own_names
-        app = http_api.build(self._is_ready, self._submit, known, self._config.token)
+        app = http_api.build(self._role, self._submit, known, self._config.token)
         settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._http = _QuietUvicorn(settings)
         self._serving = asyncio.create_task(self._http.serve(sockets=[bound]))

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gaia_core.errors import ConfigError, Problem
 
@@ -17,6 +17,20 @@ PREFIX: Final = "GAIA_"
 
 OTHER_VARIABLES: Final = frozenset({"GAIA_CONFIG", "GAIA_DEBUG"})
 """Variables with our prefix that belong to the client."""
+
+PROGRAMS: Final = ("up", "server", "worker")
+"""What has settings: `gaia up` and so on."""
+
+_ALL: Final = PROGRAMS
+_UP: Final = ("up",)
+_WORKER: Final = ("worker",)
+_SERVERS: Final = ("up", "server")
+_WORKERS: Final = ("up", "worker")
+_CLUSTER: Final = ("server", "worker")
+
+
+_SECRET_WORDS: Final = ("password", "secret", "passphrase", "token", ".pem", "assertion", "oauthbearer.config")
+"""Parts of the names of librdkafka's settings that hold secrets; some that match are none, and are hidden too."""
 
 
 class Secret(str):
@@ -28,8 +42,22 @@ class Secret(str):
         return "Secret(…)" if self else "Secret('')"
 
 
-def _setting(default: Any, read: Callable[[str], Any], help_text: str) -> Any:
-    return field(default=default, metadata={"read": read, "help": help_text})
+class Given(NamedTuple):
+    """One value that somebody gave.
+
+    Attributes:
+        source: "file", "environment" or "flag".
+        place: under which name it was given: `slots`, `GAIA_SLOTS`, `--slots`.
+    """
+
+    source: str
+    place: str
+    name: str
+    value: Any
+
+
+def _setting(default: Any, read: Callable[[str], Any], help_text: str, programs: tuple[str, ...]) -> Any:
+    return field(default=default, metadata={"read": read, "help": help_text, "programs": programs})
 
 
 def _boolean(text: str) -> bool:
@@ -77,6 +105,10 @@ def _address(text: str) -> str:
     return text
 
 
+def _advertised(text: str) -> str:
+    return _address(text) if text else ""
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -85,38 +117,44 @@ def _names(text: str) -> tuple[str, ...]:
 class Config:
     """All settings; the variable of a field is GAIA_ and its name in capitals."""
 
-    data: Path = _setting(Path("gaia-data"), Path, "folder of the embedded mode")
-    listen: str = _setting("127.0.0.1:24442", _address, "gRPC address, HOST:PORT")
-    http_listen: str = _setting("127.0.0.1:24480", _address, "HTTP address, HOST:PORT")
-    token: Secret = _setting(Secret(""), Secret, "clients must send it; required off the loopback interface")
-    insecure: bool = _setting(False, _boolean, "serve other machines without a token")
-    lease_s: float = _setting(30.0, _positive(float), "a worker silent for so long is lost")
-    poll_s: float = _setting(5.0, _not_negative, "seconds between looks for files from outside; 0: never")
-    outside_changes: str = _setting(
-        "expire", _one_of("expire", "ignore"), "what a changed file from outside does to the Steps that read it"
+    data: Path = _setting(Path("gaia-data"), Path, "folder of the embedded mode", _UP)
+    listen: str = _setting("127.0.0.1:24442", _address, "gRPC address, HOST:PORT", _SERVERS)
+    advertise: str = _setting(
+        "", _advertised, "address by which clients reach this server; empty: that of listen", ("server",)
     )
-    sweep_steps_max: int = _setting(1_000_000, _positive(int), "Steps that one sweep or composite may make")
-    synchronous: str = _setting("FULL", _one_of("FULL", "NORMAL"), "SQLite durability: FULL survives a power cut")
-    workers: int = _setting(1, _positive(int), "workers that `gaia up` starts")
-    worker_name: str = _setting("", str, "name of a worker; unique in the deployment")
-    pool: str = _setting("default", str, "class of workers that a worker belongs to")
-    slots: int = _setting(0, _count, "attempts a worker runs at once; 0: one per processor")
-    prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: its executor's default")
-    executor: str = _setting("auto", _one_of("auto", "docker", "sandbox", "noop"), "what runs the programs")
-    scratch: Path | None = _setting(None, Path, "folder for files of running attempts")
-    idle_exit_s: float | None = _setting(None, _positive(float), "a worker leaves after so long without a Step")
-    host: str = _setting("localhost:24442", str, "gRPC address of the server, for clients and workers")
-    kafka_bootstrap: str = _setting("", str, "Kafka servers, HOST:PORT,…")
-    topic_prefix: str = _setting("gaia", str, "begins the name of every topic; names the deployment")
-    replication_factor: int = _setting(0, _count, "of topics that Gaia makes; 0: the broker's default")
-    s3_endpoint: str = _setting("", str, "S3 server, HOST:PORT")
-    s3_access_key: str = _setting("", str, "S3 access key")
-    s3_secret_key: Secret = _setting(Secret(""), Secret, "S3 secret key")
-    s3_secure: bool = _setting(True, _boolean, "whether the S3 server speaks TLS")
-    s3_region: str = _setting("", str, "S3 region")
-    bucket: str = _setting("gaia", str, "bucket of all data spaces; must keep versions")
-    buckets: tuple[str, ...] = _setting((), _names, "other buckets that Keys may name, separated by commas")
-    kafka: Mapping[str, str] = field(default_factory=dict)
+    http_listen: str = _setting("127.0.0.1:24480", _address, "HTTP address, HOST:PORT", _SERVERS)
+    token: Secret = _setting(Secret(""), Secret, "clients must send it; required off the loopback interface", _ALL)
+    insecure: bool = _setting(False, _boolean, "serve other machines without a token", _SERVERS)
+    lease_s: float = _setting(30.0, _positive(float), "a worker silent for so long is lost", _SERVERS)
+    poll_s: float = _setting(5.0, _not_negative, "seconds between looks for files from outside; 0: never", _SERVERS)
+    outside_changes: str = _setting(
+        "expire",
+        _one_of("expire", "ignore"),
+        "what a changed file from outside does to the Steps that read it",
+        _SERVERS,
+    )
+    sweep_steps_max: int = _setting(1_000_000, _positive(int), "Steps that one sweep or composite may make", _SERVERS)
+    synchronous: str = _setting("FULL", _one_of("FULL", "NORMAL"), "SQLite durability: FULL survives a power cut", _UP)
+    workers: int = _setting(1, _positive(int), "workers that `gaia up` starts", _UP)
+    worker_name: str = _setting("", str, "name of a worker; unique in the deployment", _WORKERS)
+    pool: str = _setting("default", str, "class of workers that a worker belongs to", _WORKERS)
+    slots: int = _setting(0, _count, "attempts a worker runs at once; 0: one per processor", _WORKERS)
+    prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: its executor's default", _WORKERS)
+    executor: str = _setting("auto", _one_of("auto", "docker", "sandbox", "noop"), "what runs the programs", _WORKERS)
+    scratch: Path | None = _setting(None, Path, "folder for files of running attempts", _WORKERS)
+    idle_exit_s: float | None = _setting(None, _positive(float), "a worker leaves after so long without a Step", _ALL)
+    host: str = _setting("localhost:24442", str, "gRPC address of the server, for clients and workers", _WORKER)
+    kafka_bootstrap: str = _setting("", str, "Kafka servers, HOST:PORT,…", _CLUSTER)
+    topic_prefix: str = _setting("gaia", str, "begins the name of every topic; names the deployment", _CLUSTER)
+    replication_factor: int = _setting(0, _count, "of topics that Gaia makes; 0: the broker's default", _CLUSTER)
+    s3_endpoint: str = _setting("", str, "S3 server, HOST:PORT", _CLUSTER)
+    s3_access_key: str = _setting("", str, "S3 access key", _CLUSTER)
+    s3_secret_key: Secret = _setting(Secret(""), Secret, "S3 secret key", _CLUSTER)
+    s3_secure: bool = _setting(True, _boolean, "whether the S3 server speaks TLS", _CLUSTER)
+    s3_region: str = _setting("", str, "S3 region", _CLUSTER)
+    bucket: str = _setting("gaia", str, "bucket of all data spaces; must keep versions", _CLUSTER)
+    buckets: tuple[str, ...] = _setting((), _names, "other buckets that Keys may name, separated by commas", _CLUSTER)
+    kafka: Mapping[str, str] = field(default_factory=dict, metadata={"programs": _CLUSTER})
     """Any librdkafka setting, from the `[kafka]` table of the file."""
 
 
@@ -142,16 +180,37 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], document: Mapping
     """
     problems: list[Problem] = []
     values: dict[str, Any] = {}
-    for place, name, given in _given(environ, document, problems):
-        _read(place, name, given, values, problems)
-    for name, given in flags.items():
-        if given is not None:
-            _read(f"--{name.replace('_', '-')}", name, given, values, problems)
+    for given in _given(flags, environ, document, problems):
+        _read(given, values, problems)
     if problems:
         raise ConfigError("The configuration is wrong.", problems=problems)
     config = Config(**values)
     _check_exposure(config)
     return config
+
+
+def sources(flags: Mapping[str, Any], environ: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, str]:
+    """Return where the value of each setting comes from: "default", "file", "environment" or "flag".
+
+    Args:
+        flags: what `load` was given, as the others.
+        environ: the environment.
+        document: the parsed TOML file.
+    """
+    return dict.fromkeys(names_of(), "default") | {
+        given.name: given.source for given in _given(flags, environ, document, [])
+    }
+
+
+def names_of(program: str | None = None) -> list[str]:
+    """Return the names of all settings, or of those that count for one of the PROGRAMS."""
+    return [one.name for one in fields(Config) if program is None or program in one.metadata["programs"]]
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether the value of a setting, ours or librdkafka's, must not be shown."""
+    own = next((one.default for one in fields(Config) if one.name == name), None)
+    return isinstance(own, Secret) or any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -178,39 +237,42 @@ def is_loopback(address: str) -> bool:
 
 
 def _given(
-    environ: Mapping[str, str], document: Mapping[str, Any], problems: list[Problem]
-) -> Iterator[tuple[str, str, Any]]:
-    """Yield (place, setting, value) of the file, then of the environment."""
-    known = {one.name for one in fields(Config)}
+    flags: Mapping[str, Any], environ: Mapping[str, str], document: Mapping[str, Any], problems: list[Problem]
+) -> Iterator[Given]:
+    """Yield what the file, the environment and the flags give, in this order: the later one wins."""
+    known = set(names_of())
     for name, value in document.items():
         if name in known:
-            yield name, name, value
+            yield Given("file", name, name, value)
         else:
             problems.append(Problem(name, f"unknown setting{_did_you_mean(name, known)}"))
     variables = {variable(name): name for name in known if name != "kafka"}
     for key, text in environ.items():
         if key in variables:
             if text:
-                yield key, variables[key], text
+                yield Given("environment", key, variables[key], text)
         elif key.startswith(PREFIX) and key not in OTHER_VARIABLES:
             problems.append(Problem(key, f"unknown setting{_did_you_mean(key, set(variables))}"))
+    for name, value in flags.items():
+        if value is not None:
+            yield Given("flag", f"--{name.replace('_', '-')}", name, value)
 
 
-def _read(place: str, name: str, given: Any, values: dict[str, Any], problems: list[Problem]) -> None:
+def _read(given: Given, values: dict[str, Any], problems: list[Problem]) -> None:
     """Parse one value into values, or add why not."""
-    if name == "kafka":
-        if isinstance(given, Mapping):
-            values[name] = {key: str(value) for key, value in given.items()}
+    if given.name == "kafka":
+        if isinstance(given.value, Mapping):
+            values[given.name] = {key: str(value) for key, value in given.value.items()}
         else:
-            problems.append(Problem(place, "must be a table of librdkafka settings"))
+            problems.append(Problem(given.place, "must be a table of librdkafka settings"))
         return
-    read = next(one.metadata["read"] for one in fields(Config) if one.name == name)
-    text = ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+    read = next(one.metadata["read"] for one in fields(Config) if one.name == given.name)
+    text = ",".join(map(str, given.value)) if isinstance(given.value, list | tuple) else str(given.value)
     try:
-        values[name] = read(text)
+        values[given.name] = read(text)
     except ValueError as error:
         words = str(error) if "must" in str(error) else "must be a number"
-        problems.append(Problem(place, f"{text!r} {words}"))
+        problems.append(Problem(given.place, f"{text!r} {words}"))
 
 
 def _check_exposure(config: Config) -> None:

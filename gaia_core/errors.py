@@ -58,8 +58,8 @@ class InvalidWorkflow(RequestError):
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> "InvalidWorkflow":
-        """Build the error from its problems; the message counts them."""
-        found = tuple(problems)
+        """Build the error from its problems, each told once; the message counts them."""
+        found = tuple(dict.fromkeys(problems))
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         return cls(f"The request has {count}; nothing was changed.", problems=found)
 
@@ -124,6 +124,23 @@ class Unavailable(GaiaError):
     exit_code = 5
 
 
+class NotLeading(Unavailable):
+    """Only the leader can do this, and it is another server.
+
+    Attributes:
+        leader: its address; "" where it is not known.
+    """
+
+    def __init__(self, message: str, *, leader: str = "", hint: str = "", problems: Sequence[Problem] = ()) -> None:
+        """Keep who leads, beside what every error keeps."""
+        super().__init__(message, hint=hint, problems=problems)
+        self.leader = leader
+
+
+class InboxLost(Unavailable):
+    """Orders were deleted before their worker read them; it has to begin anew as another incarnation."""
+
+
 class StoreError(Unavailable):
     """The object store refused or stayed away."""
 
@@ -157,6 +174,8 @@ BY_NAME: dict[str, type[GaiaError]] = {
         NotAuthorized,
         ConfigError,
         Unavailable,
+        NotLeading,
+        InboxLost,
         StoreError,
         ObjectMissing,
         Bug,

@@ -46,6 +46,21 @@ class Journal(Protocol):
         """Release what the journal holds; safe to call twice."""
 
 
+class Election(Protocol):
+    """Chooses who leads a shard. Two may believe it for moments; the journal itself decides then."""
+
+    def stand(self, elected: Callable[[], None], deposed: Callable[[], None]) -> None:
+        """Become a candidate until `close`.
+
+        Args:
+            elected: called, from a thread of the election, when this candidate is to lead.
+            deposed: called so when it no longer is; another one is elected once it returns, or after a timeout.
+        """
+
+    def close(self) -> None:
+        """Leave, so that another candidate is elected at once; safe to call twice."""
+
+
 class Delivery(NamedTuple):
     """The end of one inbox send: the offset it lies at, or None when it failed for good."""
 
@@ -95,7 +110,12 @@ class WorkerBus(Protocol):
     """Offset the inbox is read from: its end at the time of opening."""
 
     def receive(self, timeout_s: float) -> list[Record]:
-        """Return the inbox records of this worker that arrived, waiting at most timeout_s for the first."""
+        """Return the inbox records of this worker that arrived, waiting at most timeout_s for the first.
+
+        Raises:
+            InboxLost: some were deleted before they were read; this incarnation is of no more use.
+            Unavailable: the inbox does not answer now.
+        """
 
     def inbox_offset(self) -> int:
         """Return the offset the inbox was read to, other workers' records included."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from gaia.v1 import worker_pb2
-from gaia_core.errors import RequestError, Unavailable
+from gaia_core.errors import InboxLost, RequestError, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
 from gaia_core.ports import Record, WorkerBus
 from gaia_core.wire.files import fence_from_proto
@@ -95,7 +95,11 @@ class Agent:
         self._heartbeat_at = clock()
 
     def run(self) -> str:
-        """Work until told to leave; return why it left: "drained", "stopped" or "idle"."""
+        """Work until told to leave; return why it left: "drained", "stopped" or "idle".
+
+        Raises:
+            InboxLost: orders were deleted before they were read; what ran is killed; another one has to begin.
+        """
         self._say(self._hello())
         log.info("worker started", extra=self._fields())
         try:
@@ -111,6 +115,11 @@ class Agent:
     def drain(self) -> None:
         """Take nothing new, give back what waits, finish what runs, leave. From any thread or signal handler."""
         self._draining.set()
+
+    @property
+    def draining(self) -> bool:
+        """Whether it was asked to leave."""
+        return self._draining.is_set()
 
     def stop_now(self) -> None:
         """Kill what runs, give everything back, leave. From any thread or signal handler."""
@@ -134,6 +143,8 @@ class Agent:
     def _receive(self) -> list[Record]:
         try:
             return self._bus.receive(min(RECEIVE_S, self._settings.heartbeat_s))
+        except InboxLost:
+            raise
         except Unavailable as problem:
             log.warning("inbox does not answer", extra=self._fields(problem=str(problem)))
             self._draining.wait(RECEIVE_S)

@@ -12,7 +12,7 @@ from typing import Any
 from gaia_core.app import Server, embedded_backing
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.config import LAUNCHED_IDLE_EXIT_S, Config
-from gaia_core.coordinator.loop import Loop
+from gaia_core.coordinator.desk import Submit
 from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
@@ -38,9 +38,9 @@ def sandbox_if_possible() -> str:
 class LocalWorkers:
     """Workers as threads of this process; also the launcher of the embedded mode."""
 
-    def __init__(self, config: Config, loop: Loop, bus: InProcessBus, store: Store, executor: Executor) -> None:
+    def __init__(self, config: Config, submit: Submit, bus: InProcessBus, store: Store, executor: Executor) -> None:
         self._config = config
-        self._loop = loop
+        self._submit = submit
         self._bus = bus
         self._store = store
         self._executor = executor
@@ -49,9 +49,9 @@ class LocalWorkers:
 
     def start(self) -> None:
         """Give up the workers of an earlier process and start those that the configuration asks for."""
-        for worker in self._loop.submit(rq.ListWorkers()).result():
+        for worker in self._submit(rq.ListWorkers()).result():
             reason = "Gaia was started again"
-            self._loop.submit(rq.LoseWorker(worker.name, worker.incarnation, reason)).result()
+            self._submit(rq.LoseWorker(worker.name, worker.incarnation, reason)).result()
         for number in range(self._config.workers):
             self._start(f"{self._config.worker_name or 'local'}-{number + 1}", None)
 
@@ -94,7 +94,7 @@ class LocalWorkers:
     def _inputs(self, fence: Fence) -> dict[str, tuple[Publication, ...]]:
         """Ask the coordinator what an attempt's inputs are made of."""
         request = rq.GetInputs(fence.workflow_uid, fence.step, fence.attempt)
-        return {one.name: one.sources for one in self._loop.submit(request).result()}
+        return {one.name: one.sources for one in self._submit(request).result()}
 
 
 class Embedded:
@@ -121,16 +121,16 @@ class Embedded:
             choice = choose_executor(self.config.executor, hidden)
             stack.callback(choice.executor.close)
             self.executor_reason = choice.reason
-            bus = backing.bus
+            bus = backing.open_bus()
             assert isinstance(bus, InProcessBus)
             made: list[LocalWorkers] = []
 
-            def launcher(loop: Loop) -> LocalWorkers:
-                made.append(LocalWorkers(self.config, loop, bus, backing.store, choice.executor))
+            def launcher(submit: Submit) -> LocalWorkers:
+                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor))
                 return made[0]
 
             self._server = Server(self.config, backing, launcher)
-            self._server.run(lambda: self._begin(made[0], ready))
+            self._server.run(lambda _: self._begin(made[0], ready))
 
     def stop(self) -> None:
         """Make `run` return; from any thread or signal handler."""

@@ -36,6 +36,11 @@ def _or_skip(provide: Callable[[], Result]) -> Result:
         pytest.skip(str(problem))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes what was answered into the transcripts of `scenarios/`."""
+    parser.addoption("--bless", action="store_true", help="write the answers of transcripts anew; review the diff")
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a CI run in which anything was skipped: there, everything must have been tried."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class GaiaStub:
-    """Workflows of Commands and Steps. Refusals change nothing and carry every problem as a Refusal in the status details.
+    """Workflows of Commands and Steps. Refusals change nothing; the trailing metadata gaia-refusal-bin
+    holds a Refusal with every problem.
     """
 
     def __init__(self, channel):
@@ -138,7 +139,8 @@ class GaiaStub:
 
 
 class GaiaServicer:
-    """Workflows of Commands and Steps. Refusals change nothing and carry every problem as a Refusal in the status details.
+    """Workflows of Commands and Steps. Refusals change nothing; the trailing metadata gaia-refusal-bin
+    holds a Refusal with every problem.
     """
 
     def Workflows(self, request, context):
@@ -393,7 +395,8 @@ def add_GaiaServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Gaia:
-    """Workflows of Commands and Steps. Refusals change nothing and carry every problem as a Refusal in the status details.
+    """Workflows of Commands and Steps. Refusals change nothing; the trailing metadata gaia-refusal-bin
+    holds a Refusal with every problem.
     """
 
     @staticmethod

@@ -1,13 +1,13 @@
 """check: find what is wrong with files, without a server."""
 
 import json
-from collections.abc import Sequence
 
 import click
 
 from gaia_client import files
 from gaia_client.cli.main import EXIT_USAGE
 from gaia_client.cli.session import located_problem
+from gaia_client.render.blocks import counted
 from gaia_core.errors import Problem
 from gaia_core.workflow import parse, validate
 
@@ -23,7 +23,7 @@ def check(context: click.Context, paths: tuple[str, ...], as_json: bool) -> None
     """
     documents = files.load(paths)
     problems = [located_problem(documents, problem) for problem in problems_of(documents)]
-    counts = f"{counted(documents.commands, 'Command')}, {counted(documents.steps, 'Step')}"
+    counts = f"{counted(len(documents.commands), 'Command')}, {counted(len(documents.steps), 'Step')}"
     if as_json or context.find_root().params.get("as_json"):
         found = [{"place": problem.place, "message": problem.message} for problem in problems]
         reply = {"commands": len(documents.commands), "steps": len(documents.steps), "problems": found}
@@ -31,14 +31,9 @@ def check(context: click.Context, paths: tuple[str, ...], as_json: bool) -> None
     else:
         for problem in problems:
             click.echo(str(problem), err=True)
-        click.echo(f"{counts}: {counted(problems, 'problem') if problems else 'no problem'}")
+        click.echo(f"{counts}: {counted(len(problems), 'problem') if problems else 'no problem'}")
     if problems:
         context.exit(EXIT_USAGE)
-
-
-def counted(items: Sequence[object], noun: str) -> str:
-    """Return "1 Step" or "2 Steps"."""
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 
 def problems_of(documents: files.Documents) -> list[Problem]:

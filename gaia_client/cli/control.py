@@ -2,8 +2,8 @@
 
 import click
 
-from gaia_client import render
-from gaia_client.cli.session import Session, with_session
+from gaia_client.cli.session import Session, expected_revision_option, with_session
+from gaia_client.render import changes, workflows
 from gaia_core.errors import InvalidWorkflow, Problem
 
 
@@ -14,7 +14,7 @@ def run(session: Session, workflow: str) -> None:
     """Resume WORKFLOW if it was halted; if it runs, try its failed Steps again."""
     with session.client() as flow:
         reply = flow.run(workflow)
-    session.show(reply, lambda: render.state(reply))
+    session.show(reply, lambda: workflows.state(reply))
 
 
 @click.command()
@@ -24,19 +24,27 @@ def halt(session: Session, workflow: str) -> None:
     """Cancel everything that runs in WORKFLOW and start nothing more until 'gaia run'."""
     with session.client() as flow:
         reply = flow.halt(workflow)
-    session.show(reply, lambda: render.state(reply))
+    session.show(reply, lambda: workflows.state(reply))
 
 
 @click.command()
 @click.argument("workflow")
 @click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@click.option("--plan", is_flag=True, help="Tell what would run again, and why, and change nothing.")
+@expected_revision_option
 @with_session
-def expire(session: Session, workflow: str, names: tuple[str, ...]) -> None:
-    """Make the Steps of WORKFLOW named so, those that write keys named so, and all that depends on them run again."""
+def expire(session: Session, workflow: str, names: tuple[str, ...], plan: bool, expected_revision: int | None) -> None:
+    """Make the Steps of WORKFLOW named so, those that write keys named so, and all that depends on them run again.
+
+    A key that no Step writes is looked up anew.
+    """
     with session.client() as flow:
-        reply = flow.expire(workflow, names)
-    session.show(reply, lambda: render.expired(reply))
-    session.hint(f"next: gaia wait {workflow}")
+        reply = flow.expire(workflow, names, plan, expected_revision=expected_revision)
+    if plan:
+        session.show(reply, lambda: changes.plan(reply))
+        return
+    session.show(reply, lambda: changes.expired(reply))
+    session.hint(f"next: gaia watch {workflow}")
 
 
 @click.command()
@@ -51,4 +59,4 @@ def launch(session: Session, names: tuple[str, ...], metadata: tuple[str, ...]) 
         raise InvalidWorkflow.of(bad)
     with session.client() as flow:
         reply = flow.launch(names, {name: value for name, _, value in pairs})
-    session.show(reply, lambda: render.names(reply))
+    session.show(reply, lambda: changes.names(reply))

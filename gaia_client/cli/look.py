@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from gaia_client import render
 from gaia_client.cli.main import EXIT_FAILED
 from gaia_client.cli.session import Session, with_session
 from gaia_client.progress import Lines, Pace
+from gaia_client.render import workflows as render
 from gaia_client.waiting import at_rest
 
 Progress = Callable[[dict[str, Any]], None]
@@ -107,7 +107,7 @@ def _live_progress(bar: Any) -> Progress:
             total=total,
             completed=steps["complete"],
             description=pace.words(status),
-            state=f"[{render.STYLES.get(_state(status), 'default')}]{_state(status)}[/]",
+            state=f"[{render.state_style(status) or 'default'}]{_state(status)}[/]",
         )
 
     return show

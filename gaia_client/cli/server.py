@@ -11,6 +11,7 @@ from gaia_core.config import LAUNCHED_IDLE_EXIT_S, variable
 
 @click.command("server")
 @click.option("--listen", metavar="HOST:PORT", help="gRPC address [GAIA_LISTEN].")
+@click.option("--advertise", metavar="HOST:PORT", help="Address for clients, if not that of --listen [GAIA_ADVERTISE].")
 @click.option("--http", "http_listen", metavar="HOST:PORT", help="HTTP address [GAIA_HTTP_LISTEN].")
 @click.option("--kafka-bootstrap", metavar="HOST:PORT,…", help="Kafka servers [GAIA_KAFKA_BOOTSTRAP].")
 @click.option("--topic-prefix", metavar="WORD", help="Begins the name of every topic [GAIA_TOPIC_PREFIX].")
@@ -25,11 +26,11 @@ def command(config_file: str | None, **flags: Any) -> None:
 
     config = read_config(config_file, flags)
     logs.configure()
-    with cluster_backing(config) as backing:
-        environ = {**environ_of(config_file, flags), variable("host"): config.listen}
-        launcher = ProcessLauncher(environ, config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
-        server = Server(config, backing, lambda _: launcher)
-        stop_on_signals(server.stop)
-        server.run(
-            lambda: click.echo(f"Gaia serves gRPC on {config.listen}, HTTP on {config.http_listen}", file=sys.stderr)
-        )
+    backing = cluster_backing(config)
+    environ = {**environ_of(config_file, flags), variable("host"): config.listen}
+    launcher = ProcessLauncher(environ, config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
+    server = Server(config, backing, lambda _: launcher)
+    stop_on_signals(server.stop)
+    does = {"leader": "serves", "standby": "stands by"}
+    where = f"gRPC on {config.listen}, HTTP on {config.http_listen}"
+    server.run(lambda role: click.echo(f"Gaia {does[role]}: {where}", file=sys.stderr))

@@ -10,10 +10,20 @@ from typing import Any
 
 import click
 
-from gaia_client import render
 from gaia_client.client import Gaia
 from gaia_client.files import Documents
+from gaia_client.render import blocks
+from gaia_client.render.blocks import Block
 from gaia_core.errors import InvalidWorkflow, Problem
+
+expected_revision_option = click.option(
+    "--expected-revision",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Refuse, and change nothing, unless the workflow has this revision; 'gaia status --json' tells it.",
+)
+
+reasons_option = click.option("--reasons", is_flag=True, help="Tell why each Step runs (again).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +41,12 @@ class Session:
         with Gaia({name: value for name, value in given.items() if value}) as flow:
             yield flow
 
-    def show(self, reply: object, blocks: Callable[[], Iterable[render.Block]]) -> None:
+    def show(self, reply: object, shown: Callable[[], Iterable[Block]]) -> None:
         """Print an answer: as JSON, as tables on a terminal, or as plain lines."""
         if self.as_json:
             click.echo(json.dumps(reply, indent=2))
         else:
-            show_blocks(blocks())
+            show_blocks(shown())
 
     def hint(self, words: str) -> None:
         """Tell a person at a terminal what to do next; pipes do not see it."""
@@ -44,17 +54,26 @@ class Session:
             click.secho(words, dim=True)
 
 
-def show_blocks(blocks: Iterable[render.Block]) -> None:
+def show_blocks(shown: Iterable[Block]) -> None:
     """Print blocks for a terminal or for a pipe."""
+    show = printer()
+    for block in shown:
+        show(block)
+
+
+def printer() -> Callable[[Block], None]:
+    """Return what prints a block for a terminal or for a pipe."""
     if not sys.stdout.isatty():
-        for line in render.lines(blocks):
-            click.echo(render.printable(line))
-        return
+        return _print_lines
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
 
     console = Console(highlight=False)
-    for block in blocks:
-        console.print(render.rich_of(block), soft_wrap=isinstance(block, render.Text))
+    return lambda block: console.print(blocks.rich_of(block), soft_wrap=isinstance(block, blocks.Text))
+
+
+def _print_lines(block: Block) -> None:
+    for line in blocks.lines([block]):
+        click.echo(blocks.printable(line))
 
 
 def with_session(command: Callable[..., None]) -> Callable[..., None]:

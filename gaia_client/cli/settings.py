@@ -23,8 +23,7 @@ def read_config(config_file: str | None, flags: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: the file or a setting is wrong.
     """
-    path = config_file or os.environ.get("GAIA_CONFIG")
-    return load(flags, os.environ, _document(Path(path)) if path else {})
+    return load(flags, os.environ, read_document(config_file or os.environ.get("GAIA_CONFIG")))
 
 
 def quiet_grpc() -> None:
@@ -53,9 +52,16 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, handler)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_document(path: str | None) -> dict[str, Any]:
+    """Return what a TOML file holds; nothing without a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if not path:
+        return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The configuration file {path} cannot be read: {error}.") from error
     except tomllib.TOMLDecodeError as error:

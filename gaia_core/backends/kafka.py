@@ -265,6 +265,11 @@ def cleanly(message: Message) -> bytes:
     return message.value() or b""
 
 
+def are_gone(messages: list[Message]) -> bool:
+    """Tell whether reading failed because records were deleted before they were read."""
+    return any(error is not None and error.code() in OUT_OF_RANGE for error in (each.error() for each in messages))
+
+
 def read_error(clients: Clients, messages: list[Message], topic: str) -> tuple[list[Message], GaiaError | None]:
     """Split what was consumed into the records before the first error, and that error in our words."""
     for index, message in enumerate(messages):

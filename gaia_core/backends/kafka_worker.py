@@ -17,11 +17,12 @@ from gaia_core.backends.kafka import (
     STEPS_PARTITIONS,
     Clients,
     KafkaSettings,
+    are_gone,
     cleanly,
     partition_of,
     read_error,
 )
-from gaia_core.errors import TooLarge, Unavailable
+from gaia_core.errors import InboxLost, TooLarge, Unavailable
 from gaia_core.ports import Record
 
 INBOX_MOST: Final = 1_000
@@ -81,7 +82,8 @@ class KafkaWorkerBus:
         """Return this worker's records that arrived; see `ports.WorkerBus.receive`.
 
         Raises:
-            Unavailable: the inbox cannot be read on, or the bus is closed: a new incarnation has to begin.
+            InboxLost: records were deleted before they were read: a new incarnation has to begin.
+            Unavailable: the inbox does not answer now, or the bus is closed.
         """
         deadline = time.monotonic() + timeout_s
         with self._reading:
@@ -101,7 +103,7 @@ class KafkaWorkerBus:
         if good:
             self._read_to = (good[-1].offset() or 0) + 1
         if error is not None:
-            raise error
+            raise InboxLost(error.message, hint=error.hint) if are_gone(messages) else error
         self._reporter.tend()
         return [Record(message.offset() or 0, cleanly(message)) for message in good if message.key() == self._key]
 

@@ -130,7 +130,7 @@ class WatchHub:
 
         Raises:
             NoLongerKept: it was too slow.
-            Unavailable: nothing more will come; the server is going down.
+            Unavailable: nothing more will come here.
         """
         with self._lock:
             found = watcher.feed.events.read(watcher.position, most)
@@ -145,7 +145,7 @@ class WatchHub:
         The first time, all but deleted ones are told.
 
         Raises:
-            Unavailable: nothing more will come; the server is going down.
+            Unavailable: nothing more will come here.
         """
         with self._lock:
             is_first = not watcher.change and watcher.feed is self._all
@@ -177,7 +177,7 @@ class WatchHub:
 
     def _wait(self, watcher: Watcher) -> None:
         if self._closed:
-            raise Unavailable("The server is going down.", hint="watch again in a moment")
+            raise Unavailable("The server changes its role, or goes down.", hint="go on where the events broke off")
         watcher.feed.waiting[watcher] = None
 
     def _stand(self, update: Update) -> Feed:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from sys import maxsize
 from typing import Final
 
 from gaia_core.workflow.cascade import Cascade
@@ -57,12 +58,15 @@ class Expired:
     reasons: list[Affected] = field(default_factory=list)
 
 
-def reasons(steps: Iterable[Step], cascade: Cascade, reason: str) -> list[Affected]:
-    """Return why Steps run again, for the first of them."""
-    return [affected(step, cascade, reason) for step in islice(steps, REASONS_MAX)]
+def reasons(steps: Iterable[Step], cascade: Cascade, reason: str, first_new: int = maxsize) -> list[Affected]:
+    """Return why Steps run, for the first of them; those from index `first_new` on run for the first time."""
+    return [
+        Affected(step.name, "first") if step.index >= first_new else _affected(step, cascade, reason)
+        for step in islice(steps, REASONS_MAX)
+    ]
 
 
-def affected(step: Step, cascade: Cascade, reason: str) -> Affected:
+def _affected(step: Step, cascade: Cascade, reason: str) -> Affected:
     """Return why one Step of a cascade runs again."""
     cause = cascade[step]
     key = cause.key.name if cause.key is not None else ""

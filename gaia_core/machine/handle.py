@@ -63,13 +63,21 @@ def handle(decision: Decision, request: rq.Request) -> Any:
     Raises:
         RequestError: refused; nothing was changed.
     """
-    query = _QUERIES.get(type(request))
-    if query is not None:
-        return query(decision.state, request)
+    if type(request) in _QUERIES:
+        return answer_query(decision.state, request)
     internal = _INTERNAL.get(type(request))
     if internal is not None:
         return internal(decision, request)
     return _mutate(decision, cast(rq.Mutation, request))
+
+
+def answer_query(state: Deployment, request: rq.Request) -> Any:
+    """Answer a request that changes nothing.
+
+    Raises:
+        RequestError: it asks for what there is not.
+    """
+    return _QUERIES[type(request)](state, request)
 
 
 def dispatch(decision: Decision) -> None:

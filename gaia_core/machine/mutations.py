@@ -375,7 +375,7 @@ def _redefine(
         unchanged=[name for name in known if name in kept],
         recomputed=[step.name for step in recomputed],
         removed=removed,
-        reasons=df.reasons(recomputed, cascade, reason),
+        reasons=df.reasons(reset, cascade, reason, first_new),
         revision=workflow.revision,
         given=[flat.name for _, flat in draft.flats],
     )
@@ -402,7 +402,8 @@ def _expected(state: Deployment, change: _Change) -> WorkflowState | None:
     workflow = state.workflows.get(change.workflow)
     revision = workflow.revision if workflow is not None else 0
     if change.expected_revision not in (None, revision):
-        message = f"Workflow {change.workflow!r} has revision {revision}, not {change.expected_revision}."
+        new = "" if workflow is not None else ", which does not exist yet,"
+        message = f"Workflow {change.workflow!r}{new} has revision {revision}, not {change.expected_revision}."
         raise NotAllowedNow(message, hint="read it again, and decide anew")
     return workflow
 

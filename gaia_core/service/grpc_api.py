@@ -5,7 +5,6 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -14,8 +13,17 @@ from google.protobuf.message import Message
 
 from gaia.v1 import api_pb2 as pb
 from gaia.v1 import api_pb2_grpc
-from gaia_core.coordinator.watching import WatchHub
-from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAuthorized, Problem, RequestError, UnknownName
+from gaia_core.coordinator.desk import Desk
+from gaia_core.errors import (
+    Bug,
+    GaiaError,
+    InvalidWorkflow,
+    NotAuthorized,
+    NotLeading,
+    Problem,
+    RequestError,
+    UnknownName,
+)
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
 from gaia_core.service.data import DataSpace
@@ -77,6 +85,9 @@ REFUSAL_BYTES_MAX: Final = 4_500
 DETAILS_MAX: Final = 150
 """Characters of the status message: each may take twelve bytes there, and the whole is in the Refusal."""
 
+LEADER_KEY: Final = "gaia-leader"
+"""Trailing metadata by which a standby names the leader's address."""
+
 REFUSAL_LIMIT_KEY: Final = "gaia-refusal-bytes-max"
 """Metadata by which a client says that it takes larger refusals."""
 
@@ -88,33 +99,12 @@ LATEST_SEQUENCE_KEY: Final = "gaia-latest-sequence"
 """Beside it: the number of the workflow's latest event by then, so that a watch can be begun again without a gap."""
 
 
-Submit = Callable[[rq.Request], "Future[Any]"]
-
-
 class GaiaService(api_pb2_grpc.GaiaServicer):
     """Every method of service gaia.v1.Gaia."""
 
-    def __init__(
-        self,
-        submit: Submit,
-        store: Store,
-        launcher: Launcher,
-        watchers: WatchHub,
-        settled: Callable[[], "Future[None]"],
-    ) -> None:
-        """Keep what the methods need.
-
-        Args:
-            submit: takes requests to the coordinator.
-            store: holds the files.
-            launcher: starts workers.
-            watchers: what Watch reads.
-            settled: gives what is done once watchers were told of all that was answered until now.
-        """
-        self._submit = submit
-        self._settled = settled
-        self._watchers = watchers
-        self._pace = Pace(watchers)
+    def __init__(self, desk: Desk, store: Store, launcher: Launcher) -> None:
+        self._desk = desk
+        self._pace = Pace()
         self._data = DataSpace(store)
         self._launcher = launcher
 
@@ -219,9 +209,10 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""
-        uid = await self._ask(rq.GetUid(request.workflow))
-        await asyncio.wrap_future(self._settled())
-        with watching(self._watchers, self._pace, uid, request) as watch:
+        role = self._desk.present
+        uid = await asyncio.wrap_future(role.submit(rq.GetUid(request.workflow)))
+        await asyncio.wrap_future(role.settled())
+        with watching(role.watchers, self._pace, uid, request) as watch:
             begun = ((WATCHED_UID_KEY, str(uid)), (LATEST_SEQUENCE_KEY, str(watch.latest)))
             await context.send_initial_metadata(begun)
             async for response in watch.responses:
@@ -301,7 +292,7 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def _ask(self, request: rq.Request) -> Any:
         """Submit a request and wait for its answer."""
-        return await asyncio.wrap_future(self._submit(request))
+        return await asyncio.wrap_future(self._desk.submit(request))
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -390,7 +381,9 @@ async def _abort(context: Any, method: str, error: Exception) -> None:
     )
     log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
     limit = int(dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, REFUSAL_BYTES_MAX))
-    context.set_trailing_metadata(((REFUSAL_KEY, _fit(refusal, limit)),))
+    leader = error.leader if isinstance(error, NotLeading) else ""
+    trailer = ((REFUSAL_KEY, _fit(refusal, limit)), *(((LEADER_KEY, leader),) if leader else ()))
+    context.set_trailing_metadata(trailer)
     await context.abort(grpc.StatusCode[error.grpc_code], refusal.message[:DETAILS_MAX])
 
 

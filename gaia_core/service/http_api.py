@@ -14,27 +14,27 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gaia_core.coordinator.desk import Submit
 from gaia_core.service import verb_calls
-from gaia_core.service.grpc_api import Submit
 from gaia_core.service.late_bodies import LateBodies
 from gaia_core.service.verb_calls import refused
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
-def build(is_ready: Callable[[], bool], submit: Submit, known_hosts: frozenset[str], token: str) -> ASGIApp:
+def build(role: Callable[[], str], submit: Submit, known_hosts: frozenset[str], token: str) -> ASGIApp:
     """Return the HTTP application.
 
     Args:
-        is_ready: whether this server leads and answers.
+        role: "leader" or "standby"; "" while this server answers nothing.
         submit: hands a request to the coordinator.
         known_hosts: host names that clients may call us by; empty for any.
         token: what clients must send, as a bearer token or as the password of any user; "" for none. Health needs none.
     """
 
     async def health(_: Request) -> JSONResponse:
-        ready = is_ready()
-        return JSONResponse({"status": "ok" if ready else "starting"}, 200 if ready else 503)
+        now = role()
+        return JSONResponse({"status": "ok", "role": now} if now else {"status": "starting"}, 200 if now else 503)
 
     app = Starlette(
         routes=[Route("/healthz", health), *verb_calls.routes(submit)],

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gaia_core.coordinator.desk import Submit
 from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, Problem, RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.service import json_bodies
-from gaia_core.service.grpc_api import Submit
 from gaia_core.service.original_verbs import VERBS, Verb, read_body
 from gaia_core.workflow.validate import PROBLEMS_MAX
 

@@ -42,38 +42,34 @@ class Pace:
     """How fast streams of events go, all together: freely, but slowly while very much happens; they catch up later.
 
     Args:
-        hub: tells how much happens.
         clock: seconds that never go back.
         sleep: waits so many seconds.
     """
 
-    def __init__(
-        self, hub: WatchHub, clock: Callable[[], float] = time.monotonic, sleep: Sleep = asyncio.sleep
-    ) -> None:
-        self._hub = hub
+    def __init__(self, clock: Callable[[], float] = time.monotonic, sleep: Sleep = asyncio.sleep) -> None:
         self._clock = clock
         self._sleep = sleep
         self._window_s = clock()
-        self._told = hub.told
+        self._told = 0
         self._was_crowded = False
         self._next_s = 0.0
 
-    async def rest(self, sent: int) -> None:
-        """Pause after so many events were sent."""
+    async def rest(self, told: int, sent: int) -> None:
+        """Pause after so many events were sent, when so many were told altogether."""
         now_s = self._clock()
-        if self._is_crowded(now_s):
+        if self._is_crowded(now_s, told):
             self._next_s = max(self._next_s, now_s) + sent / CROWD_SENT_PER_S
             await self._sleep(self._next_s - now_s)
         else:
             await self._sleep(0)
 
-    def _is_crowded(self, now_s: float) -> bool:
+    def _is_crowded(self, now_s: float, told: int) -> bool:
         """Tell whether very much happened in this window or the one before."""
-        is_crowded = self._hub.told - self._told > CROWD_EVENTS
+        is_crowded = told - self._told > CROWD_EVENTS
         if now_s < self._window_s + CROWD_WINDOW_S:
             return is_crowded or self._was_crowded
         self._was_crowded = is_crowded
-        self._window_s, self._told = now_s, self._hub.told
+        self._window_s, self._told = now_s, told
         return is_crowded
 
 
@@ -133,7 +129,7 @@ async def _events(
             if request.workflow and _is_end(event):
                 return
         if found:
-            await pace.rest(len(found))
+            await pace.rest(hub.told, len(found))
         else:
             await woken.wait()
 

@@ -50,7 +50,15 @@ def may_be_key(name: str) -> bool:
 
 def key_problem(key: str) -> str | None:
     """Return what is wrong with a Key as a user wrote it, or None."""
-    bucket, path = split_bucket(key)
+    problem = shape_problem(key)
+    if problem is None and key.startswith(RESERVED_PREFIX):
+        return f"{key!r} lies under the reserved prefix {RESERVED_PREFIX!r}"
+    return problem
+
+
+def shape_problem(key: str) -> str | None:
+    """Return why a text is no Key at all, or None; those of inner Steps are Keys that users may only read."""
+    _, path = split_bucket(key)
     if not path or path == "/":
         return "a Key needs a path"
     if _CONTROL.search(key):
@@ -62,8 +70,6 @@ def key_problem(key: str) -> str | None:
     segments = path.rstrip("/").split("/")
     if path.endswith("//") or any(segment in ("", ".", "..") for segment in segments):
         return f"{key!r} has an empty, '.' or '..' segment"
-    if bucket is None and path.startswith(RESERVED_PREFIX):
-        return f"{key!r} lies under the reserved prefix {RESERVED_PREFIX!r}"
     return None
 
 

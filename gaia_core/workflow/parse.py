@@ -126,7 +126,7 @@ def parse_properties(value: object, place: str = "properties") -> tuple[dict[str
     problems: list[Problem] = []
     if not isinstance(value, Mapping):
         return {}, [Problem(place, f"must be a map, not {_kind(value)}")]
-    form = _Form(value, place, problems)
+    form = _Form(value, place, problems, [])
     form.text("owner", _line_problem)
     form.whole("max_parallel", 1, INTEGER_MAX)
     form.choice("on_error", _ON_ERROR_VALUES)
@@ -158,7 +158,8 @@ def parse_workflow(commands: object, steps: object, check: Check | None = None) 
         unsound = _names_without(commands, usable)
         checked = {index: step for index, step in some_steps.items() if step.command not in unsound}
         indexes = {"commands": list(usable), "steps": list(checked)}
-        problems += [_moved(each, indexes) for each in check(list(usable.values()), list(checked.values()))]
+        found = [_moved(each, indexes) for each in check(list(usable.values()), list(checked.values()))]
+        problems = list(dict.fromkeys([*problems, *found]))
     return Parsed(list(some_commands.values()), list(some_steps.values()), problems)
 
 
@@ -231,6 +232,8 @@ class _Form:
     values: Mapping[Any, Any]
     place: str
     problems: list[Problem]
+    remarks: list[Problem]
+    """Problems that do not keep the rest from being understood."""
 
     def refuse(self, field: str, message: str) -> None:
         """Note a problem of a field."""
@@ -366,7 +369,7 @@ class _Form:
 def _parse_list(
     value: object, place: str, parse: Callable[[_Form], Item | None]
 ) -> tuple[dict[int, Item], list[Problem]]:
-    """Return the sound items of a list by index, and the problems of the others."""
+    """Return the sound items of a list by index, and the problems of the others; remarks leave an item sound."""
     if not isinstance(value, list | tuple):
         return {}, [Problem(place, f"must be a list, not {_kind(value)}")]
     found: dict[int, Item] = {}
@@ -374,20 +377,26 @@ def _parse_list(
     seen: dict[str, int] = {}
     for index, each in enumerate(value):
         known = len(problems)
-        item = _parse_item(each, f"{place}[{index}]", problems, parse)
+        remarks: list[Problem] = []
+        item = _parse_item(each, f"{place}[{index}]", problems, remarks, parse)
         first = seen.setdefault(_name_of(each), index)
         if first != index and _name_of(each):
             problems.append(Problem(f"{place}[{index}].name", f"{_name_of(each)!r} is already {place}[{first}]"))
         if item is not None and len(problems) == known:
             found[index] = item
+        problems += remarks
     return found, problems
 
 
 def _parse_item(
-    value: object, place: str, problems: list[Problem], parse: Callable[[_Form], Item | None]
+    value: object,
+    place: str,
+    problems: list[Problem],
+    remarks: list[Problem],
+    parse: Callable[[_Form], Item | None],
 ) -> Item | None:
     if isinstance(value, Mapping):
-        return parse(_Form(value, place, problems))
+        return parse(_Form(value, place, problems, remarks))
     problems.append(Problem(place, f"must be a map, not {_kind(value)}"))
     return None
 
@@ -442,8 +451,13 @@ def _inner_step(form: _Form) -> StepSpec:
 
 
 def _step(form: _Form) -> StepSpec:
-    """Read one Step of a workflow."""
-    return _any_step(form, _key_problem)
+    """Read one Step of a workflow; what is wrong with its Keys does not keep the rest of it from being understood."""
+    step = _any_step(form, _line_problem)
+    for field_name, keys in (("inputs", step.inputs), ("outputs", step.outputs)):
+        for name, key in keys.items():
+            if isinstance(key, str) and (problem := _key_problem(key)):
+                form.remarks.append(Problem(at(at(form.place, field_name), name), problem))
+    return step
 
 
 def _any_step(form: _Form, key_check: TextCheck) -> StepSpec:
@@ -526,7 +540,7 @@ def _resources(form: _Form) -> Resources | None:
     if not isinstance(value, Mapping):
         form.refuse("resources", f"must be a map of {', '.join(RESOURCE_FIELDS)}, not {_kind(value)}")
         return None
-    inner = _Form(value, at(form.place, "resources"), form.problems)
+    inner = _Form(value, at(form.place, "resources"), form.problems, form.remarks)
     inner.only(RESOURCE_FIELDS, {})
     resources = Resources(inner.positive("cpus"), _memory(inner), inner.whole("gpus", 0, _INT32_MAX))
     return resources if resources != Resources() else None
@@ -674,8 +688,8 @@ def _line_problem(text: str) -> str | None:
 
 
 def _key_problem(text: str) -> str | None:
-    """Tell what is wrong with a Key; one that splices vars is judged once they are spliced."""
-    return _line_problem(text) or (key_problem(text) if "{{" not in text else None)
+    """Tell what is wrong with a Key that is text; one that splices vars is judged once they are spliced."""
+    return key_problem(text) if "{{" not in text and not _line_problem(text) else None
 
 
 def _local_name_problem(text: str) -> str | None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from gaia_core.backends.inprocess import InProcessBus
@@ -12,7 +12,7 @@ from gaia_core.backends.kafka import STEPS_PARTITIONS, KafkaSettings, partition_
 from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
-from gaia_core.errors import ConfigError, TooLarge, Unavailable
+from gaia_core.errors import ConfigError, InboxLost, TooLarge, Unavailable
 from gaia_core.ports import CoordinatorBus, Delivery, Record, ReportBatch, WorkerBus
 from tests.contract.conftest import QUIET, BusRig, KafkaBusRig
 from tests.support.waiting import wait_until
@@ -300,6 +300,27 @@ def test_kafka_reports_that_were_deleted_are_told(kafka_settings: KafkaSettings)
     (failure,) = heard.failures
     assert isinstance(failure, Unavailable)
     assert "from there on, its records were deleted" in str(failure)
+    rig.close()
+
+
+def test_kafka_worker_whose_orders_were_deleted_is_told(kafka_settings: KafkaSettings) -> None:
+    """Orders deleted before their worker read them end this incarnation; the next one hears again."""
+    rig = KafkaBusRig(kafka_settings)
+    coordinator, worker = rig.coordinator(), rig.opened(KafkaWorkerBus(kafka_settings, "w1"))
+    inbox = TopicPartition(kafka_settings.steps_topic, worker.partition)
+    worker._consumer.pause([inbox])  # as a worker that is cut off from Kafka for longer than records are kept
+    coordinator.send("w1", worker.partition, b"lost")
+    (sent,) = delivered(coordinator, 1)
+    inbox.offset = (sent.offset or 0) + 1
+    admin = AdminClient(kafka_settings.client({}), logger=QUIET)
+    for outcome in admin.delete_records([inbox]).values():
+        outcome.result(10)
+    worker._consumer.resume([inbox])
+    with pytest.raises(InboxLost, match="records were deleted"):
+        wait_until(lambda: worker.receive(0.1), "the loss to be told", every_s=0)
+    again = rig.worker("w1")
+    coordinator.send("w1", again.partition, b"anew")
+    assert [record.value for record in received(again, 1)] == [b"anew"]
     rig.close()
 
 

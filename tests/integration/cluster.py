@@ -49,12 +49,19 @@ class Cluster:
             "GAIA_LEASE_S": "12",
         }
 
-    def server(self) -> GaiaProcess:
+    def server(self, **environ: str) -> GaiaProcess:
         """Start a coordinator and wait until it leads."""
-        process = GaiaProcess(["server"], self.folder / "server.log", self.environ)
+        process = GaiaProcess(["server"], self.folder / "server.log", {**self.environ, **environ})
         before = process.said().count("Gaia serves")
         self.stack.enter_context(process)
         wait_until(lambda: process.said().count("Gaia serves") > before, "leads", deadline_s=60, evidence=process.said)
+        return process
+
+    def standby(self, address: str) -> GaiaProcess:
+        """Start a second coordinator at another address and wait until it stands by."""
+        environ = {**self.environ, "GAIA_LISTEN": address, "GAIA_HTTP_LISTEN": free_address()}
+        process = self.stack.enter_context(GaiaProcess(["server"], self.folder / "standby.log", environ))
+        process.await_words("Gaia stands by")
         return process
 
     def worker(self, name: str, executor: str = "docker", *flags: str) -> GaiaProcess:

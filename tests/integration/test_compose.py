@@ -1,4 +1,4 @@
-"""docker-compose.yml brought up for real: Kafka, MinIO, a server and two workers, all of them containers."""
+"""docker-compose.yml brought up for real: Kafka, MinIO, two servers and two workers, all of them containers."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ TOKEN = "compose-test"
 @pytest.fixture
 def compose(docker_engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The deployment, up; its environment. Taken down with its volumes at the end."""
-    address, http = free_address(), free_address()
+    address, standby, http = free_address(), free_address(), free_address()
     environ = {
         **os.environ,
         "COMPOSE_PROJECT_NAME": f"gaia-test-{uuid.uuid4().hex[:8]}",
@@ -32,12 +32,13 @@ def compose(docker_engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
         "GAIA_IMAGE": ensure_image("gaia"),
         "GAIA_SCRATCH": str(tmp_path / "scratch"),
         "GAIA_PORT": address.rpartition(":")[2],
+        "GAIA_STANDBY_PORT": standby.rpartition(":")[2],
         "GAIA_HTTP_PORT": http.rpartition(":")[2],
     }
     try:
         _compose(environ, "up", "-d", "--no-build")
         wait_until(lambda: _is_up(http), "the server leads", deadline_s=120, evidence=lambda: _compose(environ, "logs"))
-        yield {**environ, "address": address}
+        yield {**environ, "address": f"{address},{standby}"}
     finally:
         _compose(environ, "down", "--volumes", "--timeout", "5")
 
@@ -64,3 +65,19 @@ def test_the_weather_example_runs_through_compose(compose: dict[str, str], busyb
         check_weather(flow, "weather_compose")
         workers = {worker["name"] for worker in flow.status("weather_compose", debug=True)["debug"]["workers"]}
     assert workers == {"worker-1", "worker-2"}
+
+
+def test_the_standby_takes_over_in_compose(compose: dict[str, str], busybox_image: str) -> None:
+    """A server that is killed is no loss: the other one goes on with the workflow."""
+    with Gaia({"gaia_host": compose["address"], "token": TOKEN}) as flow:
+        upload_weather(flow, "weather_killed", busybox_image)
+        roles = {name: _role(compose, name) for name in ("gaia", "standby")}
+        leader = next(name for name, role in roles.items() if role == "leader")
+        _compose(compose, "kill", leader)
+        check_weather(flow, "weather_killed")
+
+
+def _role(environ: dict[str, str], service: str) -> str:
+    """Return the role that a server says it has."""
+    ask = "import json, urllib.request as r; print(json.load(r.urlopen('http://127.0.0.1:24480/healthz'))['role'])"
+    return _compose(environ, "exec", "-T", service, "python3", "-c", ask).strip()

@@ -180,13 +180,15 @@ class Deployment(RuleBasedStateMachine):
         return self.follow()
 
     def check_reasons(self, flow: str, answer: Any) -> None:
-        """Make sure that every Step that runs again has a reason, its own or that of a Step it reads from."""
+        """Make sure that every Step that runs has a reason: it is new, or its own, or that of a Step it reads from."""
         again = {one.step: one for one in answer.reasons}
         recomputed = answer.recomputed if hasattr(answer, "recomputed") else answer.steps
-        assert set(again) == set(recomputed)
+        added = set(getattr(answer, "added", ()))
+        assert set(again) == set(recomputed) | added
+        assert {name for name, one in again.items() if one.reason == "first"} == added
         for one in again.values():
             if one.reason == "upstream":
-                assert one.upstream in again or one.upstream in answer.added
+                assert one.upstream in again
                 steps = self.oracle.flows[flow].steps
                 assert one.step in steps
                 assert any(naive.overlap(one.key, key) for key in steps[one.step].reads) or one.upstream in again

@@ -24,6 +24,7 @@ PACKAGES = {
     "go": "golang-go",
     "iptables": "iptables",
     "java": "openjdk-17-jdk-headless",
+    "javac": "openjdk-17-jdk-headless",
     "jlink": "openjdk-17-jdk-headless",
     "mvn": "maven",
     "node": "nodejs",

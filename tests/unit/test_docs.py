@@ -11,7 +11,12 @@ import pytest
 from gaia_core.config import describe
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [*ROOT.glob("*.md"), *(page for name in ("docs", "examples", "tests") for page in (ROOT / name).rglob("*.md"))]
+FOLDERS = [ROOT / "docs", ROOT / "examples", ROOT / "tests"]
+PAGES = [
+    page
+    for page in (*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in folder.rglob("*.md")))
+    if "node_modules" not in page.parts  # of a client that somebody built in place
+]
 
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 

@@ -13,14 +13,16 @@ import grpc
 import pytest
 
 import gaia
-from gaia.v1 import api_pb2, api_pb2_grpc, model_pb2
+from gaia.v1 import api_pb2, api_pb2_grpc, events_pb2, model_pb2
 from gaia_client.waiting import Clock
-from gaia_core.errors import GaiaError
+from gaia_core.errors import GaiaError, NoLongerKept
 
 METHODS = (
     "Workflows", "Upload", "Command", "Merge", "Remove", "Delete", "Run", "Halt", "Status", "Steps", "Explain",
     "Workers", "Expire", "Launch", "List", "Announce",
 )  # fmt: skip
+
+KINDS = tuple(field.name for field in events_pb2.Event.DESCRIPTOR.oneofs_by_name["event"].fields)
 
 
 @dataclass
@@ -41,8 +43,13 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
 
     Attributes:
         asked: (method, request) in order.
+        watches: what single calls of Watch tell, one after the other.
         script: method → answers, errors of ours, gRPC codes, or functions of the request.
         trailers: method → further trailing metadata of its failures.
+        updates: what a watcher of updates is sent; then the stream stays open.
+        events: what a watcher of events is sent; the stream stays open unless the last one tells of a deletion.
+        broken_watches: so many streams of events break off after their first event.
+        too_slow_watches: so many streams of events end, after the first event, with the refusal of a slow reader.
     """
 
     def __init__(self) -> None:
@@ -53,6 +60,10 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
         self.files: dict[str, bytes] = {}
         self.broken_gets = 0
         self.watches: list[Watched] = []
+        self.updates: list[api_pb2.Update] = []
+        self.events: list[events_pb2.Event] = []
+        self.broken_watches = 0
+        self.too_slow_watches = 0
         self.lock = threading.Lock()
         for method in METHODS:
             setattr(self, method, self._method(method))
@@ -123,17 +134,47 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
                 context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
 
     def Watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802 - gRPC's spelling
-        """Tell what the next of `watches` holds, and end as it does."""
+        """Send updates or events, and stay; or tell what the next of `watches` holds, and end as it does."""
         self._note("Watch", request, context)
-        told = self.watches.pop(0)
-        if told.begun is not None:
-            uid, latest = told.begun
-            context.send_initial_metadata([("gaia-watched-uid", str(uid)), ("gaia-latest-sequence", str(latest))])
-        yield from told.responses
-        if isinstance(told.end, GaiaError):
-            self._refuse("Watch", told.end, context)
-        if told.end is not None:
-            context.abort(told.end, "as told")
+        if self.watches:
+            yield from self._told(self.watches.pop(0), context)
+            return
+        first = self._scripted("Watch", request, context) if "Watch" in self.script else None
+        self._begin(context, 1 if request.workflow else 0, 0)
+        if first is not None:
+            yield first
+        if not request.every_event:
+            yield from (api_pb2.WatchResponse(update=update) for update in self.updates)
+        else:
+            yield from self._watched(request, context)
+            if self.events and self.events[-1].workflow_changed.change == "deleted":
+                return
+        over = threading.Event()
+        if context.add_callback(over.set):
+            over.wait()
+
+    def _watched(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        for event in self.events:
+            if event.sequence >= request.from_sequence and event.WhichOneof("event") in (request.kinds or KINDS):
+                yield api_pb2.WatchResponse(event=event)
+                if self.broken_watches:
+                    self.broken_watches -= 1
+                    context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
+                if self.too_slow_watches:
+                    self.too_slow_watches -= 1
+                    self._refuse("Watch", NoLongerKept("The watcher was too slow."), context)
+
+    def _told(self, watched: Watched, context: grpc.ServicerContext) -> Iterator[Any]:
+        if watched.begun is not None:
+            self._begin(context, *watched.begun)
+        yield from watched.responses
+        if isinstance(watched.end, GaiaError):
+            self._refuse("Watch", watched.end, context)
+        if watched.end is not None:
+            context.abort(watched.end, "as told")
+
+    def _begin(self, context: grpc.ServicerContext, uid: int, latest: int) -> None:
+        context.send_initial_metadata([("gaia-watched-uid", str(uid)), ("gaia-latest-sequence", str(latest))])
 
 
 class Server:
@@ -142,7 +183,7 @@ class Server:
     def __init__(self, message_bytes_max: int = 64 * 1024**2) -> None:
         self.fake = FakeGaia()
         self.server = grpc.server(
-            ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", message_bytes_max)]
+            ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", message_bytes_max)]
         )
         api_pb2_grpc.add_GaiaServicer_to_server(self.fake, self.server)
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"

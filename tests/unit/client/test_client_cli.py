@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,7 +42,9 @@ def test_help_groups_commands(invoke: Invoke) -> None:
     """Without arguments the help shows the commands by intent; nothing is asked of a server."""
     result = invoke()
     assert result.exit_code == 0
-    positions = [result.stdout.index(section) for section in ("Start:", "Workflows:", "Data:", "Check:")]
+    positions = [
+        result.stdout.index(section) for section in ("Start:", "Define:", "Control:", "Look:", "Data:", "Check:")
+    ]
     assert positions == sorted(positions)
     assert all(f"  {name} " in result.stdout for name in cli_main.COMMANDS)
     assert invoke("--version").stdout == f"gaia {gaia.__version__}\n"
@@ -98,6 +101,111 @@ def test_command_and_merge(invoke: Invoke, fake: Any) -> None:
     assert invoke("merge", "w", HELLO[1]).stdout == "updated 1: hello\n"
     assert invoke("command", "w", HELLO[1]).exit_code == 2
     assert invoke("merge", "w", HELLO[0]).exit_code == 2
+
+
+def test_ways_to_merge_and_remove(invoke: Invoke, fake: Any) -> None:
+    """What a merge leaves alone, what it prunes, and which revision a change expects go to the server."""
+    reasons = [
+        api_pb2.Affected(step="t", reason="upstream", upstream="s", key="a"),
+        api_pb2.Affected(step="s", reason="merged"),
+    ]
+    diff = api_pb2.Diff(updated=["s"], removed=["r"], recomputed=["t"], reasons=reasons)
+    fake.script = {"Merge": [api_pb2.MergeResponse(diff=diff)], "Remove": [api_pb2.RemoveResponse(diff=diff)]}
+    changed = ["updated 1: s", "removed 1: r", "recomputed 1: t"]
+    why = ["STEP  WHY", "t     reads a of s ← merged", "s     merged"]
+    result = invoke("merge", "w", HELLO[1], "--only-changed", "--prune", "--expected-revision", "0")
+    assert result.stdout.splitlines() == changed
+    request = fake.requests("Merge")[0]
+    assert (request.only_changed, request.prune, request.expected_revision) == (True, True, 0)
+    assert invoke("merge", "w", HELLO[1], "--reasons").stdout.splitlines() == changed + why
+    assert not fake.requests("Merge")[1].HasField("expected_revision")
+    assert invoke("remove", "w", "r", "s", "--reasons", "--expected-revision", "7").stdout.splitlines() == changed + why
+    request = fake.requests("Remove")[0]
+    assert (list(request.names), request.expected_revision) == (["r", "s"], 7)
+    assert invoke("command", "w", HELLO[0], "--expected-revision", "3").exit_code == 0
+    assert fake.requests("Command")[0].expected_revision == 3
+
+
+def test_plan_of_an_expire(invoke: Invoke, fake: Any) -> None:
+    """A plan lists every Step with its reasons and every key, and asks for no change."""
+    reasons = [
+        api_pb2.Affected(step="t", reason="upstream", upstream="s", key="a"),
+        api_pb2.Affected(step="s", reason="expired", key="a"),
+    ]
+    fake.script["Expire"] = [api_pb2.ExpireResponse(steps=["s", "t"], keys=["a", "b"], reasons=reasons)]
+    result = invoke("expire", "w", "a", "--plan", "--expected-revision", "2")
+    assert result.stdout.splitlines() == [
+        "2 Steps would run again; nothing was changed",
+        "STEP  WHY",
+        "s     expired (a)",
+        "t     reads a of s ← expired (a)",
+        "KEY TO BE MADE OR LOOKED UP ANEW",
+        "a",
+        "b",
+    ]
+    (request,) = fake.requests("Expire")
+    assert (request.plan, request.expected_revision) == (True, 2)
+    assert list(json.loads(invoke("expire", "w", "a", "--plan", "--json").stdout)["reasons"]) == ["t", "s"]
+
+
+def test_delete_asks(invoke: Invoke, fake: Any, status: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal delete asks first, elsewhere it wants --yes; who says no changes nothing."""
+    fake.script["Status"] = [status("running", running=2)]
+    fake.script["Delete"] = [api_pb2.DeleteResponse(workflow="w")]
+    refused = invoke("delete", "w")
+    assert (refused.exit_code, "--yes" in refused.stderr, fake.asked) == (2, True, [])
+    assert invoke("delete", "w", "--yes", "--data").stdout == "deleted w and its data\n"
+    monkeypatch.setattr("gaia_client.cli.delete.can_ask", lambda: True)
+    declined = invoke("delete", "w", input="n\n")
+    assert (declined.exit_code, declined.stdout) == (1, "")
+    assert "Delete w (running, 2 Steps), and not its files?" in declined.stderr
+    agreed = invoke("delete", "w", "--expected-revision", "9", "--json", input="y\n")
+    assert json.loads(agreed.stdout) == {"workflow": "w"}
+    assert [(each.data, each.expected_revision) for each in fake.requests("Delete")] == [(True, 0), (False, 9)]
+
+
+def test_steps(invoke: Invoke, fake: Any) -> None:
+    """steps asks for what the filters say and shows so many; JSON has all of them."""
+    page = [api_pb2.StepDebug(name=f"s{number}", state="failed", command="c", attempt=1) for number in range(3)]
+    fake.script["Steps"] = [api_pb2.StepsResponse(steps=page)]
+    result = invoke(
+        "steps", "w", "--prefix", "s", "--state", "failed", "--state", "retrying", "--command", "c", "--limit", "2"
+    )
+    assert result.stdout.splitlines() == [
+        "STEP  STATE   COMMAND  ATTEMPT  WORKER  MISSING",
+        "s0    failed  c              1",
+        "s1    failed  c              1",
+        "… and more than these 2; raise --limit",
+    ]
+    request = fake.requests("Steps")[0]
+    assert (request.prefix, list(request.states), request.command) == ("s", ["failed", "retrying"], "c")
+    assert len(json.loads(invoke("steps", "w", "--json").stdout)) == 3
+    assert invoke("steps", "w", "--state", "broken").exit_code == 2
+    fake.script["Steps"] = [api_pb2.StepsResponse()]
+    assert invoke("steps", "w").stdout == "No Steps.\n"
+
+
+def test_explain_and_workers(invoke: Invoke, fake: Any) -> None:
+    """explain and workers print what the server tells, as words and as JSON."""
+    told = api_pb2.Explanation(step="s", state="ready", summary="is ready", reason="first")
+    fake.script["Explain"] = [api_pb2.ExplainResponse(steps=[told])]
+    fake.script["Workers"] = [
+        api_pb2.WorkersResponse(workers=[api_pb2.WorkerDebug(name="w1", pool="big", slots=4, attempts=3)]),
+        api_pb2.WorkersResponse(),
+    ]
+    assert invoke("explain", "w", "s").stdout == "s (ready)\nis ready\nwhy: it is new\n"
+    assert json.loads(invoke("explain", "w", "s", "--json").stdout)[0]["reason"] == "first"
+    assert invoke("workers").stdout.splitlines()[1].split() == ["w1", "big", "3/4"]
+    assert invoke("workers").stdout == "No workers.\n"
+
+
+def test_announce(invoke: Invoke, fake: Any) -> None:
+    """announce names keys and prints those that are there."""
+    fake.script["Announce"] = [
+        lambda request: api_pb2.AnnounceResponse(keys=[model_pb2.Publication(key=key) for key in request.keys])
+    ]
+    assert invoke("announce", "w", "a", "b/").stdout == "a\nb/\n"
+    assert json.loads(invoke("announce", "w", "a", "--json").stdout) == ["a"]
 
 
 def test_control(invoke: Invoke, fake: Any) -> None:
@@ -184,6 +292,43 @@ def test_check(tmp_path: Path) -> None:
     assert result.stderr.startswith(f"{bad}:2: steps[0].command: there is no Command 'nope'")
     reply = json.loads(invoke(cli_main.cli, ["check", HELLO[0], str(bad), "--json"]).stdout)
     assert (reply["steps"], len(reply["problems"])) == (1, 1)
+
+
+def test_config_tells_where_values_come_from(tmp_path: Path) -> None:
+    """config shows the settings of a program, who gave each, and no secret."""
+    path = tmp_path / "gaia.toml"
+    path.write_text('slots = 2\npool = "big"\n[kafka]\n"sasl.password" = "hush"\n"security.protocol" = "SSL"\n')
+    invoke = CliRunner(env={"GAIA_POOL": "small", "GAIA_TOKEN": "hush", "GAIA_SLOTS": None}).invoke
+    flags = ["config", "worker", "--config", str(path), "--executor", "noop"]
+    lines = [re.split(r"\s{2,}", line) for line in invoke(cli_main.cli, flags).stdout.splitlines()]
+    assert lines[0] == ["SETTING", "VALUE", "FROM"]
+    for line in (
+        ["token", "(hidden)", "environment GAIA_TOKEN"],
+        ["slots", "2", f"file {path}"],
+        ["pool", "small", "environment GAIA_POOL"],
+        ["executor", "noop", "flag"],
+        ["s3_secure", "true", "default"],
+        ["kafka.sasl.password", "(hidden)", f"file {path}"],
+        ["kafka.security.protocol", "SSL", f"file {path}"],
+    ):
+        assert line in lines
+    names = [line[0] for line in lines]
+    assert "workers" not in names
+    reply = invoke(cli_main.cli, ["config", "--json"]).stdout
+    assert "hush" not in reply
+    shown = {each["name"]: each for each in json.loads(reply)}
+    assert (shown["token"]["value"], shown["token"]["hidden"]) == (None, True)
+    assert (shown["slots"]["value"], shown["buckets"]["value"], shown["data"]["value"]) == (0, [], "gaia-data")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["up", "--slot", "3"], ["up", "--slots", "no"], ["nope"], ["--config", "/no/such/file"]]
+)
+def test_config_refuses_what_the_program_would(arguments: list[str]) -> None:
+    """A flag, value, program or file that is wrong is an error in lines, with exit code 2."""
+    result = CliRunner().invoke(cli_main.cli, ["config", *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "error" in result.stderr.lower()
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if not issubclass(BY_NAME[name], gaia.Unavailable)])

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gaia_client import render
 from gaia_client.progress import Lines, Pace, duration
+from gaia_client.render import blocks, changes, files, workflows
 
 COUNTS = {"waiting": 0, "ready": 0, "running": 0, "retrying": 0, "complete": 0, "failed": 0}
 
@@ -16,7 +16,7 @@ def status(state: str = "running", **fields: Any) -> dict[str, Any]:
     counts = {name: count for name, count in fields.items() if name in COUNTS and isinstance(count, int)}
     fields = {name: value for name, value in fields.items() if name not in counts}
     steps = {**COUNTS, **counts}
-    plain = {"state": state, "stalled": False, "commands": [], "steps": steps, "waiting-inputs": [],
+    plain = {"state": state, "stalled": False, "revision": 7, "commands": [], "steps": steps, "waiting-inputs": [],
              "waiting-inputs-count": 0, "missing-inputs": [], "failed": []}  # fmt: skip
     return {**plain, **{name.replace("_", "-"): value for name, value in fields.items()}}
 
@@ -24,7 +24,7 @@ def status(state: str = "running", **fields: Any) -> dict[str, Any]:
 def test_status_lines() -> None:
     """State first, then Steps by state, then what is missing."""
     reply = status(complete=3, waiting=2, stalled=True, missing_inputs=["a", "b/"], waiting_inputs_count=4)
-    assert render.lines(render.status(reply)) == [
+    assert blocks.lines(workflows.status(reply)) == [
         "running, stalled",
         "3 of 5 Steps complete, 2 waiting",
         "waits for keys that no Step writes: a b/",
@@ -35,51 +35,61 @@ def test_failures_show_cause_and_log() -> None:
     """A failed Step is shown with where, why, and the end of its log; the rest is counted."""
     failed = {"step": "s", "attempt": 2, "worker": "w1", "class": "COMMAND", "message": "exit code 2", "exit-code": 2,
               "log-tail": "\n".join(f"line {number}" for number in range(20))}  # fmt: skip
-    lines = render.lines(render.failures(status("error", failed=[failed], steps={**COUNTS, "failed": 3})))
+    lines = blocks.lines(workflows.failures(status("error", failed=[failed], steps={**COUNTS, "failed": 3})))
     assert lines[0] == "failed s (COMMAND, attempt 2 on w1): exit code 2"
     assert lines[1:] == [*(f"  | line {number}" for number in range(10, 20)), "… and 2 more failed"]
 
 
 def test_grid_lines_are_aligned() -> None:
     """Columns are aligned, numbers to the right, without trailing spaces."""
-    grid = render.Grid(("NAME", "SIZE"), (("a", "1"), ("long", "100")), frozenset({"SIZE"}))
-    assert render.lines([grid]) == ["NAME  SIZE", "a        1", "long   100"]
+    grid = blocks.Grid(("NAME", "SIZE"), (("a", "1"), ("long", "100")), frozenset({"SIZE"}))
+    assert blocks.lines([grid]) == ["NAME  SIZE", "a        1", "long   100"]
 
 
 def test_workflows_lines() -> None:
     """A workflow is one line with its share of complete Steps."""
     reply = [{"name": "w", "owner": "me", "state": "running", "properties": {}, "steps": {**COUNTS, "complete": 1,
               "waiting": 3}, "created": None, "updated": "2024-05-01T12:30:00.123Z"}]  # fmt: skip
-    assert render.lines(render.workflows(reply))[1].split() == ["w", "me", "running", "1/4", "2024-05-01", "12:30:00Z"]
-    assert render.lines(render.workflows([])) == ["No workflows."]
+    assert blocks.lines(workflows.workflows(reply))[1].split() == [
+        "w",
+        "me",
+        "running",
+        "1/4",
+        "2024-05-01",
+        "12:30:00Z",
+    ]
+    assert blocks.lines(workflows.workflows([])) == ["No workflows."]
 
 
 def test_diff_lines() -> None:
     """A diff counts and names what changed, and cuts long lists."""
-    diff = {"added": [f"s{number}" for number in range(20)], "updated": [], "unchanged": [], "recomputed": ["t"]}
-    added, recomputed = render.lines(render.diff(diff))
+    nothing: dict[str, Any] = {kind: [] for kind in ("added", "updated", "unchanged", "recomputed", "removed")}
+    diff = {**nothing, "added": [f"s{number}" for number in range(20)], "removed": ["r"], "recomputed": ["t"]}
+    added, removed, recomputed = blocks.lines(changes.diff(diff))
     assert added.startswith("added 20: s0 s1 ")
     assert added.endswith("… and 8 more")
-    assert recomputed == "recomputed 1: t"
-    assert render.lines(render.diff({kind: [] for kind in diff})) == ["no Step changed"]
+    assert (removed, recomputed) == ("removed 1: r", "recomputed 1: t")
+    assert blocks.lines(changes.diff(nothing)) == ["no Step changed"]
 
 
 def test_other_answers_have_lines() -> None:
     """Commands, files, expiries, debug pages: each has its lines."""
-    assert render.lines(render.commands([{"name": "ls", "image": "i", "inputs": {"a": "/a"}}]))[1].split() == [
+    assert blocks.lines(workflows.commands([{"name": "ls", "image": "i", "inputs": {"a": "/a"}}]))[1].split() == [
         "ls",
         "i",
         "a",
     ]
-    assert render.lines(render.files([{"key": "k", "size": 1536, "sha256": "ab" * 32}], True))[1:] == [
+    assert blocks.lines(files.files([{"key": "k", "size": 1536, "sha256": "ab" * 32}], True))[1:] == [
         "k    1.5 KiB  abababababab",
         "… and more than these 1; name a prefix",
     ]
-    assert render.lines(render.expired({"steps": ["a"], "keys": ["k"]})) == ["run again 1: a", "keys 1: k"]
+    assert blocks.lines(changes.expired({"steps": ["a"], "keys": ["k"]})) == ["run again 1: a", "keys 1: k"]
     step = {"name": "s", "state": "waiting", "command": "c", "attempt": 0, "worker": "", "missing-inputs": 2}
     worker = {"name": "w", "pool": "", "slots": 2, "attempts": 1, "executor": "noop", "host": "h"}
-    lines = render.lines(render.status(status(debug={"steps": [step], "workers": [worker], "next-page-start": 9})))
+    lines = blocks.lines(workflows.status(status(debug={"steps": [step], "workers": [worker], "next-page-start": 9})))
     assert "… more with --page-start 9" in lines
+    assert "revision 7" in lines
+    assert "revision 7" not in blocks.lines(workflows.status(status()))
     assert lines[-1].split() == ["w", "1/2", "noop", "h"]
 
 
@@ -89,15 +99,15 @@ def test_other_answers_have_lines() -> None:
 )
 def test_sizes(count: int, words: str) -> None:
     """Sizes are words of at most a few digits."""
-    assert render.size(count) == words
+    assert files.size(count) == words
 
 
 def test_rich_shows_text_as_it_is() -> None:
     """Brackets are no markup, and control characters do not reach the terminal."""
     console = Console(width=80, color_system=None)
     with console.capture() as captured:
-        for block in (render.Text("[red]x\x1b[0m"), render.Grid(("A",), (("[b]",),))):
-            console.print(render.rich_of(block))
+        for block in (blocks.Text("[red]x\x1b[0m"), blocks.Grid(("A",), (("[b]",),))):
+            console.print(blocks.rich_of(block))
     assert "[red]x" in captured.get()
     assert "[b]" in captured.get()
     assert "\x1b" not in captured.get()

@@ -1,180 +1,211 @@
-"""A client's watch is begun again where it broke off, neither too often nor for another workflow."""
+"""`gaia watch`: what it prints, when it ends, and with which code."""
 
-from collections.abc import Callable
-from itertools import islice
+import json
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import grpc
 import pytest
+from click.testing import CliRunner, Result
 
 import gaia
 from gaia.v1 import api_pb2, events_pb2
-from gaia_core.errors import NoLongerKept, Unavailable, UnknownName
-from tests.unit.client.conftest import Watched
+from gaia_client import ending
+from gaia_client.cli import main as cli_main
+from gaia_client.feed import Feed
+from gaia_client.following import EVENTS, Following, Wanted
 
-GONE = grpc.StatusCode.UNAVAILABLE
+Invoke = Callable[..., Result]
 
 
-def told(*sequences: int, workflow: str = "flow") -> list[api_pb2.WatchResponse]:
-    """Events with these numbers."""
-    changed = events_pb2.WorkflowChanged(change="halted")
-    return [
-        api_pb2.WatchResponse(
-            event=events_pb2.Event(workflow=workflow, workflow_uid=1, sequence=number, workflow_changed=changed)
-        )
-        for number in sequences
+def changed(sequence: int, change: str) -> events_pb2.Event:
+    """Return an event of the workflow as a whole."""
+    return events_pb2.Event(workflow="w", sequence=sequence, workflow_changed=events_pb2.WorkflowChanged(change=change))
+
+
+def completed(sequence: int) -> events_pb2.Event:
+    """Return the event of a Step that completed."""
+    return events_pb2.Event(workflow="w", sequence=sequence, step_completed=events_pb2.StepCompleted(step="s"))
+
+
+def at(state: str, sequence: int, *, stalled: bool = False) -> api_pb2.Update:
+    """Return an update."""
+    return api_pb2.Update(workflow="w", workflow_uid=1, sequence=sequence, state=state, stalled=stalled)
+
+
+@pytest.fixture
+def history(fake: Any, status: Any) -> Any:
+    """A workflow that is complete, with three events."""
+    fake.events = [changed(1, "created"), completed(2), changed(3, "complete")]
+    fake.updates = [at("complete", 3)]
+    fake.script["Status"] = [status("complete", complete=1)]
+    return fake
+
+
+@pytest.fixture
+def invoke(server: Any, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Run the command line against the fake server, without patience."""
+    monkeypatch.setattr(ending, "QUIET_S", 0.0)
+    monkeypatch.setattr(ending, "STALLED_S", 0.0)
+    monkeypatch.setattr("gaia_client.following.TICK_S", 0.01)
+    return lambda *args: CliRunner(env={"GAIA_HOST": server.address}).invoke(cli_main.cli, args)
+
+
+def numbers(result: Result) -> list[int]:
+    """Return the numbers of the events that were printed as JSON."""
+    return [json.loads(line)["sequence"] for line in result.stdout.splitlines()]
+
+
+def asked_for_events(fake: Any) -> list[Any]:
+    """Return the requests for events."""
+    return [request for request in fake.requests("Watch") if request.every_event]
+
+
+def test_a_line_per_event(invoke: Invoke, history: Any) -> None:
+    """In a pipe each event is a line, and the watch ends when the workflow is at rest and all were printed."""
+    result = invoke("watch", "w")
+    assert result.exit_code == 0
+    assert [line.split("  ", 1)[1].strip() for line in result.stdout.splitlines()] == [
+        "1  workflow was created",
+        "2  completed s (attempt 0, 0.0 s)",
+        "3  workflow is complete",
     ]
+    (request,) = asked_for_events(history)
+    assert not request.HasField("from_sequence")
 
 
-def starts(fake: Any) -> list[int | None]:
-    """Return what each call of Watch asked to begin with."""
-    requests = fake.requests("Watch")
-    return [request.from_sequence if request.HasField("from_sequence") else None for request in requests]
+def test_json_lines(invoke: Invoke, history: Any) -> None:
+    """With --json each event is an object on a line of its own."""
+    assert numbers(invoke("watch", "w", "--json")) == [1, 2, 3]
+    assert numbers(invoke("--json", "watch", "w", "--from", "3")) == [3]
 
 
-def test_all_that_was_asked_for_is_sent(flow: gaia.Gaia, fake: Any) -> None:
-    """Numbers, kinds, Steps and whether events or updates are wanted travel as given."""
-    fake.watches = [Watched((1, 0)), Watched((1, 0)), Watched((0, 0))]
-    flow.watch("flow", 7, kinds=["step_completed"], steps=("a", "b"))
-    flow.watch("flow", updates=True)
-    flow.watch()
-    assert [request for _, request in fake.asked] == [
-        api_pb2.WatchRequest(
-            workflow="flow", from_sequence=7, every_event=True, kinds=["step_completed"], steps=["a", "b"]
-        ),
-        api_pb2.WatchRequest(workflow="flow"),
-        api_pb2.WatchRequest(every_event=True),
-    ]
+def test_only_what_comes_from_now_on(invoke: Invoke, history: Any) -> None:
+    """--from 0 begins behind the latest event."""
+    assert numbers(invoke("watch", "w", "--from", "0", "--json")) == []
+    assert asked_for_events(history)[0].from_sequence == 4
 
 
-def test_events_are_plain_and_end_with_the_stream(flow: gaia.Gaia, fake: Any) -> None:
-    """Each event is a dict; a stream that ends well ends the iterator."""
-    fake.watches = [Watched((1, 0), told(1, 2))]
-    assert list(flow.watch("flow")) == [
-        {"workflow": "flow", "uid": 1, "sequence": number, "time": "1970-01-01T00:00:00Z", "kind": "workflow_changed",
-         "change": "halted", "names": [], "count": 0}
-        for number in (1, 2)
-    ]  # fmt: skip
+def test_filters_go_to_the_server(invoke: Invoke, history: Any) -> None:
+    """Kinds and Steps are for the server to choose by."""
+    assert invoke("watch", "w", "--kind", "step_completed", "--kind", "step_failed", "--step", "s").exit_code == 0
+    (request,) = asked_for_events(history)
+    assert (list(request.kinds), list(request.steps)) == (["step_completed", "step_failed"], ["s"])
 
 
-def test_updates_are_plain(flow: gaia.Gaia, fake: Any) -> None:
-    """Each update is a dict, with all states counted."""
-    update = api_pb2.Update(workflow="flow", workflow_uid=1, sequence=9, state="running", stalled=True)
-    update.steps.complete = 3
-    fake.watches = [Watched((1, 0), [api_pb2.WatchResponse(update=update)])]
-    assert list(flow.watch("flow", updates=True)) == [
-        {"workflow": "flow", "uid": 1, "sequence": 9, "state": "running", "stalled": True, "deleted": False,
-         "steps": {"waiting": 0, "ready": 0, "running": 0, "retrying": 0, "complete": 3, "failed": 0}}
-    ]  # fmt: skip
-
-
-def test_a_broken_stream_is_begun_again_behind_what_came(flow: gaia.Gaia, fake: Any, pauses: list[float]) -> None:
-    """No event is missed, none comes twice, and one that has no number does not move the beginning."""
-    fake.watches = [
-        Watched((1, 0), told(1, 2, 0), GONE),
-        Watched(None, (), GONE),
-        Watched((1, 2), told(3), GONE),
-        Watched((1, 3), told(4)),
-    ]
-    assert [event["sequence"] for event in flow.watch("flow", 1)] == [1, 2, 0, 3, 4]
-    assert starts(fake) == [1, 3, 3, 4]
-    assert pauses == [0.1]
+def test_filtered_events_end_with_silence(flow: gaia.Gaia, history: Any) -> None:
+    """The last event need not pass the filters: the watch is over when nothing came for a while."""
+    clock, seen = [0.0], []
+    for item in Following(flow, Wanted("w", kinds=["step_completed"]), lambda: clock[0]):
+        if item is not None and item.stream == EVENTS:
+            seen.append(item.value["sequence"])
+        if seen:
+            clock[0] += ending.QUIET_S
+    assert seen == [2]
 
 
 @pytest.mark.parametrize(
-    ("asked", "again"), [(None, None), (0, 6), (3, 3)], ids=["all that is kept", "only new", "from a number"]
+    ("state", "stalled", "code"),
+    [("complete", False, 0), ("error", False, 1), ("halted", False, 1), ("running", True, 1)],
 )
-def test_a_stream_that_breaks_before_its_first_event(
-    flow: gaia.Gaia, fake: Any, pauses: list[float], asked: int | None, again: int | None
-) -> None:
-    """It begins where it would have: for new events behind the latest one there was."""
-    fake.watches = [Watched((1, 5), (), GONE), Watched((1, 8), told(9))]
-    assert [event["sequence"] for event in flow.watch("flow", asked)] == [9]
-    assert starts(fake) == [asked, again]
+def test_exit_status(invoke: Invoke, history: Any, status: Any, state: str, stalled: bool, code: int) -> None:
+    """With --exit-status only a complete workflow ends with 0; without it every end is fine."""
+    history.updates = [at(state, 3, stalled=stalled)]
+    history.script["Status"] = [status(state, stalled=stalled)]
+    assert invoke("watch", "w", "--exit-status").exit_code == code
+    assert invoke("watch", "w").exit_code == 0
 
 
-def test_streams_that_break_at_once_are_not_begun_in_a_rush(flow: gaia.Gaia, fake: Any, pauses: list[float]) -> None:
-    """Between streams that tell nothing lies a pause."""
-    fake.watches = [Watched((1, 5), (), GONE)] * 4 + [Watched((1, 5), told(6))]
-    assert [event["sequence"] for event in flow.watch("flow")] == [6]
-    assert pauses == [0.5] * 4
+def test_a_deleted_workflow_ends_it(invoke: Invoke, history: Any) -> None:
+    """When the workflow is deleted there is nothing more to come, also for who follows; it did not complete."""
+    history.events.append(changed(4, "deleted"))
+    result = invoke("watch", "w", "--follow", "--exit-status", "--json")
+    assert (numbers(result), result.exit_code) == ([1, 2, 3, 4], 1)
 
 
-def test_of_all_workflows_only_what_is_new_comes_again(flow: gaia.Gaia, fake: Any) -> None:
-    """There is no number that all share, so a stream of all goes on with what happens then."""
-    fake.watches = [Watched((0, 0), told(1, 2), GONE), Watched((0, 0), told(7))]
-    assert [event["sequence"] for event in flow.watch()] == [1, 2, 7]
-    assert starts(fake) == [None, 0]
+def test_a_late_update_does_not_end_it(invoke: Invoke, history: Any, status: Any) -> None:
+    """The server is asked before the end: updates may lag behind a change that was made a moment ago."""
+    history.script["Status"] = [status("running", running=1), status("running", running=1), status("complete")]
+    assert invoke("watch", "w", "--exit-status").exit_code == 0
+    assert len(history.requests("Status")) == 3
 
 
-def test_a_server_that_stays_away_ends_it(flow: gaia.Gaia, fake: Any, pauses: list[float]) -> None:
-    """After some twelve seconds the iterator raises that nobody answers."""
-    fake.watches = [Watched((1, 0), told(1), GONE)] + [Watched(None, (), GONE)] * 20
-    events = flow.watch("flow")
-    assert next(events)["sequence"] == 1
-    with pytest.raises(Unavailable):
-        next(events)
-    assert 10 < sum(pauses) < 15
+def test_a_new_workflow_may_be_unknown_to_watchers_yet(invoke: Invoke, history: Any) -> None:
+    """A workflow that exists is watched as soon as it can be."""
+    history.script["Watch"] = [gaia.UnknownName("no w"), api_pb2.WatchResponse(update=history.updates[0])]
+    history.events[0].sequence = 1
+    history.script["Watch"].append(lambda _: api_pb2.WatchResponse(event=history.events[0]))
+    assert invoke("watch", "w").exit_code == 0
 
 
-def test_nobody_there_is_told_at_once(dead_address: str, pauses: list[float]) -> None:
-    """A watch that never reached a server fails with the call."""
-    with gaia.Gaia({"gaia_host": dead_address}) as flow, pytest.raises(Unavailable):
-        flow.watch("flow")
-    assert pauses == []
+def test_it_outlives_a_restart(invoke: Invoke, history: Any) -> None:
+    """A stream that breaks off is begun again behind the last event that came."""
+    history.broken_watches = 2
+    assert numbers(invoke("watch", "w", "--json")) == [1, 2, 3]
+    assert [request.from_sequence for request in asked_for_events(history)] == [0, 2, 3]
 
 
-def test_a_standby_leads_to_the_leader(make_server: Callable[..., Any], pauses: list[float]) -> None:
-    """A watch follows to the leader as every call does."""
-    standby, leader = make_server(), make_server()
-    standby.fake.watches = [Watched(None, (), Unavailable("This is a standby"))]
-    standby.fake.trailers["Watch"] = ("gaia-leader", leader.address)
-    leader.fake.watches = [Watched((1, 0), told(1))]
-    with gaia.Gaia({"gaia_host": standby.address}) as flow:
-        assert [event["sequence"] for event in flow.watch("flow", 1)] == [1]
+def test_errors(invoke: Invoke, fake: Any, status: Any, dead_address: str) -> None:
+    """No workflow, no server, no such kind, too slow a reader: a line and the code of the error."""
+    fake.script = {"Watch": [gaia.UnknownName("There is no workflow 'w'.")], "Status": [gaia.UnknownName("None.")]}
+    assert invoke("watch", "w").exit_code == 3
+    fake.script = {"Status": [status("running")]}
+    fake.updates, fake.events, fake.too_slow_watches = [at("running", 9)], [changed(1, "created")], 1
+    result = invoke("watch", "w", "--json")
+    assert (result.exit_code, numbers(result), json.loads(result.stderr)["error"]) == (4, [1], "NoLongerKept")
+    assert invoke("watch", "--from", "3").exit_code == 2
+    assert invoke("watch", "--exit-status").exit_code == 2
+    assert invoke("--host", dead_address, "watch").exit_code == 5
 
 
-@pytest.mark.parametrize("error", [UnknownName("There is no workflow 'flow'"), NoLongerKept("Events before number 9")])
-def test_a_refusal_comes_with_the_call(flow: gaia.Gaia, fake: Any, error: gaia.GaiaError) -> None:
-    """What cannot be watched is told when it is asked for, in the server's words."""
-    fake.watches = [Watched(None, (), error)]
-    with pytest.raises(type(error), match=error.message):
-        flow.watch("flow", 1)
+def test_all_workflows(flow: gaia.Gaia, history: Any) -> None:
+    """Of all workflows together events come without end, also when all are at rest."""
+    items = iter(Following(flow, Wanted(None)))
+    seen = [item.value["sequence"] for item in _taken(items, 6) if item is not None and item.stream == EVENTS]
+    assert seen == [1, 2, 3]
+    assert [request.workflow for request in history.requests("Watch")] == ["", ""]
 
 
-def test_too_slow_a_reader_is_told_while_it_reads(flow: gaia.Gaia, fake: Any) -> None:
-    """What the server refuses later comes out of the iterator."""
-    fake.watches = [Watched((1, 0), told(1), NoLongerKept("The watcher was too slow"))]
-    events = flow.watch("flow", 1)
-    assert next(events)["sequence"] == 1
-    with pytest.raises(NoLongerKept, match="too slow"):
-        next(events)
+def test_a_view_may_skip_what_came_too_fast(flow: gaia.Gaia, history: Any) -> None:
+    """Who only draws goes on with what is still kept, where anybody else is refused."""
+    history.too_slow_watches = 1
+    following_it = Following(flow, Wanted("w", may_skip=True))
+    assert [item.value["sequence"] for item in following_it if item and item.stream == EVENTS] == [1, 1, 2, 3]
+    assert following_it.status is not None
 
 
-@pytest.mark.parametrize(
-    "then",
-    [Watched(None, (), UnknownName("There is no workflow 'flow'")), Watched((2, 9), told(3))],
-    ids=["none", "another"],
-)
-def test_a_workflow_that_went_while_the_stream_was_broken_ends_it(flow: gaia.Gaia, fake: Any, then: Watched) -> None:
-    """No other workflow of the same name is taken for it."""
-    fake.watches = [Watched((1, 0), told(1), GONE), then]
-    assert [event["sequence"] for event in flow.watch("flow", 1)] == [1]
+def test_a_feed_waits_for_who_takes_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more is read ahead than a queue holds, and an error of a stream reaches whoever takes."""
+    given: list[int] = []
+    behind = threading.Event()
+
+    def stream() -> Iterator[dict[str, Any]]:
+        for number in range(10):
+            given.append(number)
+            yield {"number": number}
+        behind.set()
+        raise gaia.Unavailable("gone")
+
+    monkeypatch.setattr("gaia_client.feed.WAITING_MAX", 3)
+    feed = Feed()
+    feed.add("numbers", stream())
+    assert [item.value["number"] for item in (feed.take(5.0) for _ in range(3)) if item] == [0, 1, 2]
+    assert not behind.is_set()
+    assert len(given) <= 3 + 3 + 1
+    assert [item.value["number"] for item in (feed.take(5.0) for _ in range(7)) if item] == list(range(3, 10))
+    with pytest.raises(gaia.Unavailable):
+        feed.take(5.0)
+    assert feed.take(0.0) is None
 
 
-def test_a_server_that_does_not_say_how_it_begins(flow: gaia.Gaia, fake: Any) -> None:
-    """Its stream counts as begun with the first event, which is not lost."""
-    fake.watches = [Watched(None, told(1, 2), GONE), Watched(None, told(3))]
-    assert [event["sequence"] for event in flow.watch("flow", 1)] == [1, 2, 3]
-    fake.watches = [Watched(None)]
-    assert list(flow.watch("flow", 1)) == []
+def test_a_closed_client_calls_nobody(server: Any) -> None:
+    """What a thread still reads when the client is closed ends; it does not connect again."""
+    flow = gaia.Gaia({"gaia_host": server.address})
+    flow.close()
+    with pytest.raises(gaia.NotAllowedNow):
+        flow.workflows()
 
 
-def test_an_iterator_that_is_closed_ends_the_call(flow: gaia.Gaia, fake: Any) -> None:
-    """Leaving the loop early leaves no call behind."""
-    fake.watches = [Watched((1, 0), told(*range(1, 100)))]
-    events = flow.watch("flow", 1)
-    assert [event["sequence"] for event in islice(events, 2)] == [1, 2]
-    events.close()  # type: ignore[attr-defined]
-    assert list(events) == []
-    assert flow.workflows() == []
+def _taken(items: Iterator[Any], count: int) -> list[Any]:
+    """Return so many items."""
+    return [next(items) for _ in range(count)]

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from gaia.client import Gaia
-from gaia_core.app import Backing, Server
+from gaia_core.app import Server
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJournal, MemoryLog
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.config import Config
+from gaia_core.coordinator.office import Backing
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.ports import Store
 from tests.integration.gaia_processes import free_address
@@ -40,7 +41,7 @@ class Served:
     def hub(self) -> WatchHub:
         """Return what its watchers read."""
         assert self.server is not None
-        return self.server._watchers
+        return self.server._desk.present.watchers
 
     def client(self) -> Gaia:
         """Return a client of it."""
@@ -58,22 +59,24 @@ class Served:
         self.stop()
         self.start()
 
-    def waiting_requests(self) -> list[object]:
-        """Return the requests that wait for the coordinator."""
-        return [one.request for one in self.server.loop.intake._submissions] if self.server is not None else []
-
     def start(self) -> Self:
         """Start it and wait until it answers."""
         ready = threading.Event()
         self.bus = InProcessBus()
         backing = Backing(
-            MemoryJournal(self.log), self.bus, lambda: MemoryEventLog(self.events), self.store, "gaia", None
+            open_journal=lambda: MemoryJournal(self.log),
+            open_bus=lambda: self.bus,
+            open_event_log=lambda: MemoryEventLog(self.events),
+            open_election=None,
+            store=self.store,
+            own_bucket="gaia",
+            buckets=None,
         )
 
         def serve() -> None:
             try:
                 self.server = Server(self.config, backing, lambda _: NoLauncher())
-                self.server.run(ready.set)
+                self.server.run(lambda _: ready.set())
             except BaseException as problem:  # noqa: BLE001 - raised again by whoever stops it
                 self._failure = problem
                 ready.set()

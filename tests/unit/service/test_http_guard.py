@@ -77,7 +77,7 @@ def test_a_token_is_asked_for(given: str, status: int) -> None:
 
 def test_health_needs_no_token() -> None:
     """/healthz answers whoever asks."""
-    assert Calls(pytest.fail, HOSTS, TOKEN).http.get("/healthz").json() == {"status": "ok"}
+    assert Calls(pytest.fail, HOSTS, TOKEN).http.get("/healthz").json() == {"status": "ok", "role": "leader"}
 
 
 @pytest.mark.parametrize("path", sorted(PATHS))

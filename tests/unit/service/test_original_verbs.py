@@ -267,10 +267,10 @@ def test_merge_of_broken_steps_is_refused(calls: Calls) -> None:
     """What a Step would break in the workflow is told with its place."""
     upload(calls, make("a"))
     steps = [
-        copy("b", "/x"), {**copy("c", "x"), "command": "cop"}, make("d", outputs={"out": "made/a.txt"}),
+        copy("b", "x"), {**copy("c", "/x"), "command": "cop"}, make("d", outputs={"out": "made/a.txt"}),
     ]  # fmt: skip
     words = calls.refused("merge", {"workflow": WORKFLOW, "steps": steps})
-    assert "steps[0].inputs.in: '/x' is absolute" in words
+    assert "steps[1].inputs.in: '/x' is absolute" in words
     assert "steps[1].command: there is no Command 'cop'; did you mean 'copy'?" in words
     assert "steps[2].outputs.out: 'made/a.txt' is written by Step 'd'" in words
 

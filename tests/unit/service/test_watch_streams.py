@@ -298,38 +298,36 @@ def test_another_workflow_of_the_name_is_not_taken_for_the_watched_one(served: S
 class HeldUp(MemoryJournal):
     """A journal that is not read before it may be."""
 
-    may = threading.Event()
+    is_read, may = threading.Event(), threading.Event()
 
     def read(self, start: int, end: int) -> Iterator[Record]:
+        self.is_read.set()
         assert self.may.wait(30)
         return super().read(start, end)
 
 
-def test_while_a_server_replays_its_journal_watches_wait(
+def test_while_a_server_replays_its_journal_nothing_is_watched(
     served: Served, flow: Gaia, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it knows only in part is neither unknown nor new."""
+    """What it knows only in part is neither unknown nor new: clients are told to come again, and do."""
     flow.upload("flow", {}, COMMANDS, [ALONE])
     served.stop()
     monkeypatch.setattr("tests.unit.service.served.MemoryJournal", HeldUp)
     starting = threading.Thread(target=served.start)
     starting.start()
-    found: dict[str, Iterator[dict[str, Any]]] = {}
-
-    def watch(name: str, *given: Any) -> None:
-        found[name] = flow.watch(*given)
-
-    asked = [threading.Thread(target=watch, args=one) for one in (("flow", "flow", 1), ("new", None, 0))]
-    for thread in asked:
-        thread.start()
-    wait_until(lambda: len(served.waiting_requests()) == 2, "both wait for the leader")
+    assert HeldUp.is_read.wait(30)
+    with grpc.insecure_channel(served.config.listen) as channel:
+        stub = api_pb2_grpc.GaiaStub(channel)  # type: ignore[no-untyped-call]
+        for request in (api_pb2.WatchRequest(workflow="flow"), api_pb2.WatchRequest(from_sequence=0)):
+            with pytest.raises(grpc.RpcError) as refusal:
+                next(stub.Watch(request, wait_for_ready=True))
+            assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
     HeldUp.may.set()
-    for thread in (*asked, starting):
-        thread.join(30)
-    assert next(found["flow"])["sequence"] == 1
+    starting.join(30)
+    of_one, of_all = flow.watch("flow", 1), flow.watch(None, 0)
+    assert next(of_one)["sequence"] == 1
     flow.halt("flow")
-    event = next(event for event in found["new"] if event["kind"] == "workflow_changed")
-    assert change(event) == "halted"
+    assert change(next(of_all)) == "halted"
 
 
 # The rule of updates, with a sleep that lasts until the test says so.
@@ -369,7 +367,7 @@ def test_updates_come_four_times_a_second_at_most() -> None:
                 hub.tell(announcer.follow(1, [event]), announcer.updates)
 
         happen(ev.WorkflowCreated(1, "flow", "me", {}))
-        with watching(hub, Pace(hub), 1, api_pb2.WatchRequest(workflow="flow"), pauses.sleep) as watch:
+        with watching(hub, Pace(), 1, api_pb2.WatchRequest(workflow="flow"), pauses.sleep) as watch:
             responses: AsyncIterator[api_pb2.WatchResponse] = watch.responses
             assert (await anext(responses)).update.sequence == 1
             for burst in range(1, 4):
@@ -401,7 +399,7 @@ def test_updates_of_all_pause_once_for_all() -> None:
         for uid in range(1, 6):
             created = ev.WorkflowCreated(uid, f"flow {uid}", "me", {})
             hub.tell(announcer.follow(1, [created]), announcer.updates)
-        with watching(hub, Pace(hub), 0, api_pb2.WatchRequest(), pauses.sleep) as watch:
+        with watching(hub, Pace(), 0, api_pb2.WatchRequest(), pauses.sleep) as watch:
             assert [(await anext(watch.responses)).update.workflow_uid for _ in range(5)] == [1, 2, 3, 4, 5]
             assert pauses.asked == []
             following = asyncio.ensure_future(anext(watch.responses))
@@ -423,10 +421,10 @@ def test_streams_go_slowly_together_while_very_much_happens() -> None:
             pauses.append(round(seconds, 6))
 
         async def rest(sent: int) -> float:
-            await pace.rest(sent)
+            await pace.rest(hub.told, sent)
             return pauses[-1]
 
-        pace = Pace(hub, lambda: now_s[0], sleep)
+        pace = Pace(lambda: now_s[0], sleep)
         share_s = 20 / CROWD_SENT_PER_S
         hub.told += CROWD_EVENTS
         assert await rest(20) == 0
@@ -455,11 +453,12 @@ def test_a_stream_of_events_pauses_between_portions() -> None:
         rests: list[int] = []
 
         class Noting(Pace):
-            async def rest(self, sent: int) -> None:
+            async def rest(self, told: int, sent: int) -> None:
+                assert told == 100
                 rests.append(sent)
 
         request = api_pb2.WatchRequest(workflow="flow", every_event=True)
-        with watching(hub, Noting(hub), 1, request) as watch:
+        with watching(hub, Noting(), 1, request) as watch:
             numbers = [(await anext(watch.responses)).event.sequence for _ in range(100)]
             assert numbers == list(range(1, 101))
             assert sum(rests) >= 100 - rests[0]

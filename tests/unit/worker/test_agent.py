@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
+from gaia_core.errors import InboxLost, Unavailable
 from gaia_core.machine.orders import Drain
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
 from gaia_core.workflow.model import Execution, FailureClass
@@ -242,3 +245,28 @@ def test_attempt_that_breaks_the_worker_is_reported() -> None:
     assert isinstance(failed, Failed)
     assert failed.failure.kind is FailureClass.ENGINE
     assert isinstance(completed, Completed)
+
+
+def test_lost_orders_end_the_incarnation_and_what_it_runs() -> None:
+    """A worker that cannot know what it was told kills what runs and leaves the rest to its next incarnation."""
+    programs = Programs()
+
+    def cut_off() -> list[bytes]:
+        programs.wait_started(1)
+        raise InboxLost("orders are gone")
+
+    bus = ScriptedBus([inbox(dispatch(0))], cut_off)
+    with pytest.raises(InboxLost):
+        agent(bus, programs.run).run()
+    assert [type(report) for report in bus.reports(*ENDS)] == [Failed]
+
+
+def test_an_inbox_that_does_not_answer_is_asked_again() -> None:
+    """Kafka that stays away for a while ends nothing."""
+
+    def away() -> list[bytes]:
+        raise Unavailable("Kafka does not answer")
+
+    bus = ScriptedBus(away, [inbox(dispatch(0))])
+    assert agent(bus).run() == "drained"
+    assert steps(bus.reports(*ENDS)) == [0]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaia_core.errors import Problem
-from gaia_core.workflow import parse
+from gaia_core.workflow import parse, validate
 from gaia_core.workflow.model import Command, Options, Resources, StepSpec
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -335,3 +335,20 @@ def test_a_step_is_not_named_as_what_tells_steps_and_keys_apart(name: str) -> No
     """`step:a` means the Step a wherever both Steps and Keys are named."""
     _, (problem,) = parse.parse_steps([{"name": name, "command": "c"}])
     assert "tells Steps and Keys apart" in problem.message
+
+
+def test_a_bad_key_hides_nothing_else() -> None:
+    """What is wrong with a Step's Keys is told beside what is wrong with its meaning, each once."""
+    commands = [{"name": "c", "image": "i", "command": ["{{x}}"], "inputs": {"in": "/in"}}]
+    steps = [
+        {"name": "a", "command": "c", "inputs": {"in": "/etc"}},
+        {"name": "b", "command": "d", "inputs": {"in": "../up"}},
+        {"name": "e", "command": "c", "inputs": {"in": "fine"}, "vars": {"x": 1}},
+    ]
+    parsed = parse.parse_workflow(commands, steps, validate.check)
+    assert [problem.place for problem in parsed.problems] == [
+        "steps[0].inputs.in",
+        "steps[1].inputs.in",
+        "steps[0].vars",
+        "steps[1].command",
+    ]

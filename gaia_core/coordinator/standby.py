@@ -1,0 +1,108 @@
+"""A server that does not lead: follows the journal on a state of its own, and answers what only reads.
+
+Changes are refused with the leader's address, which the journal's openings tell. What is read may be some moments
+old. Every standby can take office at any time; it then begins anew from the journal.
+"""
+
+import logging
+import threading
+from concurrent.futures import Future
+from typing import Any, Final
+
+from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.watching import WatchHub
+from gaia_core.errors import NotLeading, RequestError, Unavailable
+from gaia_core.machine import requests as rq
+from gaia_core.machine.handle import answer_query
+from gaia_core.machine.public import Announcer
+from gaia_core.ports import Journal
+
+LOOK_EVERY_S: Final = 0.1
+"""How often the journal is asked for news."""
+
+READS: Final = (
+    rq.ListWorkflows, rq.ListWorkers, rq.ListSteps, rq.GetUid, rq.GetStatus, rq.Explain, rq.PlanExpire, rq.GetFiles,
+)  # fmt: skip
+"""What may be answered some moments late; other queries belong to changes that only the leader makes."""
+
+log = logging.getLogger(__name__)
+
+
+class Standby:
+    """Follows one shard."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.watchers = WatchHub()
+        self._journal = journal
+        self._reader = EntryReader()
+        self._announcer = Announcer()
+        self._lock = threading.Lock()
+        self._read_to = -1
+        self._leader = ""
+        self._is_up_to_date = False
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Follow until `stop`.
+
+        Raises:
+            JournalCorrupt: a record of ours cannot be read.
+        """
+        while not self._stopping.is_set():
+            try:
+                self.follow()
+            except Unavailable as error:
+                log.warning("cannot follow the journal", extra={"cause": error.message})
+            self._stopping.wait(LOOK_EVERY_S)
+
+    def follow(self) -> None:
+        """Take in what the journal holds by now.
+
+        Raises:
+            JournalCorrupt: a record of ours cannot be read.
+            Unavailable: the journal does not answer.
+        """
+        start, end = self._journal.bounds()
+        for record in self._journal.read(max(start, self._read_to), end):
+            if self._stopping.is_set():
+                return
+            entry = self._reader.feed(record)
+            self._read_to = record.offset + 1
+            if entry is not None:
+                with self._lock:
+                    announced = self._announcer.follow(entry.now_ms, entry.events)
+                    self._leader = entry.opening.leader_address if entry.opening is not None else self._leader
+                    self.watchers.tell(announced, self._announcer.updates)
+        self._read_to = max(self._read_to, end)
+        self._is_up_to_date = True
+
+    def submit(self, request: rq.Request) -> "Future[Any]":
+        """Answer a query at once; refuse a change.
+
+        Raises:
+            NotLeading: it is for the leader to answer.
+            Unavailable: only a part of the journal was read by now; what is not known yet is not unknown.
+        """
+        if not isinstance(request, READS):
+            hint = f"ask {self._leader}" if self._leader else "ask again in a moment"
+            raise NotLeading("This server stands by; another one leads.", leader=self._leader, hint=hint)
+        if not self._is_up_to_date:
+            raise Unavailable("This server has not read the whole journal yet.", hint="ask again in a moment")
+        answer: Future[Any] = Future()
+        try:
+            with self._lock:
+                answer.set_result(answer_query(self._announcer.state, request))
+        except RequestError as refusal:
+            answer.set_exception(refusal)
+        return answer
+
+    def settled(self) -> "Future[None]":
+        """Return what is done: watchers are told of an entry before anything is answered that follows from it."""
+        settled: Future[None] = Future()
+        settled.set_result(None)
+        return settled
+
+    def stop(self) -> None:
+        """Make `run` return, and every stream end."""
+        self._stopping.set()
+        self.watchers.close()
