@@ -358,7 +358,7 @@ class Gaia:
         timeout_s: float | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Wait until a workflow is complete, in error, halted or stalled, and return its status then.
+        """Wait until a workflow is complete, in error, halted, stalled or without Steps; return its status then.
 
         Args:
             workflow: its name.

@@ -321,7 +321,7 @@ def test_wait_ends_at_rest(flow: gaia.Gaia, fake: Any, status: Callable[..., Any
     assert pauses[-1] == 0.5
 
 
-@pytest.mark.parametrize("state", ["complete", "error", "halted"])
+@pytest.mark.parametrize("state", ["initialized", "complete", "error", "halted"])
 def test_wait_returns_at_once_at_rest(flow: gaia.Gaia, fake: Any, status: Any, pauses: list[float], state: str) -> None:
     """What rests already is not waited for."""
     fake.script["Status"] = [status(state)]
