@@ -267,9 +267,13 @@ class Gaia:
             from an upstream reason to the first cause), `waits-for` (Keys, with the Steps that write them and their
             states), failure, retry-at.
         """
+        return self.explanations(workflow, step)["steps"]  # type: ignore[no-any-return]
+
+    def explanations(self, workflow: str, step: str) -> dict[str, Any]:
+        """Return {steps, truncated}: what `explain` returns, and whether the name stands for more Steps than that."""
         request = api_pb2.ExplainRequest(workflow=_name(workflow), step=_name(step, "step"))
         answer = self._connection.call("Explain", request, api_pb2.ExplainResponse)
-        return [replies.explanation(each) for each in answer.steps]
+        return {"steps": [replies.explanation(each) for each in answer.steps], "truncated": answer.truncated}
 
     def workers(self) -> list[dict[str, Any]]:
         """Return the workers: maps of name, pool, slots, prefetch, attempts, executor and host."""
