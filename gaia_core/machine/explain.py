@@ -70,8 +70,8 @@ def explain(state: Deployment, request: rq.Explain) -> tuple[tuple[Explanation, 
     workflow = find(state, request.workflow)
     steps = workflow.steps_named(request.step)
     if not steps:
-        near = suggestion(request.step, workflow.by_name)
-        raise UnknownName(f"There is no Step {request.step!r} in {workflow.name!r}{near}.")
+        near = suggestion(request.step, workflow.by_name) or "."
+        raise UnknownName(f"There is no Step {request.step!r} in {workflow.name!r}{near}")
     told = tuple(_explanation(state, workflow, step) for step in steps[:STEPS_EXPLAINED_MAX])
     return told, len(steps) > STEPS_EXPLAINED_MAX
 

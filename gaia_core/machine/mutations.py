@@ -73,7 +73,7 @@ def find(state: Deployment, name: str) -> WorkflowState:
     """
     workflow = state.workflows.get(name)
     if workflow is None:
-        raise UnknownName(f"There is no workflow {name!r}{suggestion(name, state.workflows)}.")
+        raise UnknownName(f"There is no workflow {name!r}{suggestion(name, state.workflows) or '.'}")
     return workflow
 
 

@@ -47,9 +47,10 @@ from gaia_core.wire.model import (
     struct_to_properties,
 )
 from gaia_core.workflow import validate
+from gaia_core.workflow.interface import all_of
 from gaia_core.workflow.keys import is_tree
 from gaia_core.workflow.parse import name_problems, parse_properties, parse_workflow, sound_commands, sound_steps
-from gaia_core.workflow.states import StepState
+from gaia_core.workflow.states import FlowState, StepState
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,8 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def Workflows(self, request: pb.WorkflowsRequest, context: Any) -> pb.WorkflowsResponse:
         """List workflows."""
+        known = [state.value for state in FlowState]
+        _refuse(_state_problems({"state": request.state} if request.state else {}, known))
         lines = await self._ask(rq.ListWorkflows(request.prefix, request.owner, request.state))
         return pb.WorkflowsResponse(workflows=[summary_message(line) for line in lines])
 
@@ -186,7 +189,8 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
 
     async def Steps(self, request: pb.StepsRequest, context: Any) -> pb.StepsResponse:
         """List Steps, in pages."""
-        _refuse(_state_problems(request.states))
+        states = {f"states[{number}]": state for number, state in enumerate(request.states)}
+        _refuse(_state_problems(states, [state.word for state in StepState]))
         page = rq.ListSteps(
             request.workflow,
             request.prefix,
@@ -423,12 +427,12 @@ def _expected(request: Any) -> int | None:
     return request.expected_revision if request.HasField("expected_revision") else None
 
 
-def _state_problems(states: Sequence[str]) -> list[Problem]:
-    known = [state.word for state in StepState]
-    words = f"there are: {', '.join(known)}"
+def _state_problems(states: Mapping[str, str], there_are: Sequence[str]) -> list[Problem]:
+    """Return a problem for each place with a state that is none."""
+    known = dict.fromkeys(there_are)
     return [
-        Problem(f"states[{number}]", f"there is no state {state!r}; {words}")
-        for number, state in enumerate(states)
+        Problem(place, f"there is no state {state!r}{all_of(state, known)}")
+        for place, state in states.items()
         if state not in known
     ]
 

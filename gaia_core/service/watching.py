@@ -13,7 +13,7 @@ from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine.public import Announcement, WorkflowChanged
 from gaia_core.service.replies import update_message
 from gaia_core.wire.public import event_message, kind_of
-from gaia_core.workflow.interface import suggestion
+from gaia_core.workflow.interface import all_of
 
 EVENTS_AT_ONCE: Final = 20
 """Between two such portions, of a millisecond each, other streams, calls and threads have their turn."""
@@ -171,9 +171,8 @@ def _is_end(event: Announcement) -> bool:
 
 def _refuse_unknown_kinds(request: pb.WatchRequest) -> None:
     known = dict.fromkeys(KINDS)
-    words = f"there are: {', '.join(KINDS)}"
     problems = [
-        Problem(f"kinds[{number}]", f"there is no event {kind!r}{suggestion(kind, known)}; {words}")
+        Problem(f"kinds[{number}]", f"there is no event {kind!r}{all_of(kind, known)}")
         for number, kind in enumerate(request.kinds)
         if kind not in known
     ]

@@ -26,6 +26,12 @@ def suggestion(name: str, known: Mapping[str, object]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def all_of(name: str, known: Mapping[str, object]) -> str:
+    """Return what `suggestion` does, followed by all known names, for those that are few."""
+    near = suggestion(name, known)
+    return f"{near} There are: {', '.join(known)}" if near else f"; there are: {', '.join(known)}"
+
+
 def interface_problems(spec: StepSpec, command: Command, place: str) -> Iterator[Problem]:
     """Compare the Step's inputs and outputs with the Command's."""
     for kind, given, known in (("input", spec.inputs, command.inputs), ("output", spec.outputs, command.outputs)):

@@ -127,7 +127,7 @@ def test_where_attempts_are_and_how_they_ended_is_told(driver: Driver) -> None:
 def test_an_unknown_step_is_told_with_the_nearest(driver: Driver) -> None:
     """A name that is no Step is an error."""
     driver.upload(make("gather", "a"))
-    with pytest.raises(UnknownName, match="did you mean 'gather'"):
+    with pytest.raises(UnknownName, match=r"did you mean 'gather'\?$"):
         driver.ask(rq.Explain("flow", "gathr"))
 
 

@@ -25,7 +25,7 @@ OUTSIDE = {"name": "o", "command": "copy", "inputs": {"in": "given"}, "outputs":
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    with Served() as made:
+    with Served(poll_s=0.0) as made:
         yield made
 
 
@@ -74,6 +74,21 @@ def test_steps_are_listed_and_filtered(flow: Gaia, hand: Hand) -> None:
     }  # fmt: skip
     with pytest.raises(InvalidWorkflow, match="there is no state 'done'"):
         list(flow.steps("flow", states=["done"]))
+
+
+def test_workflows_are_filtered_by_states_that_there_are(flow: Gaia) -> None:
+    """What is no state of a workflow is refused as one of Steps is, instead of found nowhere."""
+    assert [line["name"] for line in flow.workflows(state="running")] == ["flow"]
+    assert flow.workflows(state="complete") == []
+    with pytest.raises(InvalidWorkflow) as refusal:
+        flow.workflows(state="haltd")
+    there_are = "There are: halted, initialized, running, error, complete"
+    (problem,) = refusal.value.problems
+    assert str(problem) == f"state: there is no state 'haltd'; did you mean 'halted'? {there_are}"
+    with pytest.raises(InvalidWorkflow, match="'asleep'; there are: halted, initialized, running, error, complete"):
+        flow.workflows(state="asleep")
+    with pytest.raises(InvalidWorkflow, match=r"states\[1\]: there is no state 'faild'; did you mean 'failed'\?"):
+        list(flow.steps("flow", states=["ready", "faild"]))
 
 
 def test_steps_come_page_by_page(flow: Gaia, monkeypatch: pytest.MonkeyPatch) -> None:
