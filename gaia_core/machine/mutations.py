@@ -3,7 +3,7 @@
 Every handler checks first and emits then.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -20,12 +20,15 @@ from gaia_core.workflow.expire import Targets, resolve, resolve_steps
 from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Key
 from gaia_core.workflow.interface import suggestion
-from gaia_core.workflow.model import Command, Publication, StepSpec
+from gaia_core.workflow.model import Command, FileVersion, Publication, StepSpec
 from gaia_core.workflow.parse import name_problems
 from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.validate import Draft, command_problems, draft_commands, draft_steps
 
 NO_PROPERTIES: Final[Mapping[str, Any]] = {}
+
+TREE_GROWN_MAX: Final = 1_000
+"""An outside tree of more files is not written anew for each file put into it; it is looked at in its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,17 +275,34 @@ def arrive(decision: Decision, request: rq.Arrive) -> None:
     if not request.instead_of:
         for publication in request.keys:
             refuse_written(workflow, publication.key)
-    known = {one.key: workflow.graph.keys.get(one.key) for one in request.keys}
     if request.instead_of:
         pairs = zip(request.keys, request.instead_of, strict=True)
         fresh = tuple(one for one, expected in pairs if _is_seen(workflow, one, expected))
     else:
-        fresh = tuple(one for one in request.keys if _is_news(one, _arrived(known[one.key])))
+        told = (*request.keys, *_grown_trees(workflow, request.keys))
+        fresh = tuple(one for one in told if _is_news(one, _arrived(workflow.graph.keys.get(one.key))))
+    known = {one.key: workflow.graph.keys.get(one.key) for one in fresh}
     if fresh:
         changed = [key for one in fresh if (key := known[one.key]) is not None and _has_changed(key, one)]
         decision.emit(ev.KeysArrived(workflow.uid, fresh))
         readers = {reader: Cause(None, key) for key in changed for reader in key.readers}
         decision.reset(workflow, dependents(readers), "input changed")
+
+
+def _grown_trees(workflow: WorkflowState, told: Sequence[Publication]) -> Iterator[Publication]:
+    """Yield the outside trees that are there, as they are with what was put or announced into them."""
+    grown: dict[Key, dict[str, FileVersion]] = {}
+    names = {one.key for one in told}
+    for one in told:
+        for tree in workflow.graph.all_over(one.key):
+            known = tree.arrived
+            if known is None or tree.name in names or not one.key.startswith(tree.name):
+                continue
+            if len(known.files) <= TREE_GROWN_MAX and workflow.graph.counts_when_found(tree.name):
+                files = grown.setdefault(tree, {file.key: file for file in known.files})
+                files.update((file.key, file) for file in one.files)
+    for tree, files in grown.items():
+        yield Publication(tree.name, tuple(files[key] for key in sorted(files)))
 
 
 def _arrived(key: Key | None) -> Publication | None:

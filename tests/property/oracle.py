@@ -66,7 +66,7 @@ class Flow:
     """One workflow."""
 
     steps: dict[str, Step] = field(default_factory=dict)
-    arrived: dict[str, str] = field(default_factory=dict)
+    arrived: dict[str, dict[str, str]] = field(default_factory=dict)
     left_behind: set[str] = field(default_factory=set)
     known_keys: set[str] = field(default_factory=set)
     entered: int = 0
@@ -262,10 +262,17 @@ class Oracle:
             raise Refused("NotAllowedNow")
         flow.known_keys.add(key)
         flow.left_behind.discard(key)
-        before = flow.arrived.get(key)
-        flow.arrived[key] = version
-        if before not in (None, version):
-            self._reset(flow_name, flow.downstream(name for name, step in flow.steps.items() if key in step.reads))
+        files = {f"{key}file" if key.endswith("/") else key: version}
+        told = {key: files}
+        for tree, known in flow.arrived.items():
+            counts = not flow.writers(tree) and not _any_over(tree, flow.left_behind)
+            if tree != key and tree.endswith("/") and key.startswith(tree) and counts:
+                told[tree] = known | files
+        changed = {one for one, now in told.items() if flow.arrived.get(one) not in (None, now)}
+        flow.arrived.update(told)
+        self._reset(
+            flow_name, flow.downstream(n for n, step in flow.steps.items() if not changed.isdisjoint(step.reads))
+        )
 
     def halt(self, flow_name: str) -> None:
         """Stop everything that runs."""

@@ -477,7 +477,7 @@ class Deployment(RuleBasedStateMachine):
 
     def _versions(self, flow: naive.Flow, key: str) -> set[str]:
         writers = flow.writers(key)
-        return {f"{one}/{flow.steps[one].attempt}" for one in writers} if writers else {flow.arrived[key]}
+        return {f"{one}/{flow.steps[one].attempt}" for one in writers} if writers else set(flow.arrived[key].values())
 
     @invariant()
     def the_follower_agrees(self) -> None:

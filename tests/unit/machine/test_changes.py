@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow
+from gaia_core.machine import mutations
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import LookUp
 from gaia_core.workflow.events import QueueTimedOut
-from gaia_core.workflow.model import Command, Options, StepSpec
+from gaia_core.workflow.model import Command, FileVersion, Options, Publication, StepSpec
 from gaia_core.workflow.validate import Rules
 from tests.unit.machine.deployment import COMMANDS, COPY, Driver, copy, make, published
 
@@ -175,3 +176,30 @@ def test_a_step_that_is_ready_anew_has_all_its_time_in_the_queue_again(driver: D
     driver.now_ms += 1
     driver.ask(rq.Tick())
     assert driver.states()["s"] == "failed"
+
+
+def test_what_is_put_into_an_outside_tree_is_read_with_it(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once: whoever waits for the workflow after a put gets what it led to."""
+
+    def put(key: str, version: str) -> None:
+        driver.ask(rq.Arrive("flow", (published(key, version),)))
+
+    driver.upload(StepSpec("r", "list", {"in": "t/"}, {}))
+    put("t/a", "1")
+    assert driver.states() == {"r": "waiting"}
+    tree = Publication("t/", (FileVersion("t/a", "1", 1, b""),))
+    driver.ask(rq.Arrive("flow", (tree,)))
+    driver.complete("r")
+    put("t/b", "1")
+    assert driver.sent() == (["r"], [])
+    (source,) = driver.flow().graph.keys["t/"].arrived.files[1:]  # type: ignore[union-attr]
+    assert (source.key, source.version) == ("t/b", "1")
+    driver.complete("r")
+    put("t/b", "1")
+    assert driver.states() == {"r": "complete"}
+    put("t/a", "2")
+    assert driver.sent() == (["r"], [])
+    driver.complete("r")
+    monkeypatch.setattr(mutations, "TREE_GROWN_MAX", 1)
+    put("t/c", "1")
+    assert driver.states() == {"r": "complete"}

@@ -6,7 +6,7 @@ from gaia_core.errors import Problem
 from gaia_core.workflow import expand as module
 from gaia_core.workflow.expand import expand
 from gaia_core.workflow.flat import FlatStep
-from gaia_core.workflow.interface import suggestion
+from gaia_core.workflow.interface import all_of, suggestion
 from gaia_core.workflow.model import Command, StepSpec
 
 PLAIN = Command("cmd", "image", ("run", "{{in}}", "{{out}}", "{{level}}"), {"in": "/in"}, {"out": "/o"}, {"level": 3})
@@ -171,6 +171,8 @@ def test_suggestions_are_given_only_among_few_names() -> None:
     """The nearest name is suggested; among very many, or for a very long one, none is: it would hold up the loop."""
     assert suggestion("mkae", {"make": 1}) == "; did you mean 'make'?"
     assert suggestion("zzz", {"make": 1}) == ""
+    assert all_of("mkae", {"make": 1, "copy": 1}) == "; did you mean 'make'? There are: make, copy"
+    assert all_of("zzz", {"make": 1, "copy": 1}) == "; there are: make, copy"
     assert suggestion("m" * 300, {"m" * 299: 1}) == ""
     assert suggestion("make1", dict.fromkeys(map(str, range(5000)), 1) | {"make": 1}) == ""
 
