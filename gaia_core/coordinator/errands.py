@@ -78,10 +78,7 @@ class Errands:
 
     def run(self) -> None:
         """Do what is asked for, until `stop`."""
-        while not self._stopping.is_set():
-            errand = self._next()
-            if errand is None:
-                continue
+        while not self._stopping.is_set() and (errand := self._next()) is not None:
             if isinstance(errand.wanted, LookUp):
                 self._look(errand.wanted, errand)
             else:
@@ -93,7 +90,7 @@ class Errands:
         self._waiting.put(None)
 
     def _next(self) -> Errand | None:
-        """Wait for what is to be done next; what is due again comes before what is new."""
+        """Wait for what is to be done next, None at the end; what is due again comes before what is new."""
         wait_s = self._again[0][0] - time.monotonic() if self._again else None
         if wait_s is None or wait_s > 0:
             try:

@@ -8,6 +8,7 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -260,6 +261,11 @@ class Target:
         self.shard.turn()
         return answer
 
+    def settled(self) -> "Future[None]":
+        settled: Future[None] = Future()
+        settled.set_result(None)
+        return settled
+
 
 class NoLauncher:
     """Starts nothing."""
@@ -273,7 +279,7 @@ class NoLauncher:
 
 async def _called(behaviour: Any, method: Any, sent: list[Message]) -> None:
     """Call a method as gRPC does, and encode all that it answers."""
-    answer = behaviour(_stream(sent) if method.client_streaming else sent[0], None)
+    answer = behaviour(_stream(sent) if method.client_streaming else sent[0], Call())
     if method.name in ENDLESS:
         await _read(answer)
     elif method.server_streaming:
@@ -319,6 +325,10 @@ class Call:
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         """Return what a client of gRPC sends that knows nothing of us."""
         return ()
+
+    async def send_initial_metadata(self, metadata: Iterable[tuple[str, str]]) -> None:
+        """Take what is said before the first message."""
+        assert all(isinstance(value, str) for _, value in metadata)
 
     def set_trailing_metadata(self, metadata: Iterable[tuple[str, bytes]]) -> None:
         """Keep what is sent along."""

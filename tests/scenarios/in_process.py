@@ -1,12 +1,12 @@
 """A client and a service in one process: what one sends reaches the other through the bytes that would travel."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from gaia_core.service.grpc_api import GaiaService
 
-TURNS = 10
+TURNS = 20
 """A stream that gives nothing in so many turns of its event loop waits for something to happen."""
 
 
@@ -47,13 +47,40 @@ class Connection:
         """Call a method that answers with a stream."""
         return consume(iter(asyncio.run(_gathered(getattr(self._service, method)(request, None)))))
 
-    def stream(self, method: str, request: Any, answer: Any) -> Iterator[Any]:
-        """Call a method whose stream has no end; yield what comes of it by now."""
-        return iter(asyncio.run(_by_now(getattr(self._service, method)(request, None))))
+    def stream(self, method: str, request: Any, answer: Any) -> "ByNow":
+        """Call a method whose stream has no end; return what comes of it by now."""
+        begun = Begun()
+        return ByNow(asyncio.run(_by_now(getattr(self._service, method)(request, begun))), begun.said)
 
     def upload(self, method: str, requests: Callable[[], Iterator[Any]], answer: Any) -> Any:
         """Call a method that takes a stream."""
         return asyncio.run(getattr(self._service, method)(_streamed(requests()), None))
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+class Begun:
+    """What a method sees of a call whose stream it begins."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, str] = {}
+
+    async def send_initial_metadata(self, metadata: Iterable[tuple[str, str]]) -> None:
+        """Keep what is said before the first message."""
+        self.said = dict(metadata)
+
+
+class ByNow:
+    """The messages of a stream up to where it waited, and what was said before them."""
+
+    def __init__(self, messages: list[Any], begun: dict[str, str]) -> None:
+        self.begun = begun
+        self._messages = iter(messages)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return the messages."""
+        return self._messages
 
     def close(self) -> None:
         """Have nothing to close."""

@@ -93,6 +93,12 @@ class Stage(Driver):
         """Let Keys name only these buckets; None lets them name any but Gaia's own."""
         self.state.rules = Rules(own_bucket=OWN_BUCKET, buckets=names)
 
+    def settled(self) -> "Future[None]":
+        """Return what is done: watchers are told with every input."""
+        settled: Future[None] = Future()
+        settled.set_result(None)
+        return settled
+
     def run_errands(self) -> None:
         """Do what the machine wants of the store and what is due, as the server does in a thread of its own."""
         self._errands.run()
@@ -208,8 +214,7 @@ class PatientErrands(Errands):
 
     def _next(self) -> Errand | None:
         if not self._waiting.empty():
-            wanted = self._waiting.get()
-            return Errand(wanted) if wanted is not None else None
+            return self._waiting.get()
         is_due = self._again and self._again[0][0] <= self._stage.now_ms / 1000
         return heappop(self._again)[2] if is_due else None
 
