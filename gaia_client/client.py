@@ -22,6 +22,7 @@ from gaia.v1 import api_pb2
 from gaia_client import replies, transfer, waiting, watching
 from gaia_client.config import client_config
 from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
+from gaia_client.requests import build
 from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, TooLarge
 from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
 from gaia_core.workflow import parse, validate
@@ -35,7 +36,8 @@ class Gaia:
     """A client of a Gaia server.
 
     Every method raises subclasses of `gaia.GaiaError`: InvalidWorkflow with all problems and their places, UnknownName,
-    AlreadyExists, NotAllowedNow, TooLarge, NotAuthorized, and Unavailable when no server answers.
+    AlreadyExists, NotAllowedNow, TooLarge, NotAuthorized, and Unavailable when no server answers. Only what the file
+    system says of a source or target stays an OSError, and `wait` raises TimeoutError.
     """
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
@@ -59,7 +61,7 @@ class Gaia:
         Returns:
             Maps of name, owner, state, properties, steps (counts by state), created and updated.
         """
-        request = api_pb2.WorkflowsRequest(prefix=prefix or "", owner=owner or "", state=state or "")
+        request = build(api_pb2.WorkflowsRequest, prefix=prefix or "", owner=owner or "", state=state or "")
         answer = self._connection.call("Workflows", request, api_pb2.WorkflowsResponse)
         return [replies.workflow(each) for each in answer.workflows]
 
@@ -84,7 +86,8 @@ class Gaia:
         kept, problems = parse.parse_properties({} if properties is None else properties)
         parsed = parse.parse_workflow(commands, steps, validate.check)
         _refuse([*parse.name_problems(workflow), *problems, *parsed.problems])
-        request = api_pb2.UploadRequest(
+        request = build(
+            api_pb2.UploadRequest,
             request_id=_request_id(),
             workflow=workflow,
             properties=properties_to_struct(kept),
@@ -110,14 +113,15 @@ class Gaia:
         if problems:
             sound = parse.sound_commands(given)
             messages = [command_to_proto(command) for command in sound.items]
-            asked = api_pb2.CommandRequest(workflow=_name(workflow), commands=messages, check_only=True)
+            asked = build(api_pb2.CommandRequest, workflow=workflow, commands=messages, check_only=True)
             problems += self._checked("Command", asked, api_pb2.CommandResponse, sound)
         _refuse([*(parse.name_problems(workflow) if parsed else ()), *problems])
-        request = api_pb2.CommandRequest(
+        request = build(
+            api_pb2.CommandRequest,
             request_id=_request_id() if parsed else "",
-            workflow=_name(workflow),
+            workflow=workflow,
             commands=[command_to_proto(command) for command in parsed],
-            expected_revision=_number(expected_revision, "expected_revision"),
+            expected_revision=expected_revision,
         )
         answer = self._connection.call("Command", _sendable(request), api_pb2.CommandResponse)
         return [replies.command(each) for each in answer.commands]
@@ -154,16 +158,17 @@ class Gaia:
         if problems:
             sound = parse.sound_steps(steps)
             messages = [step_to_proto(step) for step in sound.items]
-            asked = api_pb2.MergeRequest(workflow=_name(workflow), steps=messages, check_only=True)
+            asked = build(api_pb2.MergeRequest, workflow=workflow, steps=messages, check_only=True)
             problems += self._checked("Merge", asked, api_pb2.MergeResponse, sound)
         _refuse([*parse.name_problems(workflow), *problems])
-        request = api_pb2.MergeRequest(
+        request = build(
+            api_pb2.MergeRequest,
             request_id=_request_id(),
             workflow=workflow,
             steps=[step_to_proto(step) for step in parsed],
             only_changed=only_changed,
             prune=prune,
-            expected_revision=_number(expected_revision, "expected_revision"),
+            expected_revision=expected_revision,
         )
         return replies.diff(self._connection.call("Merge", _sendable(request), api_pb2.MergeResponse).diff)
 
@@ -181,33 +186,35 @@ class Gaia:
         Raises:
             UnknownName: a name is no Step; nothing was changed.
         """
-        request = api_pb2.RemoveRequest(
+        request = build(
+            api_pb2.RemoveRequest,
             request_id=_request_id(),
-            workflow=_name(workflow),
-            names=_names(names),
-            expected_revision=_number(expected_revision, "expected_revision"),
+            workflow=workflow,
+            names=names,
+            expected_revision=expected_revision,
         )
         return replies.diff(self._connection.call("Remove", request, api_pb2.RemoveResponse).diff)
 
     def delete(self, workflow: str, data: bool = False, *, expected_revision: int | None = None) -> dict[str, str]:
         """Halt a workflow and forget it; with `data`, delete the files of its data space too. Returns {workflow}."""
-        request = api_pb2.DeleteRequest(
+        request = build(
+            api_pb2.DeleteRequest,
             request_id=_request_id(),
-            workflow=_name(workflow),
+            workflow=workflow,
             data=data,
-            expected_revision=_number(expected_revision, "expected_revision"),
+            expected_revision=expected_revision,
         )
         return {"workflow": self._connection.call("Delete", request, api_pb2.DeleteResponse).workflow}
 
     def run(self, workflow: str) -> dict[str, str]:
         """Resume a halted workflow; on a running one, try its failed Steps again. Returns {workflow, state}."""
-        request = api_pb2.RunRequest(request_id=_request_id(), workflow=_name(workflow))
+        request = build(api_pb2.RunRequest, request_id=_request_id(), workflow=workflow)
         answer = self._connection.call("Run", request, api_pb2.RunResponse)
         return {"workflow": answer.workflow, "state": answer.state}
 
     def halt(self, workflow: str) -> dict[str, str]:
         """Cancel what runs and start nothing more until `run`. Returns {workflow, state}."""
-        request = api_pb2.HaltRequest(request_id=_request_id(), workflow=_name(workflow))
+        request = build(api_pb2.HaltRequest, request_id=_request_id(), workflow=workflow)
         answer = self._connection.call("Halt", request, api_pb2.HaltResponse)
         return {"workflow": answer.workflow, "state": answer.state}
 
@@ -226,9 +233,8 @@ class Gaia:
             state, stalled, commands, steps (counts by state), waiting-inputs (at most 1,000, those that no Step will
             produce first), waiting-inputs-count, missing-inputs (only those that no Step will produce), and failed.
         """
-        request = api_pb2.StatusRequest(workflow=_name(workflow), debug=debug)
-        if debug:
-            request.page_start, request.page_size = page_start, page_size
+        page = {"page_start": page_start, "page_size": page_size} if debug else {}
+        request = build(api_pb2.StatusRequest, workflow=workflow, debug=debug, **page)
         return replies.status(self._connection.call("Status", request, api_pb2.StatusResponse))
 
     def steps(
@@ -239,11 +245,12 @@ class Gaia:
         Returns:
             Maps of name, command, state, attempt, worker, inputs, outputs and missing-inputs.
         """
-        request = api_pb2.StepsRequest(
-            workflow=_name(workflow),
-            prefix=_name(prefix, "prefix"),
-            states=_names(states, "states"),
-            command=_name(command, "command"),
+        request = build(
+            api_pb2.StepsRequest,
+            workflow=workflow,
+            prefix=prefix,
+            states=states,
+            command=command,
             page_size=1000,
         )
         while True:
@@ -259,7 +266,7 @@ class Gaia:
         Args:
             workflow: its name.
             step: name of a Step; that of a sweep or composite stands for all Steps made from it, of which 100 are
-                explained.
+                explained; `explanations` tells whether there are more.
 
         Returns:
             For each Step a map: step, state, `summary` (one sentence), attempt, worker, `reason` (first, merged,
@@ -267,9 +274,13 @@ class Gaia:
             from an upstream reason to the first cause), `waits-for` (Keys, with the Steps that write them and their
             states), failure, retry-at.
         """
-        request = api_pb2.ExplainRequest(workflow=_name(workflow), step=_name(step, "step"))
+        return self.explanations(workflow, step)["steps"]  # type: ignore[no-any-return]
+
+    def explanations(self, workflow: str, step: str) -> dict[str, Any]:
+        """Return {steps, truncated}: what `explain` returns, and whether the name stands for more Steps than that."""
+        request = build(api_pb2.ExplainRequest, workflow=workflow, step=step)
         answer = self._connection.call("Explain", request, api_pb2.ExplainResponse)
-        return [replies.explanation(each) for each in answer.steps]
+        return {"steps": [replies.explanation(each) for each in answer.steps], "truncated": answer.truncated}
 
     def workers(self) -> list[dict[str, Any]]:
         """Return the workers: maps of name, pool, slots, prefetch, attempts, executor and host."""
@@ -308,12 +319,13 @@ class Gaia:
             NoLongerKept: the first event asked for is gone. The iterator, too: it was read too slowly.
             Unavailable: no server answers. The iterator, too: the server stays away.
         """
-        request = api_pb2.WatchRequest(
-            workflow=_name(workflow) if workflow is not None else "",
-            from_sequence=_number(from_sequence, "from_sequence"),
+        request = build(
+            api_pb2.WatchRequest,
+            workflow=workflow if workflow is not None else "",
+            from_sequence=from_sequence,
             every_event=not updates,
-            kinds=_names(kinds, "kinds"),
-            steps=_names(steps, "steps"),
+            kinds=kinds,
+            steps=steps,
         )
         return watching.watch(self._connection, request)
 
@@ -335,12 +347,13 @@ class Gaia:
         Raises:
             UnknownName: a name is neither a Step nor a Key; nothing was changed.
         """
-        request = api_pb2.ExpireRequest(
+        request = build(
+            api_pb2.ExpireRequest,
             request_id="" if plan else _request_id(),
-            workflow=_name(workflow),
-            names=_names(names),
+            workflow=workflow,
+            names=names,
             plan=plan,
-            expected_revision=_number(expected_revision, "expected_revision"),
+            expected_revision=expected_revision,
         )
         return replies.expired(self._connection.call("Expire", request, api_pb2.ExpireResponse), with_reasons=plan)
 
@@ -349,7 +362,7 @@ class Gaia:
         kept, problems = parse.parse_properties({} if metadata is None else metadata, "metadata")
         _refuse(problems)
         struct: Struct = properties_to_struct(kept)
-        request = api_pb2.LaunchRequest(request_id=_request_id(), names=_names(names), metadata=struct)
+        request = build(api_pb2.LaunchRequest, request_id=_request_id(), names=names, metadata=struct)
         return list(self._connection.call("Launch", request, api_pb2.LaunchResponse).names)
 
     def wait(
@@ -358,7 +371,7 @@ class Gaia:
         timeout_s: float | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Wait until a workflow is complete, in error, halted or stalled, and return its status then.
+        """Wait until a workflow is complete, in error, halted, stalled or without Steps; return its status then.
 
         Args:
             workflow: its name.
@@ -368,6 +381,8 @@ class Gaia:
         Raises:
             TimeoutError: it goes on; the message tells how far it got.
         """
+        if timeout_s is not None and not isinstance(timeout_s, int | float):
+            _refuse([Problem("timeout_s", "must be a number of seconds")])
         return waiting.wait(lambda: self.status(workflow), self._clock, timeout_s, on_progress)
 
     def put(self, workflow: str, key: str, source: transfer.Source) -> list[dict[str, Any]]:
@@ -381,7 +396,7 @@ class Gaia:
         Returns:
             The stored files: maps of key, size, version and sha256.
         """
-        return [replies.file(each) for each in transfer.put(self._connection, _name(workflow), key, source)]
+        return [replies.file(each) for each in transfer.put(self._connection, workflow, key, source)]
 
     def announce(self, workflow: str, keys: Iterable[str]) -> list[str]:
         """Tell that Keys lie in the store, trees as a whole, without waiting for Gaia to notice. Returns the Keys.
@@ -390,7 +405,7 @@ class Gaia:
             UnknownName: nothing lies under some; nothing was announced.
             NotAllowedNow: a Step writes one.
         """
-        request = api_pb2.AnnounceRequest(workflow=_name(workflow), keys=_names(keys, "keys"))
+        request = build(api_pb2.AnnounceRequest, workflow=workflow, keys=keys)
         answer = self._connection.call("Announce", request, api_pb2.AnnounceResponse)
         return [publication.key for publication in answer.keys]
 
@@ -405,7 +420,7 @@ class Gaia:
         Returns:
             The bytes, or None if there is a target.
         """
-        return transfer.get(self._connection, _name(workflow), key, target)
+        return transfer.get(self._connection, workflow, key, target)
 
     def ls(self, workflow: str, prefix: str = "") -> list[dict[str, Any]]:
         """Return the files whose Keys start with prefix, at most 10,000: maps of key, size, version and sha256."""
@@ -413,7 +428,7 @@ class Gaia:
 
     def listing(self, workflow: str, prefix: str = "") -> dict[str, Any]:
         """Return {files, truncated}: what `ls` returns, and whether there is more than that."""
-        answer = transfer.listing(self._connection, _name(workflow), prefix)
+        answer = transfer.listing(self._connection, workflow, prefix)
         return {"files": [replies.file(each) for each in answer.files], "truncated": answer.truncated}
 
     def _checked(self, method: str, request: Message, answer: type[Message], sound: parse.Sound[Any]) -> list[Problem]:
@@ -452,31 +467,6 @@ def _request_id() -> str:
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise InvalidWorkflow.of(problems)
-
-
-def _name(text: object, place: str = "workflow") -> str:
-    """Return a name; whether there is such a thing is for the server to say."""
-    if not isinstance(text, str):
-        raise InvalidWorkflow.of([Problem(place, f"must be a string, not a {type(text).__name__}")])
-    return text
-
-
-def _names(names: object, place: str = "names") -> list[str]:
-    """Return names as a list; a lone string is a mistake, since it too is a sequence of strings."""
-    given = list(names) if isinstance(names, Iterable) and not isinstance(names, str | bytes) else [None]
-    found = [name for name in given if isinstance(name, str)]
-    if len(found) < len(given):
-        raise InvalidWorkflow.of([Problem(place, "must be a list of strings")])
-    return found
-
-
-def _number(number: object, place: str) -> int | None:
-    """Return a whole number that the contract has room for, or None where none is given."""
-    if number is None:
-        return None
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**64:
-        raise InvalidWorkflow.of([Problem(place, "must be a whole number, 0 or more")])
-    return number
 
 
 def _sendable(request: Message) -> Any:

@@ -231,7 +231,7 @@ _EVENT: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "step_retrying": lambda m: {
         "step": m.step, "attempt": m.attempt, **failure(m.failure), "not-before": _time(m.not_before),
     },
-    "key_available": lambda m: {"key": m.key, "files": [file(each) for each in m.files]},
+    "key_available": lambda m: {"key": m.key, "files": [file(each) for each in m.files], "count": m.count},
     "key_forgotten": lambda m: {"key": m.key},
     "step_started": _attempt,
     "worker_changed": lambda m: {"worker": m.worker, "change": m.change, "pool": m.pool, "reason": m.reason},

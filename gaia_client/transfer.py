@@ -11,6 +11,7 @@ from typing import BinaryIO, Final, TypeAlias
 
 from gaia.v1 import api_pb2, model_pb2
 from gaia_client.connection import Connection
+from gaia_client.requests import build
 from gaia_core.errors import InvalidWorkflow, Problem, RequestError, StoreError, TooLarge, UnknownName
 from gaia_core.workflow.keys import is_tree, key_problem, shape_problem
 
@@ -37,14 +38,15 @@ def put(connection: Connection, workflow: str, key: str, source: Source) -> list
         source: a path, bytes, or a binary file, which is read from where it stands.
 
     Raises:
-        InvalidWorkflow: the Key is none.
+        InvalidWorkflow: the Key or the source is none.
         RequestError: a folder for a file's Key, or a file for a tree.
         OSError: the source cannot be read.
     """
     refuse_bad_key(key)
     if not isinstance(source, str | os.PathLike):
+        _refuse_odd_source(source)
         return [_put_stream(connection, workflow, key, _opener(source))]
-    path = Path(source)
+    path = _path(source, "source")
     if not path.is_dir():
         return [_put_stream(connection, workflow, key, _file_opener(path))]
     if not is_tree(key):
@@ -64,6 +66,7 @@ def get(connection: Connection, workflow: str, key: str, target: Target | None) 
         target: a path, an existing folder, a binary file, or None to return the bytes.
 
     Raises:
+        InvalidWorkflow: the Key or the target is none.
         UnknownName: nothing is there.
         StoreError: the bytes are not those that were stored.
     """
@@ -71,21 +74,22 @@ def get(connection: Connection, workflow: str, key: str, target: Target | None) 
     if is_tree(key):
         if not isinstance(target, str | os.PathLike):
             raise RequestError(f"{key} is a tree", hint="name a folder to write it to")
-        _get_tree(connection, workflow, key, Path(target))
+        _get_tree(connection, workflow, key, _path(target, "target"))
         return None
     if target is None:
         return _get_bytes(connection, workflow, key)
     if isinstance(target, str | os.PathLike):
-        path = Path(target)
+        path = _path(target, "target")
         _get_file(connection, workflow, key, path / PurePosixPath(key).name if path.is_dir() else path)
     else:
+        _refuse_odd_target(target)
         _get_stream(connection, workflow, key, _once(target, "download"))
     return None
 
 
 def listing(connection: Connection, workflow: str, prefix: str) -> api_pb2.ListResponse:
     """Return the files whose Keys start with a prefix, sorted, at most 10,000."""
-    request = api_pb2.ListRequest(workflow=workflow, prefix=prefix)
+    request = build(api_pb2.ListRequest, workflow=workflow, prefix=prefix)
     return connection.call("List", request, api_pb2.ListResponse)
 
 
@@ -100,6 +104,31 @@ def refuse_bad_key(key: str, problem_of: Callable[[str], str | None] = key_probl
     problem = problem_of(key) if isinstance(key, str) else f"must be a string, not a {type(key).__name__}"
     if problem:
         raise InvalidWorkflow.of([Problem("key", problem)])
+
+
+def _path(given: str | os.PathLike[str], place: str) -> Path:
+    """Return a path that the system can be asked for."""
+    try:
+        if b"\0" not in os.fsencode(given):
+            return Path(given)
+    except (TypeError, UnicodeEncodeError):
+        pass
+    raise InvalidWorkflow.of([Problem(place, f"{given!r} is no path")])
+
+
+def _refuse_odd_source(source: object) -> None:
+    if not isinstance(source, bytes | bytearray) and not _is_binary_file(source, "read", "seekable"):
+        raise InvalidWorkflow.of([Problem("source", "must be a path, bytes or an open binary file")])
+
+
+def _refuse_odd_target(target: object) -> None:
+    if not _is_binary_file(target, "write"):
+        raise InvalidWorkflow.of([Problem("target", "must be a path or an open binary file")])
+
+
+def _is_binary_file(file: object, *methods: str) -> bool:
+    """Tell whether something has the methods of a file, and no encoding as files of text have."""
+    return all(hasattr(file, method) for method in methods) and not hasattr(file, "encoding")
 
 
 def _raise(error: OSError) -> None:
@@ -142,16 +171,18 @@ def _once(file: BinaryIO, what: str) -> Opener:
 
 def _announce_tree(connection: Connection, workflow: str, key: str) -> None:
     """Tell that a tree is there as a whole: what lies under it now."""
-    connection.call("Announce", api_pb2.AnnounceRequest(workflow=workflow, keys=[key]), api_pb2.AnnounceResponse)
+    request = build(api_pb2.AnnounceRequest, workflow=workflow, keys=[key])
+    connection.call("Announce", request, api_pb2.AnnounceResponse)
 
 
 def _put_stream(connection: Connection, workflow: str, key: str, open_source: Opener) -> model_pb2.FileVersion:
     if is_tree(key):
         raise RequestError(f"{key} is a tree, and the source is no folder", hint="name the file behind the slash")
+    header = build(api_pb2.PutHeader, workflow=workflow, key=key)
 
     def requests() -> Iterator[api_pb2.PutRequest]:
         with open_source() as file:
-            yield api_pb2.PutRequest(header=api_pb2.PutHeader(workflow=workflow, key=key))
+            yield api_pb2.PutRequest(header=header)
             digest, size = hashlib.sha256(), 0
             while chunk := file.read(CHUNK_BYTES):
                 digest.update(chunk)
@@ -170,8 +201,15 @@ def _get_tree(connection: Connection, workflow: str, key: str, folder: Path) -> 
         raise UnknownName(f"Nothing lies under {key!r} in {workflow!r}")
     for file in found.files:
         path = folder / _inside(file.key, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         _get_file(connection, workflow, file.key, path)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidWorkflow.of([Problem("target", f"{folder} cannot be a folder: a file is in the way")]) from None
 
 
 def _inside(key: str, tree: str) -> str:
@@ -229,7 +267,7 @@ def _get_stream(connection: Connection, workflow: str, key: str, open_target: Op
         with open_target() as target:
             _write_checked(head.file, answers, target)
 
-    request = api_pb2.GetRequest(workflow=workflow, key=key)
+    request = build(api_pb2.GetRequest, workflow=workflow, key=key)
     connection.download("Get", request, api_pb2.GetResponse, consume)
 
 

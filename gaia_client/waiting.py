@@ -13,7 +13,7 @@ PAUSE_MAX_S: Final = 0.5
 OUTAGE_MAX_S: Final = 60.0
 """So long a waiting client forgives a server that does not answer, on top of what every call forgives."""
 
-RESTING: Final = frozenset({"complete", "error", "halted"})
+RESTING: Final = frozenset({"initialized", "complete", "error", "halted"})
 
 
 STALLED_S: Final = 1.5
@@ -29,7 +29,7 @@ class Clock:
 
 
 def at_rest(status: dict[str, Any]) -> bool:
-    """Tell whether nothing will change by itself: complete, error, halted, or stalled."""
+    """Tell whether nothing will change by itself: no Steps, complete, error, halted, or stalled."""
     return status["state"] in RESTING or bool(status["stalled"])
 
 

@@ -45,8 +45,8 @@ def explain(session: Session, workflow: str, step: str) -> None:
     The name of a sweep or composite stands for all Steps made from it.
     """
     with session.client() as flow:
-        reply = flow.explain(workflow, step)
-    session.show(reply, lambda: render.explanations(reply))
+        reply = flow.explanations(workflow, step)
+    session.show(reply["steps"], lambda: render.explanations(reply["steps"], reply["truncated"]))
 
 
 @click.command()

@@ -7,8 +7,6 @@ from gaia_client.render.blocks import STYLES, Block, Grid, Text, counted, moment
 from gaia_client.render.reasons import REASONS, link_words
 
 LOG_LINES_SHOWN: Final = 10
-EXPLAINED_MAX: Final = 100
-"""A server explains no more Steps at a time."""
 
 
 def steps(reply: Sequence[dict[str, Any]], truncated: bool = False) -> list[Block]:
@@ -41,12 +39,10 @@ def failure(begin: str, failed: dict[str, Any]) -> list[Block]:
     return [Text(f"{begin} ({failed['class']}, {_attempt(failed)}): {failed['message']}", "red"), *_last_words(failed)]
 
 
-def explanations(reply: Sequence[dict[str, Any]]) -> list[Block]:
+def explanations(reply: Sequence[dict[str, Any]], truncated: bool = False) -> list[Block]:
     """Show why Steps wait, ran or will run, with an empty line between them."""
     blocks: list[Block] = [block for each in reply for block in (Text(""), *_explanation(each))][1:]
-    if len(reply) >= EXPLAINED_MAX:
-        blocks.append(Text(f"At most {EXPLAINED_MAX} Steps are explained at a time.", "dim"))
-    return blocks
+    return [*blocks, Text(f"… and more than these {len(reply):,}; name single Steps", "dim")] if truncated else blocks
 
 
 def _explanation(reply: dict[str, Any]) -> Iterator[Block]:

@@ -140,12 +140,16 @@ class Loop:
         except Exception as error:
             raise Bug(f"The coordinator broke: {error!r}") from error
         finally:
-            _give_up(self.intake.close())
+            self.give_up()
 
     def stop(self) -> None:
         """Make `run` return after the current batch."""
         self._stopping.set()
         self.intake.wake()
+
+    def give_up(self) -> None:
+        """Refuse what nobody will answer any more; safe to call twice."""
+        _give_up(self.intake.close())
 
     def _turn(self, batch: Batch, *, catching_up: bool = False) -> None:
         """Deal with one batch, as a whole; if that fails, say so to whoever waits."""

@@ -136,8 +136,8 @@ class Office:
         with closing(backing.open_journal()) as journal, closing(backing.open_bus()) as bus:
             reign = Reign(journal, bus, backing.open_event_log, backing.store, self._clock, self._duties, self._ended)
             try:
+                self._desk.seat(reign)  # what is asked while it replays the journal waits for it
                 reign.open(self._address, VERSION)
-                self._desk.seat(reign)
                 self._enter("leader", ready)
                 self._await(lambda: not self._is_elected)
             finally:

@@ -72,7 +72,7 @@ class Reign:
         self._threads: dict[str, threading.Thread] = {}
 
     def open(self, leader_address: str, version: str) -> None:
-        """Replay, take office and start working; requests are answered from then on.
+        """Replay, take office and start working; requests wait until then.
 
         Raises:
             JournalCorrupt: the journal cannot be read, or holds less than was published.
@@ -107,6 +107,7 @@ class Reign:
         self._publisher.stop()
         for thread in self._threads.values():
             thread.join()
+        self._loop.give_up()
         self._publisher.close()
         self.watchers.close()
 

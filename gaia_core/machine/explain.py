@@ -141,11 +141,14 @@ def _failure_in_words(step: Step) -> str:
 
 
 def _keys_in_words(wanted: tuple[WantedKey, ...]) -> str:
-    """Name the Keys that nobody will write, or else those that Steps will."""
+    """Name the Keys that nobody will write, or else those of failed Steps, or else those that Steps will."""
     orphans = [one.key for one in wanted if not one.writers]
     if orphans:
         return f"{_listed(orphans)}, which no Step writes"
-    return f"{_listed([one.key for one in wanted])}, which {_listed([one.writers[0][0] for one in wanted])} will write"
+    failed = [one for one in wanted if one.writers[0][1] == StepState.FAILED.word]
+    told = failed or wanted
+    writers = _listed([one.writers[0][0] for one in told])
+    return f"{_listed([one.key for one in told])}, which {writers} {'failed to' if failed else 'will'} write"
 
 
 def _listed(names: list[str]) -> str:

@@ -107,7 +107,7 @@ def set_commands(decision: Decision, request: rq.SetCommands) -> CommandsAnswer:
     if not request.commands:
         return CommandsAnswer(tuple(find(decision.state, request.workflow).commands.values()))
     workflow = _expected(decision.state, request)
-    draft, problems = _draft_commands(workflow, request.commands)
+    draft, problems = _draft_commands(decision.state, workflow, request.commands)
     _refuse([*name_problems(request.workflow), *problems])
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     news = tuple(command for command in request.commands if workflow.commands.get(command.name) != command)
@@ -140,7 +140,7 @@ def check_steps(state: Deployment, request: rq.CheckSteps) -> list[Problem]:
 
 def check_commands(state: Deployment, request: rq.CheckCommands) -> list[Problem]:
     """Return what is wrong with setting Commands."""
-    return _draft_commands(state.workflows.get(request.workflow), request.commands)[1]
+    return _draft_commands(state, state.workflows.get(request.workflow), request.commands)[1]
 
 
 def _draft_steps(state: Deployment, workflow: WorkflowState | None, request: rq.Merge | rq.CheckSteps) -> Draft:
@@ -148,14 +148,16 @@ def _draft_steps(state: Deployment, workflow: WorkflowState | None, request: rq.
     return draft_steps(workflow, commands, request.steps, prune=request.prune, rules=state.rules)
 
 
-def _draft_commands(workflow: WorkflowState | None, given: Sequence[Command]) -> tuple[Draft, list[Problem]]:
+def _draft_commands(
+    state: Deployment, workflow: WorkflowState | None, given: Sequence[Command]
+) -> tuple[Draft, list[Problem]]:
     """Lay Commands beside a workflow; Steps are looked at only where the Commands are sound by themselves."""
     known = workflow.commands if workflow is not None else {}
     commands = {**known, **{command.name: command for command in given}}
     problems = _command_problems(given, commands)
     if problems or workflow is None:
         return Draft(), problems
-    draft = draft_commands(workflow, given, commands)
+    draft = draft_commands(workflow, given, commands, state.rules)
     return draft, draft.problems
 
 
@@ -251,9 +253,10 @@ def _torn_composites(workflow: WorkflowState, names: Sequence[str], leaving: Map
     """Return a problem for each name that stands for some of a composite Step's inner Steps only."""
     problems = []
     for number, name in enumerate(names):
-        for step in workflow.steps_named(name) or workflow.steps_named(name.removeprefix("step:")):
-            if not leaving.keys() >= set(workflow.steps_of_element(step.element)):
-                message = f"{name!r} is a part of the composite Step {step.element!r}, which can be removed as a whole"
+        named = workflow.steps_named(name) or workflow.steps_named(name.removeprefix("step:"))
+        for element in dict.fromkeys(step.element for step in named):
+            if not leaving.keys() >= set(workflow.steps_of_element(element)):
+                message = f"{name!r} is a part of the composite Step {element!r}, which can be removed as a whole"
                 problems.append(Problem(f"names[{number}]", message))
                 break
     return problems
@@ -325,9 +328,7 @@ def _enter_steps(
     events: list[ev.WorkflowEvent] = [ev.StepsRemoved(workflow.uid, pruned)] if pruned else []
     if specs:
         events.append(ev.StepsMerged(workflow.uid, tuple(specs), flats))
-    diff = _redefine(decision, workflow, draft, events, "merged", again=lambda _: not only_changed)
-    _look_up_missing(decision, workflow, (workflow.by_name[flat.name] for flat in flats))
-    return diff
+    return _redefine(decision, workflow, draft, events, "merged", again=lambda _: not only_changed)
 
 
 def _elements(draft: Draft) -> set[str]:
@@ -368,6 +369,7 @@ def _redefine(
     }
     cascade = dependents({**now, **left})
     reset = decision.reset(workflow, cascade, reason)
+    _look_up_missing(decision, workflow, (workflow.by_name[flat.name] for _, flat in draft.flats))
     recomputed = [step for step in reset if step.index < first_new]
     return df.Diff(
         added=[flat.name for _, flat in draft.flats if flat.name not in known],

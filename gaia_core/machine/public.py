@@ -295,7 +295,7 @@ def _queue_timed_out(workflow: WorkflowState, event: ev.QueueTimedOut) -> Iterat
     for index in event.steps:
         step = workflow.steps[index]
         if step.failure is not None:
-            yield StepFailed(step.name, step.attempt, "", step.failure), step.names
+            yield StepFailed(step.name, 0, "", step.failure), step.names
 
 
 _STOPPED_BY: Final[dict[type, str]] = {

@@ -35,7 +35,8 @@ class Deployment:
         now_ms: time of the last entry; never goes back.
         last_uid: the highest workflow uid ever given.
         timers: heap of (due_ms, uid, step, attempt) of Steps that are RETRYING; stale entries are skipped.
-        queue_timers: heap of (due_ms, uid, step, ready_ms) of READY Steps whose time in the queue is limited.
+        queue_timers: heap of (due_ms, uid, step, which time it became READY, limit_ms) of READY Steps whose time in the
+            queue is limited.
         doomed: uid → name of deleted workflows whose files are still to be deleted.
         rules: what the deployment allows; settings, asked when requests are checked and never later.
     """
@@ -48,7 +49,7 @@ class Deployment:
         self.fleet = Fleet()
         self.ready = ReadyQueue()
         self.timers: list[tuple[int, int, int, int]] = []
-        self.queue_timers: list[tuple[int, int, int, int]] = []
+        self.queue_timers: list[tuple[int, int, int, int, int]] = []
         self.doomed: dict[int, str] = {}
         self.rules = Rules()
         self.answered: OrderedDict[str, Answered] = OrderedDict()
@@ -96,13 +97,13 @@ class Deployment:
         """
         found = []
         while self.queue_timers and self.queue_timers[0][0] <= now_ms:
-            due_ms, uid, index, ready_ms = heappop(self.queue_timers)
+            _, uid, index, times_ready, limit_ms = heappop(self.queue_timers)
             workflow = self.by_uid.get(uid)
             step = workflow.steps.get(index) if workflow is not None else None
-            if workflow is None or step is None or step.state is not StepState.READY or step.ready_ms != ready_ms:
+            if workflow is None or step is None or not step.is_ready_since(times_ready):
                 continue
             if workflow.holds:
-                heappush(self.queue_timers, (now_ms + due_ms - ready_ms, uid, index, ready_ms))
+                heappush(self.queue_timers, (now_ms + limit_ms, uid, index, times_ready, limit_ms))
             else:
                 found.append((uid, index))
         return found
@@ -152,10 +153,12 @@ class Deployment:
     def _queue(self, workflow: WorkflowState, step: Step) -> None:
         """Put a READY Step where workers are found for it, and limit its time there if it is to be."""
         self.ready.push(workflow, step)
+        step.times_ready += 1
         limit_s = step.options.queue_timeout_s or workflow.commands[step.command].options.queue_timeout_s
         if limit_s is not None:
-            step.ready_ms = self.now_ms
-            heappush(self.queue_timers, (self.now_ms + int(limit_s * 1000), workflow.uid, step.index, self.now_ms))
+            limit_ms = int(limit_s * 1000)
+            timer = (self.now_ms + limit_ms, workflow.uid, step.index, step.times_ready, limit_ms)
+            heappush(self.queue_timers, timer)
 
     def _answered(self, event: own.RequestAnswered) -> None:
         self.answered[event.request_id] = Answered(event.digest, event.answer, self.now_ms)

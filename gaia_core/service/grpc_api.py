@@ -380,7 +380,8 @@ async def _abort(context: Any, method: str, error: Exception) -> None:
         problems=[pb.Problem(place=_cut(one.place), message=_cut(one.message)) for one in error.problems],
     )
     log.info("refused", extra={"method": method, "error": refusal.error, "cause": error.message})
-    limit = int(dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, REFUSAL_BYTES_MAX))
+    asked = dict(context.invocation_metadata() or ()).get(REFUSAL_LIMIT_KEY, "")
+    limit = int(asked) if asked.isdecimal() else REFUSAL_BYTES_MAX
     leader = error.leader if isinstance(error, NotLeading) else ""
     trailer = ((REFUSAL_KEY, _fit(refusal, limit)), *(((LEADER_KEY, leader),) if leader else ()))
     context.set_trailing_metadata(trailer)

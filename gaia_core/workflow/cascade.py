@@ -1,6 +1,6 @@
 """Who must run again when some Steps do: the one walk over the graph that merge, command, expire and remove share."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from gaia_core.workflow.graph import Key
@@ -25,16 +25,6 @@ Cascade: TypeAlias = dict[Step, Cause]
 """Steps that run again, each with its cause; upstream Steps come before those that they make run again."""
 
 
-def consumers(step: Step) -> Iterator[tuple[Key, Step]]:
-    """Yield who reads what a Step writes, trees on either side included, by which Key; some more than once."""
-    for key in step.outputs:
-        for reader in key.readers:
-            yield key, reader
-        for fed in key.feeds:
-            for reader in fed.readers:
-                yield fed, reader
-
-
 def is_cause(cause: Cause, step: Step) -> bool:
     """Tell whether a Step reads what the upstream Step of a cause writes, as the graph is now."""
     written = cause.upstream.outputs if cause.upstream is not None else ()
@@ -50,14 +40,18 @@ def dependents(roots: Mapping[Step, Cause]) -> Cascade:
     """Return roots and every Step downstream of them.
 
     Args:
-        roots: Steps to begin with. Cost is O(Steps reached and their Keys), not O(workflow).
+        roots: Steps to begin with. Cost is O(Steps reached and their Keys), not O(workflow): each Key, which many
+            Steps may write into, is left but once.
     """
     reached = dict(roots)
     stack = list(reached)
+    left: set[Key] = set()
     while stack:
         step = stack.pop()
-        for key, reader in consumers(step):
-            if reader not in reached:
-                reached[reader] = Cause(step, key)
-                stack.append(reader)
+        for key in (each for output in step.outputs for each in (output, *output.feeds) if each not in left):
+            left.add(key)
+            for reader in key.readers:
+                if reader not in reached:
+                    reached[reader] = Cause(step, key)
+                    stack.append(reader)
     return reached

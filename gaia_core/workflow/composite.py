@@ -16,6 +16,8 @@ from gaia_core.workflow.model import Command
 DEPTH_MAX: Final = 20
 """Composites within composites; deeper ones are a mistake more often than not."""
 
+TOO_DEEP: Final = f"composites are nested deeper than {DEPTH_MAX}"
+
 COUNT_MAX: Final = 10**12
 """Counting Steps stops here: composites of composites multiply."""
 
@@ -43,6 +45,10 @@ class Bindings:
         self._made[local] = key
         return key, None
 
+    def is_written(self, local: str) -> bool:
+        """Tell whether an inner Step writes a name."""
+        return local in self._made
+
     def read(self, local: str) -> str | None:
         """Return the Key that an inner Step's input is read from, or None where nothing makes it."""
         return self._made.get(local) or self._outer.get(local)
@@ -60,8 +66,8 @@ def composite_problems(command: Command, commands: Mapping[str, Command], place:
     if circle:
         yield Problem(f"{place}.steps", f"composite Commands contain each other in a circle: {' → '.join(circle)}")
         return
-    if _depth(command, commands) > DEPTH_MAX:
-        yield Problem(f"{place}.steps", f"composites are nested deeper than {DEPTH_MAX}")
+    if is_too_deep(command, commands):
+        yield Problem(f"{place}.steps", TOO_DEEP)
         return
     for name in command.inputs:
         if name in command.outputs:
@@ -145,12 +151,12 @@ def _circle(command: Command, commands: Mapping[str, Command]) -> list[str]:
     return []
 
 
-def _depth(command: Command, commands: Mapping[str, Command]) -> int:
-    """Return how many composites lie within each other; counting stops beyond the limit."""
+def is_too_deep(command: Command, commands: Mapping[str, Command]) -> bool:
+    """Tell whether more composites than allowed lie within each other, this one included."""
     depth = 0
     level = {command.name: command}
     while level and depth <= DEPTH_MAX:
         depth += 1
         inner = [commands.get(step.command) for one in level.values() for step in one.steps]
         level = {one.name: one for one in inner if one is not None and one.steps}
-    return depth
+    return depth > DEPTH_MAX

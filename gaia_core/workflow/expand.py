@@ -238,11 +238,12 @@ class _Expansion:
         command, scope = use.command, use.scope
         name = f"{scope.prefix}{element.name}"
         outer = dict(zip((*shape.input_names, *shape.output_names), (*inputs, *element.outputs), strict=True))
+        bindings = Bindings(name, outer)
         inner_scope = Scope(
             spec=scope.spec,
             prefix=f"{name}:",
             values=element.values,
-            bindings=Bindings(name, outer),
+            bindings=bindings,
             element=scope.element or name,
             aliases=tuple(dict.fromkeys((*use.aliases_of(""), name))),
             commands=shape.commands,
@@ -253,7 +254,11 @@ class _Expansion:
             _Use(inner, self.commands[inner.command], inner_scope, f"{use.place}.{command.name}.steps[{number}]")
             for number, inner in enumerate(command.steps)
         ]
-        for inner_use, elements in [(each, self.elements(each)) for each in uses]:
+        inner_elements = [(each, self.elements(each)) for each in uses]
+        unmade = [output for output in shape.output_names if not bindings.is_written(output)]
+        if unmade and not self.problems:
+            self._refuse(f"{use.place}.outputs.{unmade[0]}", f"no inner Step of {command.name!r} writes {unmade[0]!r}")
+        for inner_use, elements in inner_elements:
             self.bind(inner_use, elements)
 
 

@@ -14,10 +14,13 @@ from gaia_core.workflow.splice import Unspliceable, names_in, scalar_text
 SUGGESTED_AMONG_MAX: Final = 1_000
 """Looking for the nearest of more names than this would hold up everything else."""
 
+SUGGESTED_FOR_MAX: Final = 255
+"""No name is longer, and comparing takes the longer the longer it is."""
+
 
 def suggestion(name: str, known: Mapping[str, object]) -> str:
     """Return "; did you mean 'x'?" for the nearest known name, or nothing."""
-    if len(known) > SUGGESTED_AMONG_MAX:
+    if len(known) > SUGGESTED_AMONG_MAX or len(name) > SUGGESTED_FOR_MAX:
         return ""
     near = get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -40,14 +40,14 @@ class Step:
         reason: why it last had to run (again); "upstream" where `cause` tells more.
         cause: the Step that it depends on and that made it run again, or None.
         retry_at_ms: when it is tried again, while it is RETRYING.
-        ready_ms: when it became READY, if it may be so for a limited time only.
+        times_ready: how often it became READY.
         queued: the ready queue that holds it, for the scheduler's use alone.
     """
 
     __slots__ = (
         "aliases", "attempt", "cause", "commands", "disturbances", "element", "failure", "faults", "index",
         "input_names", "inputs", "missing", "name", "options", "output_names", "outputs", "published", "queued",
-        "ready_ms", "reason", "retry_at_ms", "spec", "state", "values", "worker",
+        "reason", "retry_at_ms", "spec", "state", "times_ready", "values", "worker",
     )  # fmt: skip
 
     def __init__(self, index: int, flat: FlatStep) -> None:
@@ -66,9 +66,13 @@ class Step:
         self.reason = "first"
         self.cause: Step | None = None
         self.retry_at_ms = 0
-        self.ready_ms = 0
+        self.times_ready = 0
         self.queued: object = None
         self.define(flat)
+
+    def is_ready_since(self, times_ready: int) -> bool:
+        """Tell whether it is READY, and has been without a break since it became so for the so-manieth time."""
+        return self.state is StepState.READY and self.times_ready == times_ready
 
     def define(self, flat: FlatStep) -> None:
         """Take over a definition; the graph is linked apart."""

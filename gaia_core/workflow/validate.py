@@ -4,12 +4,12 @@ A request is laid beside the workflow as a draft (a second, small graph of the S
 cycles are found without touching the state. Cost is O(the request and what lies downstream of it).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from gaia_core.errors import Problem
-from gaia_core.workflow.composite import composite_problems
+from gaia_core.workflow.composite import TOO_DEEP, composite_problems, is_too_deep
 from gaia_core.workflow.expand import SWEEP_STEPS_MAX, expand
 from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.graph import Graph, Key
@@ -158,13 +158,16 @@ def draft_steps(
     return draft
 
 
-def draft_commands(workflow: WorkflowState, changed: Sequence[Command], commands: Mapping[str, Command]) -> Draft:
+def draft_commands(
+    workflow: WorkflowState, changed: Sequence[Command], commands: Mapping[str, Command], rules: Rules
+) -> Draft:
     """Lay changed Commands beside a workflow: the Steps that use them, expanded anew, and what would break.
 
     Args:
         workflow: the workflow.
         changed: Commands, each sound by itself; those that are as they were change nothing.
         commands: all Commands there will be.
+        rules: what the deployment allows.
     """
     draft = Draft()
     places = {
@@ -178,16 +181,28 @@ def draft_commands(workflow: WorkflowState, changed: Sequence[Command], commands
     for spec, owned in workflow.specs_using(places):
         place = next(places[name] for step in owned.values() for name in step.commands if name in places)
         found: list[Problem] = []
-        flats = expand(spec, commands, "", found)
+        flats = expand(spec, commands, "", found, rules.sweep_steps_max)
+        if not found:
+            found = list(_renamed(owned, flats))
         message = f"Step {spec.name!r} would become invalid: "
         draft.problems += [
             Problem(place, f"{message}{problem.place.lstrip('.')}: {problem.message}") for problem in found
         ]
         draft.flats += [(place, flat) for flat in flats if flat.element in owned]
+    _check_buckets(draft, rules)
     _check_names(workflow, draft)
     draft.vanished = dict.fromkeys(_vanishing(workflow, [flat for _, flat in draft.flats], ()))
     _check_graph(workflow, draft)
     return draft
+
+
+def _renamed(owned: Iterable[str], flats: Iterable[FlatStep]) -> Iterator[Problem]:
+    """Yield the elements of a sweep that would get another name: a value splices what the Command gives a var."""
+    made = {flat.element for flat in flats}
+    gone = next((element for element in owned if element not in made), None)
+    if gone is not None:
+        message = f"{gone!r} would get another name, as values of its vars splice a default; remove it, then merge anew"
+        yield Problem(".vars", message)
 
 
 def _check_composites(
@@ -196,15 +211,17 @@ def _check_composites(
     """Find composites of the workflow that would not fit the changed Commands any more."""
     news = {command.name: number for number, command in enumerate(changed)}
     for command in workflow.commands.values():
+        if command.name in news:
+            continue
+        would = f"Command {command.name!r} would become invalid: "
         inner = next((step.command for step in command.steps if step.command in news), None)
-        if inner is not None and command.name not in news:
+        if inner is not None:
             draft.problems += [
-                Problem(
-                    f"commands[{news[inner]}]",
-                    f"Command {command.name!r} would become invalid: {problem.place.lstrip('.')}: {problem.message}",
-                )
+                Problem(f"commands[{news[inner]}]", f"{would}{problem.place.lstrip('.')}: {problem.message}")
                 for problem in composite_problems(command, commands, "")
             ]
+        elif is_too_deep(command, commands):
+            draft.problems.append(Problem("commands", f"{would}{TOO_DEEP}"))
 
 
 def _vanishing(workflow: WorkflowState, flats: Iterable[FlatStep], pruned: Iterable[StepSpec]) -> Iterator[Step]:
@@ -304,30 +321,31 @@ class _Overlay:
                 return key
         return None
 
-    def consumers(self, step: Step) -> list[Step]:
-        """Return the Steps that would read what a Step writes."""
-        names = [key.name for key in step.outputs]
-        return [
-            reader
-            for name in names
-            for key in self.keys_over(name)
-            for reader in key.readers
-            if reader not in self.replaced
-        ]
+    def read_from(self, step: Step) -> Iterator[Key]:
+        """Yield every Key by which others would read what a Step writes."""
+        return (key for output in step.outputs for key in self.keys_over(output.name))
+
+    def consumers(self, step: Step, done: Collection[Key]) -> Iterator[Step]:
+        """Yield the Steps that would read what a Step writes, but for those of Keys that are done."""
+        keys = (key for key in self.read_from(step) if key not in done)
+        return (reader for key in keys for reader in key.readers if reader not in self.replaced)
 
     def cycles(self, steps: list[tuple[str, Step]]) -> Iterator[Problem]:
         """Yield a Problem for each cycle found by walking down from the drafted Steps, without recursion."""
         done: set[Step] = set()
+        done_keys: set[Key] = set()
         for place, root in steps:
             if root in done or not root.outputs:
                 continue
             path = {root: None}
-            stack = [iter(self.consumers(root))]
+            stack = [self.consumers(root, done_keys)]
             while stack:
                 reader = next(stack[-1], None)
                 if reader is None:
                     stack.pop()
-                    done.add(path.popitem()[0])
+                    step = path.popitem()[0]
+                    done.add(step)
+                    done_keys.update(self.read_from(step))
                 elif reader in path:
                     names = [step.name for step in path]
                     circle = " → ".join([*names[names.index(reader.name) :], reader.name])
@@ -336,4 +354,4 @@ class _Overlay:
                     break
                 elif reader not in done:
                     path[reader] = None
-                    stack.append(iter(self.consumers(reader)))
+                    stack.append(self.consumers(reader, done_keys))

@@ -156,6 +156,15 @@ def test_status_debug_is_paged(flow: gaia.Gaia, fake: Any) -> None:
     assert (request.debug, request.page_start, request.page_size) == (True, 1, 1000)
 
 
+def test_explanations_tell_whether_there_are_more(flow: gaia.Gaia, fake: Any) -> None:
+    """A sweep may have more Steps than are explained; `explain` returns those that are."""
+    told = api_pb2.Explanation(step="s-1", state="ready")
+    fake.script["Explain"] = [api_pb2.ExplainResponse(steps=[told], truncated=True)]
+    reply = flow.explanations("w", "s")
+    assert reply == {"steps": flow.explain("w", "s"), "truncated": True}
+    assert [step["step"] for step in reply["steps"]] == ["s-1"]
+
+
 def test_workflows_are_plain(flow: gaia.Gaia, fake: Any) -> None:
     """The list has times as text, properties as given, counts by state; filters are passed on."""
     message = api_pb2.Workflow(name="w", owner="me", state="running", steps=api_pb2.StepCounts(ready=3))
@@ -321,7 +330,7 @@ def test_wait_ends_at_rest(flow: gaia.Gaia, fake: Any, status: Callable[..., Any
     assert pauses[-1] == 0.5
 
 
-@pytest.mark.parametrize("state", ["complete", "error", "halted"])
+@pytest.mark.parametrize("state", ["initialized", "complete", "error", "halted"])
 def test_wait_returns_at_once_at_rest(flow: gaia.Gaia, fake: Any, status: Any, pauses: list[float], state: str) -> None:
     """What rests already is not waited for."""
     fake.script["Status"] = [status(state)]

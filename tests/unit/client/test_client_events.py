@@ -67,6 +67,12 @@ def test_words(fact: Any, words: str) -> None:
     assert events.words(event(**{field_of(fact): fact})) == words
 
 
+def test_a_tree_is_told_with_the_number_of_its_files() -> None:
+    """Of a large tree an event lists the first files only, beside how many there are."""
+    told = event(key_available=events_pb2.KeyAvailable(key="t/", files=[model_pb2.FileVersion(key="t/a")], count=5000))
+    assert (told["key"], len(told["files"]), told["count"]) == ("t/", 1, 5000)
+
+
 def test_every_kind_has_words() -> None:
     """The kinds that the help lists are those of the contract, and each has its words tested."""
     contract = {field.name for field in events_pb2.Event.DESCRIPTOR.oneofs_by_name["event"].fields}

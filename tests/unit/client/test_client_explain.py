@@ -65,10 +65,12 @@ def test_failures_are_told_with_their_last_words() -> None:
 
 
 def test_several_explanations_stand_apart() -> None:
-    """Between two explanations lies an empty line; where there may be more, that is said."""
+    """Between two explanations lies an empty line; where there are more, that is said."""
     one = ["s (ready)", "stands", "why: it is new"]
     assert lines(explanation("ready"), explanation("ready")) == [*one, "", *one]
-    assert lines(*[explanation("ready")] * 100)[-1] == "At most 100 Steps are explained at a time."
+    assert lines(*[explanation("ready")] * 100)[-1] == "why: it is new"
+    more = blocks.lines(steps.explanations([explanation("ready")] * 2, truncated=True))
+    assert more[-1] == "… and more than these 2; name single Steps"
 
 
 def test_unknown_reasons_are_shown_as_they_are() -> None:

@@ -57,7 +57,8 @@ class Journal(MemoryJournal):
 class House:
     """One server's office with all it needs, in a thread of its own."""
 
-    def __init__(self, ballot: Ballot | None) -> None:
+    def __init__(self, ballot: Ballot | None, opens_events: Callable[[], None] = lambda: None) -> None:
+        self.opens_events = opens_events
         self.log, self.events = MemoryLog(), MemoryEvents()
         self.desk = Desk()
         self.roles: list[str] = []
@@ -65,7 +66,7 @@ class House:
         backing = Backing(
             open_journal=lambda: Journal(self.log),
             open_bus=lambda: InProcessBus(first_offset=100),
-            open_event_log=lambda: MemoryEventLog(self.events),
+            open_event_log=self._open_event_log,
             open_election=ballot.open if ballot is not None else None,
             store=MemoryStore(),
             own_bucket="own",
@@ -74,6 +75,10 @@ class House:
         self.office = Office(backing, self.desk, Duties(30.0, 0.0, True, Rules()), Time().clock(), "me:1")
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
+
+    def _open_event_log(self) -> MemoryEventLog:
+        self.opens_events()
+        return MemoryEventLog(self.events)
 
     def _run(self) -> None:
         try:
@@ -159,3 +164,24 @@ def test_where_nobody_else_can_lead_the_end_of_the_term_is_the_servers() -> None
     house.thread.join(10)
     assert house.failure is not None
     assert "the disk is full" in house.failure.message
+
+
+def test_what_is_asked_of_a_term_that_cannot_begin_is_refused(ballot: Ballot) -> None:
+    """While the journal is replayed requests wait; they do not wait for ever."""
+    asked, may_fail = threading.Event(), threading.Event()
+
+    def refuse() -> None:
+        asked.set()
+        may_fail.wait(10)
+        raise Unavailable("Kafka does not answer")
+
+    house = House(ballot, refuse)
+    house.await_roles("standby")
+    ballot.elect()
+    assert asked.wait(10)
+    answer = house.desk.submit(rq.ListWorkflows())
+    assert not answer.done()
+    may_fail.set()
+    with pytest.raises(Unavailable):
+        answer.result(10)
+    house.leave()

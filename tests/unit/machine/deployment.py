@@ -34,7 +34,7 @@ COMMANDS = (COPY, MAKE, LIST, TREE, TWO)
 
 STEP_FIELDS = (
     "name", "state", "missing", "attempt", "worker", "faults", "disturbances", "published", "failure", "reason",
-    "element", "aliases", "commands", "options", "retry_at_ms", "ready_ms",
+    "element", "aliases", "commands", "options", "retry_at_ms", "times_ready",
 )  # fmt: skip
 
 

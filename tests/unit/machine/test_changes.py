@@ -1,12 +1,16 @@
 """Changes that move Keys: a Command's defaults, several inputs, arrivals that race with merges."""
 
+from dataclasses import replace
+
 import pytest
 
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import LookUp
-from gaia_core.workflow.model import Command, StepSpec
-from tests.unit.machine.deployment import COMMANDS, Driver, copy, make, published
+from gaia_core.workflow.events import QueueTimedOut
+from gaia_core.workflow.model import Command, Options, StepSpec
+from gaia_core.workflow.validate import Rules
+from tests.unit.machine.deployment import COMMANDS, COPY, Driver, copy, make, published
 
 MOVING = Command("moving", "image", ("x",), {}, {"out": "/out"}, {"dir": "old"})
 MOVED = Command("moving", "image", ("x",), {}, {"out": "/out"}, {"dir": "new"})
@@ -109,3 +113,65 @@ def test_an_attempt_that_is_current_is_held_and_one_that_is_not_is_stopping(driv
         (attempt.step, attempt.attempt): stopping for attempt, stopping in driver.state.fleet.workers["w"].held.items()
     }
     assert held == {(0, 1): True, (0, 2): False, (1, 1): True, (1, 2): False, (2, 1): False}
+
+
+def test_a_changed_default_cannot_rename_the_elements_of_a_sweep(driver: Driver) -> None:
+    """They would be other Steps; this is for `remove` and `merge`, and until then everything stays as it is."""
+    command = Command("named", "image", ("x", "{{base}}"), {}, {"out": "/out"}, vars={"base": "x"})
+    sweep = StepSpec("s", "named", {}, {"out": "{{each}}"}, vars={"each": ("{{base}}1", "{{base}}2")})
+    driver.upload(sweep, commands=(command,))
+    other = replace(command, command=("x", "{{base}}", "{{more}}"), vars={"base": "y", "more": "m"})
+    with pytest.raises(InvalidWorkflow, match="'s-x1' would get another name"):
+        driver.ask(rq.SetCommands("flow", (other,)))
+    assert driver.states() == {"s-x1": "running", "s-x2": "running"}
+    driver.ask(rq.Remove("flow", ("s",)))
+    driver.ask(rq.SetCommands("flow", (other,)))
+    driver.merge(sweep)
+    assert driver.states() == {"s-y1": "running", "s-y2": "running"}
+
+
+def test_a_changed_default_keeps_to_the_rules(driver: Driver) -> None:
+    """No bucket that Keys may not name, and no more Steps than a sweep may make, by way of a Command."""
+    driver.state.rules = Rules(3, "own", frozenset({"allowed"}))
+    inner = StepSpec("i", "make", {}, {"out": "n"})
+    pair = Command("pair", inputs={}, outputs={}, steps=(inner,))
+    moving = replace(MOVING, vars={"dir": "allowed"})
+    driver.upload(
+        StepSpec("w", "moving", {}, {"out": "{{dir}}:flow/k"}),
+        StepSpec("s", "pair"),
+        commands=(*COMMANDS, moving, pair),
+    )
+    with pytest.raises(InvalidWorkflow, match="Gaia's own bucket"):
+        driver.ask(rq.SetCommands("flow", (replace(moving, vars={"dir": "own"}),)))
+    many = replace(inner, outputs={"out": "n{{x}}"}, vars={"x": (1, 2, 3, 4)})
+    with pytest.raises(InvalidWorkflow, match="makes 4 Steps; a sweep may make 3"):
+        driver.ask(rq.SetCommands("flow", (replace(pair, steps=(many,)),)))
+
+
+def test_a_changed_command_asks_the_store_for_what_its_steps_lack_now(driver: Driver) -> None:
+    """As a merge does."""
+    command = replace(COPY, vars={"reference": "a"})
+    driver.upload(StepSpec("s", "copy", {"in": "{{reference}}.fa"}, {"out": "o"}), commands=(command,))
+    assert looked_up(driver) == {"a.fa"}
+    driver.ask(rq.SetCommands("flow", (replace(command, vars={"reference": "b"}),)))
+    assert looked_up(driver) == {"b.fa"}
+
+
+def test_a_step_that_is_ready_anew_has_all_its_time_in_the_queue_again(driver: Driver) -> None:
+    """A limit that was taken away or replaced no longer strikes, also where it all happens in one millisecond."""
+    driver.ask(rq.LoseWorker("w", "i1", "away"))
+    limited = make("s", "o", options=Options(queue_timeout_s=60))
+    driver.upload(limited, make("t", "p", options=Options(queue_timeout_s=60)))
+    driver.ask(rq.Expire("flow", ("t",)))
+    driver.merge(make("s", "o"))
+    driver.now_ms += 60_000
+    driver.ask(rq.Tick())
+    assert driver.states() == {"s": "ready", "t": "failed"}
+    assert [event for event in driver.events if isinstance(event, QueueTimedOut)] == [QueueTimedOut(1, (1,))]
+    driver.merge(limited)
+    driver.now_ms += 59_999
+    driver.ask(rq.Tick())
+    assert driver.states()["s"] == "ready"
+    driver.now_ms += 1
+    driver.ask(rq.Tick())
+    assert driver.states()["s"] == "failed"

@@ -7,8 +7,8 @@ from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.diff import Affected
 from gaia_core.machine.explain import Explanation
-from gaia_core.workflow.model import Command, FailureClass, Options
-from tests.unit.machine.deployment import COPY, OPTIONS_RETRY, Driver, copy, make, snapshot
+from gaia_core.workflow.model import Command, FailureClass, Options, StepSpec
+from tests.unit.machine.deployment import COPY, MAKE, OPTIONS_RETRY, Driver, copy, make, snapshot
 
 
 @pytest.fixture
@@ -142,6 +142,14 @@ def test_a_plan_tells_what_expire_would_do_and_changes_nothing(driver: Driver) -
     assert plan.reasons == [Affected("c", "expired", "", "in")]
     assert snapshot(driver.state) == before
     assert driver.ask(rq.Expire("flow", ("in",))) == plan
+
+
+def test_who_waits_for_a_failed_step_is_told_so(driver: Driver) -> None:
+    """Nothing will be written before somebody tries it again."""
+    both = Command("both", "image", ("x",), {"a": "/a", "b": "/b"}, {})
+    driver.upload(make("f", "f"), make("g", "g"), StepSpec("r", "both", {"a": "f", "b": "g"}), commands=(MAKE, both))
+    driver.fail("f")
+    assert explain(driver, "r").summary == "waits for f, which f failed to write"
 
 
 def test_a_step_that_waits_too_long_in_the_queue_fails(driver: Driver) -> None:

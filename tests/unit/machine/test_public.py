@@ -3,7 +3,7 @@
 from gaia_core.machine import public
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
-from gaia_core.workflow.model import Fence, StepSpec
+from gaia_core.workflow.model import Failure, FailureClass, Fence, Options, StepSpec
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
 
@@ -108,6 +108,21 @@ def test_events_about_steps_know_all_their_names() -> None:
         ("StepCancelled", ("s-3", "s")),
         ("StepCancelled", ("s-1", "s")),
     ]
+
+
+def test_a_step_that_no_worker_took_fails_without_an_attempt() -> None:
+    """What an earlier attempt completed is not said to have failed."""
+    followed = Followed()
+    followed.join(make("s", "o", options=Options(queue_timeout_s=10)))
+    followed.driver.complete("s")
+    followed.driver.ask(rq.LoseWorker("w", "i1", "away"))
+    followed.driver.ask(rq.Expire("flow", ("s",)))
+    followed.follow()
+    followed.driver.now_ms += 10_000
+    failed, at_rest = followed.ask(rq.Tick())
+    failure = Failure(FailureClass.TIMEOUT, "no worker took it within 10 s")
+    assert failed.fact == public.StepFailed("s", 0, "", failure)
+    assert at_rest.fact == public.WorkflowChanged("error")
 
 
 def test_updates_tell_how_each_touched_workflow_stands_after_an_entry() -> None:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import grpc
 import pytest
 
 from gaia.client import Gaia
+from gaia.v1 import api_pb2
 from gaia_core.errors import GaiaError, InvalidWorkflow, NotAllowedNow, UnknownName
 from gaia_core.machine.reports import Failed
 from gaia_core.workflow.model import Failure, FailureClass
@@ -237,3 +239,16 @@ def test_what_cannot_be_announced_is_told_and_announces_nothing(served: Served, 
         flow.announce("nowhere", ["given"])
     assert states(flow)["o"] == "waiting"
     assert flow.announce("flow", []) == []
+
+
+def test_a_limit_of_refusals_that_is_no_number_is_passed_over(served: Served) -> None:
+    """The refusal reaches a foreign client all the same."""
+    with grpc.insecure_channel(served.config.listen) as channel:
+        status = channel.unary_unary(
+            "/gaia.v1.Gaia/Status",
+            request_serializer=api_pb2.StatusRequest.SerializeToString,
+            response_deserializer=api_pb2.StatusResponse.FromString,
+        )
+        with pytest.raises(grpc.RpcError) as refusal:
+            status(api_pb2.StatusRequest(workflow="none"), metadata=(("gaia-refusal-bytes-max", "many"),))
+    assert refusal.value.code() is grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]

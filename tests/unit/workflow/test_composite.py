@@ -1,5 +1,6 @@
 """Composite Commands: inner Steps, what their names stand for, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -295,6 +296,29 @@ def test_a_command_change_that_breaks_a_composite_is_refused(driver: Driver) -> 
         driver.ask(rq.SetCommands("flow", (Command("copy", "i", ("x",), {"other": "/in"}, {"out": "/out"}),)))
     assert {problem.place for problem in refusal.value.problems} == {"commands[0]"}
     assert "Command 'pair' would become invalid: steps[0].inputs.in" in refusal.value.problems[0].message
+
+
+def test_composites_cannot_be_nested_deeper_from_within(driver: Driver) -> None:
+    """A Command far below may not become a composite that makes those above too deep."""
+    layers = [composite(f"c{n}", inner("i", f"c{n + 1}", {}, {})) for n in range(19)]
+    driver.upload(StepSpec("s", "c0"), commands=(*COMMANDS, *layers, composite("c19", inner("i", "make", {}, {}))))
+    with pytest.raises(InvalidWorkflow, match="Command 'c0' would become invalid: composites are nested deeper than"):
+        driver.ask(
+            rq.SetCommands(
+                "flow", (composite("c19", inner("i", "c20", {}, {})), composite("c20", inner("i", "make", {}, {})))
+            )
+        )
+
+
+def test_an_output_that_no_inner_step_makes_is_refused_also_where_names_splice_vars(driver: Driver) -> None:
+    """Which names there are is known only where the composite is used."""
+    spliced = composite("p", inner("i", "make", {}, {"out": "{{N}}"}), outputs="result", vars={"N": "reslt"})
+    use_it = StepSpec("s", "p", {}, {"result": "final"})
+    assert problems(driver, spliced, steps=(use_it,)) == [
+        ("steps[0].outputs.result", "no inner Step of 'p' writes 'result'")
+    ]
+    driver.upload(replace(use_it, vars={"N": "result"}), commands=(*COMMANDS, spliced))
+    assert keys(driver) == {"s:i": ([], ["final"])}
 
 
 def test_composites_multiply_within_limits(driver: Driver) -> None:

@@ -168,9 +168,10 @@ def test_unmapped_outputs_are_left_out() -> None:
 
 
 def test_suggestions_are_given_only_among_few_names() -> None:
-    """The nearest name is suggested; among very many none is, since looking costs the loop its time."""
+    """The nearest name is suggested; among very many, or for a very long one, none is: it would hold up the loop."""
     assert suggestion("mkae", {"make": 1}) == "; did you mean 'make'?"
     assert suggestion("zzz", {"make": 1}) == ""
+    assert suggestion("m" * 300, {"m" * 299: 1}) == ""
     assert suggestion("make1", dict.fromkeys(map(str, range(5000)), 1) | {"make": 1}) == ""
 
 
