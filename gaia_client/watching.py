@@ -48,10 +48,9 @@ def _outliving(
     show: Callable[[Any], dict[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     """Yield what a stream and those that follow it tell."""
-    uid = stream.begun.get(UID_KEY)
     _note_beginning(request, stream)
     try:
-        while stream.begun.get(UID_KEY) == uid:
+        while True:
             came = False
             try:
                 for response in stream:
@@ -64,7 +63,7 @@ def _outliving(
             else:
                 return
             stream = _begin(connection, request)
-    except UnknownName:  # it was deleted while nobody was there to tell
+    except UnknownName:  # it was deleted while nobody was there to tell, and nothing of it is left
         return
     except NotAllowedNow:
         if not connection.is_closed:
@@ -74,10 +73,12 @@ def _outliving(
 
 
 def _note_beginning(request: api_pb2.WatchRequest, stream: Responses) -> None:
-    """Let a request for new events begin behind those there were, should it have to be sent again."""
-    latest = stream.begun.get(LATEST_KEY)
-    if request.workflow and latest is not None and request.HasField("from_sequence") and not request.from_sequence:
-        request.from_sequence = int(latest) + 1
+    """Let the request mean this workflow, and new events those behind the ones there were, if it is sent again."""
+    uid, latest = stream.begun.get(UID_KEY), stream.begun.get(LATEST_KEY)
+    if request.workflow and uid and latest:
+        request.workflow_uid = int(uid)
+        if request.HasField("from_sequence") and not request.from_sequence:
+            request.from_sequence = int(latest) + 1
 
 
 def _move_on(request: api_pb2.WatchRequest, response: api_pb2.WatchResponse) -> None:

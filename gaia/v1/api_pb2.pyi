@@ -471,18 +471,20 @@ class KeyWriter(_message.Message):
     def __init__(self, step: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("workflow", "from_sequence", "every_event", "kinds", "steps")
+    __slots__ = ("workflow", "from_sequence", "every_event", "kinds", "steps", "workflow_uid")
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     EVERY_EVENT_FIELD_NUMBER: _ClassVar[int]
     KINDS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
     workflow: str
     from_sequence: int
     every_event: bool
     kinds: _containers.RepeatedScalarFieldContainer[str]
     steps: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, workflow: _Optional[str] = ..., from_sequence: _Optional[int] = ..., every_event: _Optional[bool] = ..., kinds: _Optional[_Iterable[str]] = ..., steps: _Optional[_Iterable[str]] = ...) -> None: ...
+    workflow_uid: int
+    def __init__(self, workflow: _Optional[str] = ..., from_sequence: _Optional[int] = ..., every_event: _Optional[bool] = ..., kinds: _Optional[_Iterable[str]] = ..., steps: _Optional[_Iterable[str]] = ..., workflow_uid: _Optional[int] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
     __slots__ = ("event", "update")

@@ -104,17 +104,21 @@ class WatchHub:
             wake: called, from another thread, when there is more to read; once, after a read that found nothing.
 
         Raises:
-            UnknownName: nothing was told of the workflow, or it was deleted.
+            UnknownName: nothing was told of the workflow, or it was deleted and nothing of what is wanted is kept.
             NoLongerKept: the first event wanted is gone.
         """
         with self._lock:
-            feed = self._feed_to_watch(uid)
+            feed = self._all if uid == ALL else self._feeds.get(uid)
+            if feed is None:
+                raise UnknownName("There is no such workflow; it may have been deleted.")
             if from_sequence == 0:
                 position = feed.events.end
             elif from_sequence is None or uid == ALL:
                 position = feed.events.start
             else:
                 position = feed.events.position_of(from_sequence)
+            if feed.is_over and position == feed.events.end:
+                raise UnknownName("The workflow was deleted, and nothing of it is left to tell.")
             watcher = Watcher(feed, position, feed.events.latest, wake)
             self._watchers[watcher] = None
             return watcher
@@ -168,12 +172,6 @@ class WatchHub:
     def is_watched(self) -> bool:
         """Tell whether anybody watches."""
         return bool(self._watchers)
-
-    def _feed_to_watch(self, uid: int) -> Feed:
-        feed = self._all if uid == ALL else self._feeds.get(uid)
-        if feed is None or feed.is_over:
-            raise UnknownName("The workflow was deleted meanwhile.")
-        return feed
 
     def _wait(self, watcher: Watcher) -> None:
         if self._closed:

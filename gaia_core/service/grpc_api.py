@@ -214,7 +214,8 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""
         role = self._desk.present
-        uid = await asyncio.wrap_future(role.submit(rq.GetUid(request.workflow)))
+        uid = await asyncio.wrap_future(role.submit(rq.GetUid("" if request.workflow_uid else request.workflow)))
+        uid = uid or request.workflow_uid
         await asyncio.wrap_future(role.settled())
         with watching(role.watchers, self._pace, uid, request) as watch:
             begun = ((WATCHED_UID_KEY, str(uid)), (LATEST_SEQUENCE_KEY, str(watch.latest)))

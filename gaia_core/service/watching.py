@@ -109,24 +109,24 @@ def watching(
     watcher = hub.watch(uid, start, lambda: loop.call_soon_threadsafe(woken.set))
     try:
         if request.every_event:
-            yield Watch(watcher.latest, _events(hub, pace, watcher, request, woken))
+            yield Watch(watcher.latest, _events(hub, pace, watcher, uid, request, woken))
         else:
-            yield Watch(watcher.latest, _updates(hub, watcher, request, woken, sleep))
+            yield Watch(watcher.latest, _updates(hub, watcher, uid, woken, sleep))
     finally:
         hub.leave(watcher)
 
 
 async def _events(
-    hub: WatchHub, pace: Pace, watcher: Watcher, request: pb.WatchRequest, woken: asyncio.Event
+    hub: WatchHub, pace: Pace, watcher: Watcher, uid: int, request: pb.WatchRequest, woken: asyncio.Event
 ) -> AsyncIterator[pb.WatchResponse]:
-    is_wanted = _filter(request)
+    is_wanted = _filter(uid, request)
     while True:
         woken.clear()
         found = hub.read(watcher, EVENTS_AT_ONCE)
         for event in found:
             if is_wanted(event):
                 yield pb.WatchResponse(event=event_message(event))
-            if request.workflow and _is_end(event):
+            if uid and _is_end(event):
                 return
         if found:
             await pace.rest(hub.told, len(found))
@@ -135,14 +135,14 @@ async def _events(
 
 
 async def _updates(
-    hub: WatchHub, watcher: Watcher, request: pb.WatchRequest, woken: asyncio.Event, sleep: Sleep
+    hub: WatchHub, watcher: Watcher, uid: int, woken: asyncio.Event, sleep: Sleep
 ) -> AsyncIterator[pb.WatchResponse]:
     while True:
         woken.clear()
         found = hub.updates(watcher)
         for update in found:
             yield pb.WatchResponse(update=update_message(update))
-            if request.workflow and update.deleted:
+            if uid and update.deleted:
                 return
         if found:
             await sleep(UPDATE_EVERY_S)
@@ -150,10 +150,10 @@ async def _updates(
             await woken.wait()
 
 
-def _filter(request: pb.WatchRequest) -> Callable[[Announcement], bool]:
+def _filter(uid: int, request: pb.WatchRequest) -> Callable[[Announcement], bool]:
     """Return what tells whether an event is wanted."""
     kinds, steps = frozenset(request.kinds), frozenset(request.steps)
-    first = request.from_sequence if request.workflow else 0
+    first = request.from_sequence if uid else 0
 
     def is_wanted(event: Announcement) -> bool:
         return (

@@ -151,15 +151,12 @@ def test_too_slow_a_reader_is_told_while_it_reads(flow: gaia.Gaia, fake: Any) ->
         next(events)
 
 
-@pytest.mark.parametrize(
-    "then",
-    [Watched(None, (), UnknownName("There is no workflow 'flow'")), Watched((2, 9), told(3))],
-    ids=["none", "another"],
-)
-def test_a_workflow_that_went_while_the_stream_was_broken_ends_it(flow: gaia.Gaia, fake: Any, then: Watched) -> None:
-    """No other workflow of the same name is taken for it."""
-    fake.watches = [Watched((1, 0), told(1), GONE), then]
-    assert [event["sequence"] for event in flow.watch("flow", 1)] == [1]
+def test_a_stream_that_is_begun_again_means_the_same_workflow(flow: gaia.Gaia, fake: Any) -> None:
+    """It asks for the uid, so no other workflow of the name is taken for it; where that is no more, it ends."""
+    unknown = UnknownName("There is no such workflow")
+    fake.watches = [Watched((7, 0), told(1), GONE), Watched((7, 5), told(2), GONE), Watched(None, (), unknown)]
+    assert [event["sequence"] for event in flow.watch("flow", 1)] == [1, 2]
+    assert [request.workflow_uid for request in fake.requests("Watch")] == [0, 7, 7]
 
 
 def test_a_server_that_does_not_say_how_it_begins(flow: gaia.Gaia, fake: Any) -> None:

@@ -204,10 +204,14 @@ def test_what_was_never_told_of_cannot_be_watched(told: Told) -> None:
         told.watch(2, 1)
 
 
-def test_a_deleted_workflow_cannot_be_watched(told: Told) -> None:
-    """Whoever learned its uid and came too late would wait for ever."""
+def test_what_is_left_of_a_deleted_workflow_can_be_watched(told: Told) -> None:
+    """Whoever was away when it was deleted hears the rest; where nothing is left, nobody is let wait for ever."""
     told.entry(ev.WorkflowDeleted(1))
-    for start in (None, 0, 1):
+    assert told.read(told.watch(1, 9)) == [9, 10, 11]
+    assert told.read(told.watch(1)) == list(range(1, 12))
+    (update,) = told.hub.updates(told.watch(1))
+    assert update.deleted
+    for start in (0, 12):
         with pytest.raises(UnknownName):
             told.watch(1, start)
 
