@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gaia_core.machine import requests as rq
-from gaia_core.machine.diff import Diff, Expired
+from gaia_core.machine.diff import Affected, Diff, Expired
 from gaia_core.machine.mutations import CommandsAnswer, FlowAnswer
 from gaia_core.machine.state import Deployment
 
 NAMES_REMEMBERED_MAX: Final = 1_000
-"""A remembered answer with more names keeps none of them, so that the journal stays small."""
+"""A remembered answer with more names keeps none of them, and no reasons, so that the journal stays small."""
 
 
 def remembered(answer: object) -> Mapping[str, Any]:
-    """Return what is kept of an answer, as JSON has it: no reasons, and names only while they are few."""
+    """Return what is kept of an answer, as JSON has it: names and reasons only while they are few."""
     match answer:
         case CommandsAnswer():
             return remembered(answer.diff)
@@ -22,9 +22,9 @@ def remembered(answer: object) -> Mapping[str, Any]:
                 "added": answer.added, "updated": answer.updated, "unchanged": answer.unchanged,
                 "recomputed": answer.recomputed, "removed": answer.removed, "given": answer.given,
             }  # fmt: skip
-            return {**_few(names), "revision": answer.revision}
+            return {**_few(names, answer.reasons), "revision": answer.revision}
         case Expired():
-            return _few({"steps": answer.steps, "keys": answer.keys})
+            return _few({"steps": answer.steps, "keys": answer.keys}, answer.reasons)
         case FlowAnswer():
             return {"workflow": answer.workflow, "state": answer.state}
     raise TypeError(f"no answer of a mutation: {answer!r}")
@@ -32,6 +32,8 @@ def remembered(answer: object) -> Mapping[str, Any]:
 
 def again(state: Deployment, request: rq.Mutation, kept: Mapping[str, Any]) -> object:
     """Return the answer of a mutation that was carried out before."""
+    if "reasons" in kept:
+        kept = {**kept, "reasons": [Affected(*each) for each in kept["reasons"]]}
     match request:
         case rq.SetCommands():
             workflow = state.workflows.get(request.workflow)
@@ -44,8 +46,9 @@ def again(state: Deployment, request: rq.Mutation, kept: Mapping[str, Any]) -> o
             return FlowAnswer(**kept)
 
 
-def _few(names: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Return lists of names while they are short, else empty ones."""
+def _few(names: Mapping[str, list[str]], reasons: list[Affected]) -> dict[str, list[Any]]:
+    """Return lists of names, and the reasons, while they are short, else empty ones."""
     if sum(map(len, names.values())) > NAMES_REMEMBERED_MAX:
         return {field: [] for field in names}
-    return {field: found for field, found in names.items() if found}
+    plain: list[Any] = [[one.step, one.reason, one.upstream, one.key] for one in reasons]
+    return {field: kept for field, kept in {**names, "reasons": plain}.items() if kept}

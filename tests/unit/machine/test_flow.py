@@ -293,7 +293,10 @@ def test_a_request_id_answers_twice_and_acts_once(driver: Driver) -> None:
     identity = rq.RequestId("id-1", b"digest")
     upload = rq.Upload("flow", {}, COMMANDS, (make("a", "a"),), identity)
     first, again = driver.ask(upload), driver.ask(upload)
-    assert (again.added, again.given, again.revision) == (first.added, first.given, first.revision)
+    assert again == first
+    assert again.reasons == [Affected("a", "first")]
+    expire = rq.Expire("flow", ("step:a",), rq.RequestId("id-2", b"digest"))
+    assert driver.ask(expire) == driver.ask(expire)
     with pytest.raises(NotAllowedNow):
         driver.ask(rq.Upload("flow", {}, COMMANDS, (), rq.RequestId("id-1", b"other")))
 
