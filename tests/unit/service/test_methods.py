@@ -14,6 +14,7 @@ from gaia_core.machine.reports import Failed
 from gaia_core.workflow.model import Failure, FailureClass
 from tests.support.waiting import wait_until
 from tests.unit.coordinator.shard import Hand
+from tests.unit.coordinator.stores import NotingStore
 from tests.unit.service.served import Served
 
 MAKE = {"name": "make", "image": "any", "command": ["make", "{{out}}"], "outputs": {"out": "/out"}}
@@ -24,8 +25,13 @@ OUTSIDE = {"name": "o", "command": "copy", "inputs": {"in": "given"}, "outputs":
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    with Served(poll_s=0.0) as made:
+def store() -> NotingStore:
+    return NotingStore()
+
+
+@pytest.fixture
+def served(store: NotingStore) -> Iterator[Served]:
+    with Served(store, poll_s=0.0) as made:
         yield made
 
 
@@ -237,9 +243,10 @@ def test_announced_keys_are_there(served: Served, flow: Gaia) -> None:
     assert [file["key"] for file in flow.ls("flow", "tree/")] == ["tree/a", "tree/b"]
 
 
-def test_what_cannot_be_announced_is_told_and_announces_nothing(served: Served, flow: Gaia) -> None:
+def test_what_cannot_be_announced_is_told_and_announces_nothing(store: NotingStore, flow: Gaia) -> None:
     """Keys under which nothing lies, that a Step writes, or that are none: each with its place."""
-    served.store.put_bytes(None, "flow/given", b"x")
+    wait_until(lambda: ("stat", "flow/given") in store.asked, "the upload to have looked for it")
+    store.put_bytes(None, "flow/given", b"x")
     refusals: list[tuple[list[str], type[GaiaError], list[str]]] = [
         (["given", "nothing", "no/"], UnknownName, ["keys[1]", "keys[2]"]),
         (["given", "../x"], InvalidWorkflow, ["keys[1]"]),
