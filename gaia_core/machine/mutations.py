@@ -281,9 +281,9 @@ def arrive(decision: Decision, request: rq.Arrive) -> None:
     else:
         told = (*request.keys, *_grown_trees(workflow, request.keys))
         fresh = tuple(one for one in told if _is_news(one, _arrived(workflow.graph.keys.get(one.key))))
-    known = {one.key: workflow.graph.keys.get(one.key) for one in fresh}
     if fresh:
-        changed = [key for one in fresh if (key := known[one.key]) is not None and _has_changed(key, one)]
+        known = ((workflow.graph.keys.get(one.key), one) for one in fresh)
+        changed = [key for key, one in known if key is not None and _has_changed(key, one)]
         decision.emit(ev.KeysArrived(workflow.uid, fresh))
         readers = {reader: Cause(None, key) for key in changed for reader in key.readers}
         decision.reset(workflow, dependents(readers), "input changed")
