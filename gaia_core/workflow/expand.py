@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 from gaia_core.errors import Problem
 from gaia_core.workflow.composite import Bindings, count_steps
 from gaia_core.workflow.flat import FlatStep
+from gaia_core.workflow.form.paths import file_path_problem, output_path_problem, path_problem, workdir_problem
 from gaia_core.workflow.interface import interface_problems, texts_of, var_problems
 from gaia_core.workflow.keys import key_problem
 from gaia_core.workflow.model import EMPTY, NO_OPTIONS, Command, Options, StepSpec
-from gaia_core.workflow.parse import file_path_problem, output_path_problem, path_problem, workdir_problem
 from gaia_core.workflow.size import EXECUTION_BYTES_MAX, execution_bytes, execution_bytes_most, value_length_most
 from gaia_core.workflow.splice import scalar_text, splice
 
