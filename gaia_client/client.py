@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -23,8 +23,14 @@ from gaia_client import replies, transfer, waiting, watching
 from gaia_client.config import client_config
 from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
 from gaia_client.requests import build
-from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, TooLarge
-from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
+from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, RequestError, TooLarge
+from gaia_core.wire.model import (
+    command_to_proto,
+    commands_from_proto,
+    properties_to_struct,
+    step_to_proto,
+    steps_from_proto,
+)
 from gaia_core.workflow import parse, validate
 
 PLAIN = Mapping[str, Any]
@@ -109,18 +115,24 @@ class Gaia:
             NotAllowedNow: the workflow has another revision than the one expected.
         """
         given = [] if commands is None else commands
-        parsed, problems = parse.parse_commands(given)
-        if problems:
-            sound = parse.sound_commands(given)
-            messages = [command_to_proto(command) for command in sound.items]
-            asked = build(api_pb2.CommandRequest, workflow=workflow, commands=messages, check_only=True)
-            problems += self._checked("Command", asked, api_pb2.CommandResponse, sound)
-        _refuse([*(parse.name_problems(workflow) if parsed else ()), *problems])
+        read = parse.read_commands(given)
+        if read.problems:
+            messages = [command_to_proto(command) for command in read.items]
+            asked = build(
+                api_pb2.CommandRequest,
+                workflow=workflow,
+                commands=messages,
+                expected_revision=expected_revision,
+                check_only=True,
+            )
+            noise = commands_from_proto(messages)[1]
+            self._refuse_with_all(workflow, read.problems, "Command", asked, api_pb2.CommandResponse, noise)
+        _refuse(parse.name_problems(workflow) if read.items else ())
         request = build(
             api_pb2.CommandRequest,
-            request_id=_request_id() if parsed else "",
+            request_id=_request_id() if read.items else "",
             workflow=workflow,
-            commands=[command_to_proto(command) for command in parsed],
+            commands=[command_to_proto(command) for command in read.items],
             expected_revision=expected_revision,
         )
         answer = self._connection.call("Command", _sendable(request), api_pb2.CommandResponse)
@@ -154,18 +166,25 @@ class Gaia:
             InvalidWorkflow: with every problem; nothing was changed.
             NotAllowedNow: the workflow has another revision.
         """
-        parsed, problems = parse.parse_steps(steps)
-        if problems:
-            sound = parse.sound_steps(steps)
-            messages = [step_to_proto(step) for step in sound.items]
-            asked = build(api_pb2.MergeRequest, workflow=workflow, steps=messages, check_only=True)
-            problems += self._checked("Merge", asked, api_pb2.MergeResponse, sound)
-        _refuse([*parse.name_problems(workflow), *problems])
+        read = parse.read_steps(steps)
+        if read.problems:
+            messages = [step_to_proto(step) for step in read.items]
+            asked = build(
+                api_pb2.MergeRequest,
+                workflow=workflow,
+                steps=messages,
+                prune=prune,
+                expected_revision=expected_revision,
+                check_only=True,
+            )
+            noise = steps_from_proto(messages)[1]
+            self._refuse_with_all(workflow, read.problems, "Merge", asked, api_pb2.MergeResponse, noise)
+        _refuse(parse.name_problems(workflow))
         request = build(
             api_pb2.MergeRequest,
             request_id=_request_id(),
             workflow=workflow,
-            steps=[step_to_proto(step) for step in parsed],
+            steps=[step_to_proto(step) for step in read.items],
             only_changed=only_changed,
             prune=prune,
             expected_revision=expected_revision,
@@ -431,18 +450,39 @@ class Gaia:
         answer = transfer.listing(self._connection, workflow, prefix)
         return {"files": [replies.file(each) for each in answer.files], "truncated": answer.truncated}
 
-    def _checked(self, method: str, request: Message, answer: type[Message], sound: parse.Sound[Any]) -> list[Problem]:
-        """Return what the server finds wrong with those Commands or Steps that are sound by themselves.
+    def _refuse_with_all(
+        self,
+        workflow: str,
+        problems: Sequence[Problem],
+        method: str,
+        request: Message,
+        answer: type[Message],
+        noise: Sequence[Problem],
+    ) -> NoReturn:
+        """Refuse what has problems of form, with all that the server finds wrong with the rest of it.
 
-        So all problems come together. What else may be wrong, such as a server that is away, does not matter yet.
+        That nobody answers is no reason to keep these back.
+
+        Args:
+            workflow: its name.
+            problems: those of form.
+            method: finds the others.
+            request: what was understood.
+            answer: of the method.
+            noise: what the request lacks because it was not understood.
         """
+        told = [*parse.name_problems(workflow), *problems]
         try:
             self._connection.call(method, request, answer)
-        except InvalidWorkflow as refusal:
-            return sound.moved(refusal.problems)
+        except RequestError as refusal:
+            others = [problem for problem in refusal.problems if problem not in noise]
+            if not isinstance(refusal, InvalidWorkflow):
+                all_problems = tuple(dict.fromkeys([*told, *others]))
+                raise type(refusal)(refusal.message, hint=refusal.hint, problems=all_problems) from None
+            told += others
         except GaiaError:
             pass
-        return []
+        raise InvalidWorkflow.of(told)
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""

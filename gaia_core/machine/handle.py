@@ -40,6 +40,7 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.PlanExpire: mutations.plan_expire,
     rq.GetFiles: queries.get_files,
     rq.GetInputs: queries.get_inputs,
+    rq.CheckUpload: mutations.check_upload,
     rq.CheckSteps: mutations.check_steps,
     rq.CheckCommands: mutations.check_commands,
     rq.CheckPut: queries.check_put,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from gaia_core.errors import AlreadyExists, InvalidWorkflow, NotAllowedNow, Problem, UnknownName
+from gaia_core.errors import AlreadyExists, InvalidWorkflow, NotAllowedNow, Problem, RequestError, UnknownName
 from gaia_core.machine import diff as df
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
@@ -18,12 +18,13 @@ from gaia_core.workflow import events as ev
 from gaia_core.workflow.cascade import Cascade, Cause, dependents, is_cause, own_causes
 from gaia_core.workflow.expire import Targets, resolve, resolve_steps
 from gaia_core.workflow.flat import FlatStep
+from gaia_core.workflow.form.items import Reading
 from gaia_core.workflow.graph import Key
 from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.model import Command, FileVersion, Publication, StepSpec
 from gaia_core.workflow.parse import name_problems
 from gaia_core.workflow.state import Step, WorkflowState
-from gaia_core.workflow.validate import Draft, command_problems, draft_commands, draft_steps
+from gaia_core.workflow.validate import Draft, Judged, draft_commands, draft_steps, judge_commands
 
 NO_PROPERTIES: Final[Mapping[str, Any]] = {}
 
@@ -85,14 +86,11 @@ def upload(decision: Decision, request: rq.Upload) -> df.Diff:
 
     Raises:
         AlreadyExists: the name is taken.
+        NotAllowedNow: the files of an earlier workflow of that name are still being deleted.
         InvalidWorkflow: anything in it is wrong.
     """
-    if request.workflow in decision.state.workflows:
-        raise AlreadyExists(f"There already is a workflow {request.workflow!r}.", hint="use merge to add Steps to it")
-    commands = {command.name: command for command in request.commands}
-    wrong = _command_problems(request.commands, commands)
-    draft = draft_steps(None, commands, request.steps, skip_composites=bool(wrong), rules=decision.state.rules)
-    _refuse([*name_problems(request.workflow), *wrong, *draft.problems])
+    commands, steps = Reading(request.commands), Reading(request.steps)
+    draft = _admit_upload(decision.state, request.workflow, commands, steps, [])
     workflow = _create(decision, request.workflow, request.properties)
     if request.commands:
         decision.emit(ev.CommandsSet(workflow.uid, request.commands))
@@ -109,9 +107,8 @@ def set_commands(decision: Decision, request: rq.SetCommands) -> CommandsAnswer:
     """
     if not request.commands:
         return CommandsAnswer(tuple(find(decision.state, request.workflow).commands.values()))
-    workflow = _expected(decision.state, request)
-    draft, problems = _draft_commands(decision.state, workflow, request.commands)
-    _refuse([*name_problems(request.workflow), *problems])
+    commands = Reading(request.commands)
+    workflow, draft = _admit_commands(decision.state, request.workflow, commands, request.expected_revision)
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     news = tuple(command for command in request.commands if workflow.commands.get(command.name) != command)
     names = {command.name for command in news}
@@ -129,39 +126,74 @@ def merge(decision: Decision, request: rq.Merge) -> df.Diff:
         InvalidWorkflow: a Step is wrong, or would overlap or close a circle.
         NotAllowedNow: the workflow has another revision.
     """
-    workflow = _expected(decision.state, request)
-    draft = _draft_steps(decision.state, workflow, request)
-    _refuse([*name_problems(request.workflow), *draft.problems])
+    name, steps, revision = request.workflow, Reading(request.steps), request.expected_revision
+    workflow, draft = _admit_steps(decision.state, name, steps, revision, prune=request.prune)
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     return _enter_steps(decision, workflow, request.steps, draft, only_changed=request.only_changed)
 
 
-def check_steps(state: Deployment, request: rq.CheckSteps) -> list[Problem]:
-    """Return what is wrong with merging Steps."""
-    return _draft_steps(state, state.workflows.get(request.workflow), request).problems
+def check_upload(state: Deployment, request: rq.CheckUpload) -> None:
+    """Refuse what `upload` would refuse; raises as it does."""
+    _admit_upload(state, request.workflow, request.commands, request.steps, request.problems)
 
 
-def check_commands(state: Deployment, request: rq.CheckCommands) -> list[Problem]:
-    """Return what is wrong with setting Commands."""
-    return _draft_commands(state, state.workflows.get(request.workflow), request.commands)[1]
+def check_commands(state: Deployment, request: rq.CheckCommands) -> None:
+    """Refuse what `set_commands` would refuse; raises as it does."""
+    if request.commands.items or request.commands.problems:
+        _admit_commands(state, request.workflow, request.commands, request.expected_revision)
+    elif request.workflow is not None:
+        find(state, request.workflow)
 
 
-def _draft_steps(state: Deployment, workflow: WorkflowState | None, request: rq.Merge | rq.CheckSteps) -> Draft:
-    commands = workflow.commands if workflow is not None else {}
-    return draft_steps(workflow, commands, request.steps, prune=request.prune, rules=state.rules)
+def check_steps(state: Deployment, request: rq.CheckSteps) -> None:
+    """Refuse what `merge` would refuse; raises as it does."""
+    _admit_steps(state, request.workflow, request.steps, request.expected_revision, prune=request.prune)
 
 
-def _draft_commands(
-    state: Deployment, workflow: WorkflowState | None, given: Sequence[Command]
-) -> tuple[Draft, list[Problem]]:
-    """Lay Commands beside a workflow; Steps are looked at only where the Commands are sound by themselves."""
-    known = workflow.commands if workflow is not None else {}
-    commands = {**known, **{command.name: command for command in given}}
-    problems = _command_problems(given, commands)
-    if problems or workflow is None:
-        return Draft(), problems
-    draft = draft_commands(workflow, given, commands, state.rules)
-    return draft, draft.problems
+def _admit_upload(
+    state: Deployment,
+    name: str | None,
+    commands: Reading[Command],
+    steps: Reading[StepSpec],
+    known: Sequence[Problem],
+) -> Draft:
+    """Return what an upload makes, or refuse it, with all that is wrong with it."""
+    problems = [*known, *commands.problems, *steps.problems, *_named(name)]
+    judged = judge_commands(commands, {})
+    draft = draft_steps(None, judged if commands.is_list else None, steps, rules=state.rules)
+    obstacle: RequestError | None = _doomed(state, name)
+    if name in state.workflows:
+        obstacle = AlreadyExists(f"There already is a workflow {name!r}.", hint="use merge to add Steps to it")
+    _refuse([*problems, *judged.problems, *draft.problems], obstacle)
+    return draft
+
+
+def _admit_commands(
+    state: Deployment, name: str | None, commands: Reading[Command], revision: int | None
+) -> tuple[WorkflowState | None, Draft]:
+    """Return the workflow and what Commands make of it, or refuse them, with all that is wrong with them."""
+    workflow = state.workflows.get(name) if name is not None else None
+    judged = judge_commands(commands, workflow.commands if workflow is not None else {})
+    draft = draft_commands(workflow, commands, judged, state.rules) if workflow is not None else Draft()
+    problems = [*commands.problems, *_named(name), *judged.problems, *draft.problems]
+    _refuse(problems, _obstacle(state, name, revision))
+    return workflow, draft
+
+
+def _admit_steps(
+    state: Deployment, name: str | None, steps: Reading[StepSpec], revision: int | None, *, prune: bool
+) -> tuple[WorkflowState | None, Draft]:
+    """Return the workflow and what Steps make of it, or refuse them, with all that is wrong with them."""
+    workflow = state.workflows.get(name) if name is not None else None
+    judged = Judged(workflow.commands if workflow is not None else {})
+    draft = draft_steps(workflow, judged, steps, prune=prune, rules=state.rules)
+    _refuse([*steps.problems, *_named(name), *draft.problems], _obstacle(state, name, revision))
+    return workflow, draft
+
+
+def _named(name: str | None) -> list[Problem]:
+    """Return what is wrong with the name of a workflow, where it was understood."""
+    return name_problems(name) if name is not None else []
 
 
 def remove(decision: Decision, request: rq.Remove) -> df.Diff:
@@ -415,48 +447,47 @@ def _look_up(decision: Decision, workflow: WorkflowState, names: Iterable[str]) 
         decision.effects.append(LookUp(workflow.name, wanted))
 
 
-def _expected(state: Deployment, change: _Change) -> WorkflowState | None:
-    """Return the workflow that a change means, or None where it is new.
-
-    Raises:
-        NotAllowedNow: it has another revision than the change expects; one that is new has revision 0.
-    """
-    workflow = state.workflows.get(change.workflow)
+def _obstacle(state: Deployment, name: str | None, expected_revision: int | None) -> RequestError | None:
+    """Return what keeps a change from being made now, whatever is in it: another revision, a name not free yet."""
+    workflow = state.workflows.get(name) if name is not None else None
     revision = workflow.revision if workflow is not None else 0
-    if change.expected_revision not in (None, revision):
-        new = "" if workflow is not None else ", which does not exist yet,"
-        message = f"Workflow {change.workflow!r}{new} has revision {revision}, not {change.expected_revision}."
-        raise NotAllowedNow(message, hint="read it again, and decide anew")
-    return workflow
+    if expected_revision in (None, revision):
+        return _doomed(state, name) if workflow is None else None
+    new = "" if workflow is not None else ", which does not exist yet,"
+    message = f"Workflow {name!r}{new} has revision {revision}, not {expected_revision}."
+    return NotAllowedNow(message, hint="read it again, and decide anew")
+
+
+def _doomed(state: Deployment, name: str | None) -> RequestError | None:
+    """Return why a workflow of this name may not be made yet, or None."""
+    if name not in state.doomed.values():
+        return None
+    message = f"The files of an earlier workflow {name!r} are still being deleted."
+    return NotAllowedNow(message, hint="try again in a moment, or choose another name")
 
 
 def _known(state: Deployment, change: _Change) -> WorkflowState:
-    """Return the workflow that a change means, which must be there; raises as `find` and `_expected` do."""
-    find(state, change.workflow)
-    workflow = _expected(state, change)
-    assert workflow is not None
+    """Return the workflow that a change means, which must be there.
+
+    Raises:
+        UnknownName: there is none.
+        NotAllowedNow: it has another revision than the change expects.
+    """
+    workflow = find(state, change.workflow)
+    _refuse((), _obstacle(state, change.workflow, change.expected_revision))
     return workflow
 
 
 def _create(decision: Decision, name: str, properties: Mapping[str, Any]) -> WorkflowState:
-    """Begin a workflow.
-
-    Raises:
-        NotAllowedNow: the files of an earlier one of that name are still being deleted.
-    """
-    if name in decision.state.doomed.values():
-        message = f"The files of an earlier workflow {name!r} are still being deleted."
-        raise NotAllowedNow(message, hint="try again in a moment, or choose another name")
+    """Begin a workflow."""
     owner = properties.get("owner") or name.partition("_")[0]
     decision.emit(ev.WorkflowCreated(decision.state.last_uid + 1, name, owner, properties))
     return decision.state.workflows[name]
 
 
-def _command_problems(given: Sequence[Command], commands: Mapping[str, Command]) -> list[Problem]:
-    return [p for n, command in enumerate(given) for p in command_problems(command, commands, f"commands[{n}]")]
-
-
-def _refuse(problems: Sequence[Problem]) -> None:
-    """Raise when there are problems."""
+def _refuse(problems: Sequence[Problem], obstacle: RequestError | None = None) -> None:
+    """Raise the obstacle where there is one, with the problems beside it, or else the problems."""
+    if obstacle is not None:
+        raise type(obstacle)(obstacle.message, hint=obstacle.hint, problems=tuple(dict.fromkeys(problems)))
     if problems:
         raise InvalidWorkflow.of(problems)

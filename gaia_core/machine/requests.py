@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from gaia_core.errors import Problem
+from gaia_core.workflow.form.items import Reading
 from gaia_core.workflow.model import Command, Publication, StepSpec
 
 
@@ -131,20 +133,45 @@ class Arrive:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckSteps:
-    """What is wrong with merging Steps. Answer: a list of Problem."""
+class CheckUpload:
+    """What is wrong with an upload. Answer: None; refused as Upload is, with the problems of form that are known.
 
-    workflow: str
-    steps: tuple[StepSpec, ...]
+    Attributes:
+        workflow: its name; None where that is not understood.
+        problems: of its name and properties.
+    """
+
+    workflow: str | None
+    commands: Reading[Command]
+    steps: Reading[StepSpec]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSteps:
+    """What is wrong with merging Steps. Answer: None; refused as Merge is, with the problems of form that are known.
+
+    Attributes:
+        workflow: its name; None where that is not understood.
+    """
+
+    workflow: str | None
+    steps: Reading[StepSpec]
     prune: bool = False
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckCommands:
-    """What is wrong with setting Commands. Answer: a list of Problem."""
+    """What is wrong with setting Commands. Answer: None; refused as SetCommands is, with what is known of their form.
 
-    workflow: str
-    commands: tuple[Command, ...]
+    Attributes:
+        workflow: its name; None where that is not understood.
+    """
+
+    workflow: str | None
+    commands: Reading[Command]
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +344,7 @@ Query: TypeAlias = (
     | PlanExpire
     | GetFiles
     | GetInputs
+    | CheckUpload
     | CheckSteps
     | CheckCommands
     | CheckPut

@@ -40,16 +40,13 @@ from gaia_core.service.replies import (
 from gaia_core.service.watching import Pace, watching
 from gaia_core.wire.files import file_to_proto, publication_to_proto
 from gaia_core.wire.model import (
-    commands_from_proto,
     commands_to_plain,
-    steps_from_proto,
     steps_to_plain,
     struct_to_properties,
 )
-from gaia_core.workflow import validate
 from gaia_core.workflow.interface import all_of
 from gaia_core.workflow.keys import is_tree
-from gaia_core.workflow.parse import name_problems, parse_properties, parse_workflow, sound_commands, sound_steps
+from gaia_core.workflow.parse import name_problems, parse_properties, read_commands, read_steps
 from gaia_core.workflow.states import FlowState, StepState
 
 log = logging.getLogger(__name__)
@@ -119,37 +116,32 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
     async def Upload(self, request: pb.UploadRequest, context: Any) -> pb.UploadResponse:
         """Create a workflow."""
         properties, problems = parse_properties(struct_to_properties(request.properties))
-        commands, wrong_commands = commands_from_proto(request.commands)
-        steps, wrong_steps = steps_from_proto(request.steps)
-        if wrong_commands or wrong_steps:
-            plain = commands_to_plain(request.commands), steps_to_plain(request.steps)
-            problems += parse_workflow(*plain, validate.check).problems
-        _refuse(problems)
-        upload = rq.Upload(request.workflow, properties, tuple(commands), tuple(steps), _identity(request))
+        commands = read_commands(commands_to_plain(request.commands))
+        steps = read_steps(steps_to_plain(request.steps))
+        if problems or commands.problems or steps.problems:
+            await self._ask(rq.CheckUpload(request.workflow, commands, steps, tuple(problems)))
+        upload = rq.Upload(request.workflow, properties, tuple(commands.items), tuple(steps.items), _identity(request))
         return pb.UploadResponse(diff=diff_message(await self._ask(upload)))
 
     async def Command(self, request: pb.CommandRequest, context: Any) -> pb.CommandResponse:
         """Add or list Commands."""
-        commands, problems = commands_from_proto(request.commands)
-        if problems or request.check_only:
-            sound = sound_commands(commands_to_plain(request.commands))
-            _refuse([*problems, *sound.moved(await self._ask(rq.CheckCommands(request.workflow, tuple(sound.items))))])
+        commands = read_commands(commands_to_plain(request.commands))
+        if commands.problems or request.check_only:
+            await self._ask(rq.CheckCommands(request.workflow, commands, _expected(request)))
             return pb.CommandResponse()
-        change = rq.SetCommands(request.workflow, tuple(commands), _identity(request), _expected(request))
+        change = rq.SetCommands(request.workflow, tuple(commands.items), _identity(request), _expected(request))
         answer = await self._ask(change)
         return pb.CommandResponse(commands=command_messages(answer.commands), diff=diff_message(answer.diff))
 
     async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
         """Add or update Steps."""
-        steps, problems = steps_from_proto(request.steps)
-        if problems or request.check_only:
-            sound = sound_steps(steps_to_plain(request.steps))
-            check = rq.CheckSteps(request.workflow, tuple(sound.items), request.prune)
-            _refuse([*problems, *sound.moved(await self._ask(check))])
+        steps = read_steps(steps_to_plain(request.steps))
+        if steps.problems or request.check_only:
+            await self._ask(rq.CheckSteps(request.workflow, steps, request.prune, _expected(request)))
             return pb.MergeResponse()
         change = rq.Merge(
             request.workflow,
-            tuple(steps),
+            tuple(steps.items),
             _identity(request),
             _expected(request),
             only_changed=request.only_changed,

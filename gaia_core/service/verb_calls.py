@@ -65,21 +65,14 @@ def _endpoint(path: str, verb: Verb, submit: Submit, reply_s: float) -> Callable
             until = asyncio.get_running_loop().time() + reply_s
             body, requests, problems = await _read(verb, raw, until)
             if problems:
-                raise InvalidWorkflow.of([*problems, *await _further(verb, body, submit, until)])
+                if verb.check is not None:
+                    await _ask(submit, [verb.check(body, problems)], until)
+                raise InvalidWorkflow.of(problems)
             return PlainReply(verb.reply(body, *await _ask(submit, requests, until)))
         except Exception as error:  # noqa: BLE001 - every end of a call is a reply
             return _refusal(path, verb, error)
 
     return call
-
-
-async def _further(verb: Verb, body: Any, submit: Submit, until: float) -> list[Problem]:
-    """Return what is wrong with the sound part of a body whose form has problems."""
-    if verb.check is None:
-        return []
-    check, sound = verb.check(body)
-    (found,) = await _ask(submit, [check], until)
-    return list(sound.moved(found))
 
 
 async def _read(verb: Verb, raw: bytes, until: float) -> tuple[Any, list[rq.Request], list[Problem]]:

@@ -10,6 +10,7 @@ from typing import Final
 from gaia_core.errors import Problem
 from gaia_core.workflow.model import Command, Scalar, StepSpec
 from gaia_core.workflow.splice import Unspliceable, names_in, scalar_text
+from gaia_core.workflow.unknown import UNKNOWN, UNKNOWN_VALUE
 
 SUGGESTED_AMONG_MAX: Final = 1_000
 """Looking for the nearest of more names than this would hold up everything else."""
@@ -33,14 +34,14 @@ def all_of(name: str, known: Mapping[str, object]) -> str:
 
 
 def interface_problems(spec: StepSpec, command: Command, place: str) -> Iterator[Problem]:
-    """Compare the Step's inputs and outputs with the Command's."""
+    """Compare the Step's inputs and outputs with the Command's, as far as they are understood."""
     for kind, given, known in (("input", spec.inputs, command.inputs), ("output", spec.outputs, command.outputs)):
         for name in given:
-            if name not in known:
+            if name not in known and name != UNKNOWN and UNKNOWN not in known:
                 message = f"Command {command.name!r} has no {kind} {name!r}{suggestion(name, known)}"
                 yield Problem(f"{place}.{kind}s.{name}", message)
     for name in command.inputs:
-        if name not in spec.inputs:
+        if name not in spec.inputs and name != UNKNOWN and UNKNOWN not in spec.inputs:
             yield Problem(f"{place}.inputs.{name}", f"input {name!r} of Command {command.name!r} is not given")
 
 
@@ -56,15 +57,17 @@ def var_problems(spec: StepSpec, command: Command, place: str, outer: Collection
     own = {*command.vars, *spec.vars}
     defined = {*own, *outer}
     for name, value in spec.vars.items():
-        if name in command.inputs or name in command.outputs:
+        if name != UNKNOWN and (name in command.inputs or name in command.outputs):
             yield Problem(f"{place}.vars.{name}", f"{name!r} is both a var and an input or output of {command.name!r}")
         if value == ():
             yield Problem(f"{place}.vars.{name}", "an empty array makes no Step at all")
     for name in command.var_names:
-        if name not in spec.vars:
+        if name not in spec.vars and name != UNKNOWN and UNKNOWN not in spec.vars:
             yield Problem(f"{place}.vars.{name}", f"var {name!r} of Command {command.name!r} is not given")
     texts = [("vars", text) for value in spec.vars.values() for text in texts_of(value)]
-    texts += [("vars", scalar_text(value)) for name, value in command.vars.items() if name not in spec.vars]
+    texts += [
+        ("vars", text) for name, value in command.vars.items() if name not in spec.vars for text in texts_of(value)
+    ]
     texts += [(f"inputs.{name}", key) for name, key in spec.inputs.items()]
     texts += [(f"outputs.{name}", key) for name, key in spec.outputs.items()]
     for where, text in texts:
@@ -74,8 +77,9 @@ def var_problems(spec: StepSpec, command: Command, place: str, outer: Collection
 
 
 def texts_of(value: Scalar | tuple[Scalar, ...]) -> list[str]:
-    """Return the texts of a var's value or of all its elements."""
-    return [scalar_text(one) for one in value] if isinstance(value, tuple) else [scalar_text(value)]
+    """Return the texts of a var's value or of all its elements, as far as they are understood."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [scalar_text(one) for one in values if one is not UNKNOWN_VALUE]
 
 
 def _undefined_in_command(command: Command, defined: set[str], place: str) -> Iterator[Problem]:
@@ -91,7 +95,7 @@ def _undefined(text: str, defined: set[str], place: str, inside: str) -> Iterato
     """Yield a Problem for each name that text splices and nothing defines."""
     try:
         for name in names_in(text):
-            if name not in defined:
+            if name not in defined and UNKNOWN not in defined:
                 yield Problem(place, f"nothing defines {{{{{name}}}}}{inside}")
     except Unspliceable as refusal:
         yield Problem(place, f"{refusal}{inside}")

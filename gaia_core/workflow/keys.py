@@ -17,6 +17,7 @@ INTERNAL_PREFIX: Final = ".gaia/"
 """Gaia's own objects; no workflow name starts with a dot, so no data space collides."""
 
 _BUCKET = re.compile(r"(?!(?:\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SLASH = re.compile("/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
@@ -79,6 +80,11 @@ def folder_of(key: str) -> str:
     root = f"{bucket}:" if bucket is not None else ""
     head, slash, _ = path.rstrip("/").rpartition("/")
     return f"{root}{head}{slash}"
+
+
+def folders_over(key: str) -> list[str]:
+    """Return every tree that holds a Key, the widest first, and last the Key itself if it is one."""
+    return [key[: match.end()] for match in _SLASH.finditer(key)]
 
 
 def location(workflow: str, key: str) -> Location:

@@ -17,6 +17,7 @@ from gaia_core.workflow.form.texts import (
 from gaia_core.workflow.form.values import number_kept, scalar_problem
 from gaia_core.workflow.form.wording import at
 from gaia_core.workflow.model import STDOUT_BOTH, Command, Scalar
+from gaia_core.workflow.unknown import UNKNOWN_STEP, UNKNOWN_VALUE
 
 COMMAND_FIELDS: Final = (
     *("name", "image", "command", "inputs", "outputs", "vars", "stdout"),
@@ -61,8 +62,8 @@ def _composite(form: Form) -> Command:
     form.only(COMPOSITE_FIELDS, _OF_LEAVES)
     form.need("name")
     place = at(form.place, "steps")
-    found, problems = read_list(form.values["steps"], place, read_inner_step)
-    form.problems += problems
+    inner = read_list(form.values["steps"], place, read_inner_step, UNKNOWN_STEP)
+    form.problems += inner.problems
     if form.values["steps"] == []:
         form.refuse("steps", "needs at least one Step")
     has_names = isinstance(form.values.get("vars"), list | tuple)
@@ -72,7 +73,7 @@ def _composite(form: Form) -> Command:
         outputs=dict.fromkeys(form.names("outputs"), ""),
         vars={} if has_names else _defaults(form),
         options=read_options(form),
-        steps=tuple(found.values()),
+        steps=tuple(inner.items),
         var_names=form.names("vars") if has_names else (),
     )
 
@@ -85,5 +86,5 @@ def _outputs(form: Form) -> dict[str, str]:
 
 def _defaults(form: Form) -> dict[str, Scalar]:
     """Read the values that vars have unless a Step gives others."""
-    defaults = form.entries("vars", part_name_problem, scalar_problem)
+    defaults = form.entries("vars", part_name_problem, scalar_problem, UNKNOWN_VALUE)
     return {name: number_kept(value) for name, value in defaults.items()}

@@ -8,6 +8,7 @@ from gaia_core.errors import Problem
 from gaia_core.workflow.form.texts import TextCheck, part_name_problem, text_problem, token_problem
 from gaia_core.workflow.form.values import INTEGER_MAX
 from gaia_core.workflow.form.wording import at, kind, unknown_field
+from gaia_core.workflow.unknown import UNKNOWN
 
 ABSENT: Final = object()
 
@@ -74,46 +75,61 @@ class Form:
             return ()
         if not value:
             self.refuse(field, "needs at least one token")
+        found = list(value)
         for index, token in enumerate(value):
             if problem := text_problem(token, token_problem):
                 self.refuse_item(field, index, problem)
-        return tuple(value)
+                found[index] = UNKNOWN
+        return tuple(found)
 
     def texts(self, field: str, name_check: TextCheck, check: TextCheck) -> dict[str, str]:
         """Return a map of names to strings, each of which passes its check."""
-        return self.entries(field, name_check, lambda value: text_problem(value, check))
+        return self.entries(field, name_check, lambda value: text_problem(value, check), UNKNOWN)
 
-    def entries(self, field: str, name_check: TextCheck, problem_of: Callable[[object], str | None]) -> dict[str, Any]:
-        """Return a map of names to values; problem_of tells what is wrong with a value."""
+    def entries(
+        self, field: str, name_check: TextCheck, problem_of: Callable[[object], str | None], unknown: Any
+    ) -> dict[str, Any]:
+        """Return a map of names to values.
+
+        Args:
+            field: its name.
+            name_check: tells what is wrong with a name.
+            problem_of: tells what is wrong with a value.
+            unknown: stands for a value that is wrong, and beside UNKNOWN for all that have a wrong name.
+        """
         value = self.take(field)
         if value is ABSENT:
-            return {}
+            return {UNKNOWN: unknown} if field in self.values else {}
         if not isinstance(value, Mapping):
             self.refuse(field, f"must be a map, not {kind(value)}")
-            return {}
-        place = ""
+            return {UNKNOWN: unknown}
+        found = dict(value)
         for name, each in value.items():
-            problem = name_check(name) if isinstance(name, str) else f"names are strings, not {kind(name)}; quote it"
-            problem = problem or problem_of(each)
-            if problem:
-                place = place or at(self.place, field)
-                self.problems.append(Problem(at(place, name), problem))
-        return dict(value)
+            wrong_name = name_check(name) if isinstance(name, str) else f"names are strings, not {kind(name)}; quote it"
+            wrong_value = problem_of(each)
+            if wrong_name or wrong_value:
+                place = at(at(self.place, field), name)
+                self.problems += [Problem(place, problem) for problem in (wrong_name, wrong_value) if problem]
+                if wrong_name:
+                    del found[name]
+                found[UNKNOWN if wrong_name else name] = unknown
+        return found
 
     def names(self, field: str) -> tuple[str, ...]:
         """Return a list of different names of parts."""
         value = self.take(field)
         if value is ABSENT:
-            return ()
+            return (UNKNOWN,) if field in self.values else ()
         if not isinstance(value, list | tuple):
             self.refuse(field, f"must be a list of names, not {kind(value)}")
-            return ()
+            return (UNKNOWN,)
+        found: list[str] = []
         for index, name in enumerate(value):
-            if problem := text_problem(name, part_name_problem):
-                self.refuse_item(field, index, problem)
-            elif name in value[:index]:
-                self.refuse_item(field, index, f"{name!r} is there twice")
-        return tuple(name for name in value if isinstance(name, str))
+            problem = text_problem(name, part_name_problem)
+            if problem or name in found:
+                self.refuse_item(field, index, problem or f"{name!r} is there twice")
+            found.append(UNKNOWN if problem else name)
+        return tuple(found)
 
     def flag(self, field: str) -> bool | None:
         """Return true or false, or None."""

@@ -1,4 +1,4 @@
-"""What is wrong with internal paths, those that a program sees. Called where they are read, and where vars are spliced."""
+"""What is wrong with internal paths, as a program sees them. Called where they are read and where vars are spliced."""
 
 from gaia_core.workflow.form.texts import line_problem
 from gaia_core.workflow.form.wording import shortened

@@ -1,7 +1,7 @@
 """One Step as users write it, of a workflow or of a composite. Called for each item of a list."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from gaia_core.errors import Problem
 from gaia_core.workflow.form.fields import Form
@@ -17,7 +17,8 @@ from gaia_core.workflow.form.texts import (
 )
 from gaia_core.workflow.form.values import number_kept, scalar_problem
 from gaia_core.workflow.form.wording import at
-from gaia_core.workflow.model import Scalar, StepSpec, VarValue
+from gaia_core.workflow.model import StepSpec, VarValue
+from gaia_core.workflow.unknown import UNKNOWN, UNKNOWN_VALUE
 
 STEP_FIELDS: Final = ("name", "command", "inputs", "outputs", "vars", *OPTION_FIELDS)
 COMMAND_ONLY_FIELDS: Final = ("image", "stdout", "network", "env", "workdir", "entrypoint")
@@ -31,7 +32,7 @@ def read_step(form: Form) -> StepSpec:
     step = _read(form, line_problem)
     for field_name, keys in (("inputs", step.inputs), ("outputs", step.outputs)):
         for name, key in keys.items():
-            if isinstance(key, str) and (problem := written_key_problem(key)):
+            if problem := written_key_problem(key):
                 form.remarks.append(Problem(at(at(form.place, field_name), name), problem))
     return step
 
@@ -58,22 +59,25 @@ def _read(form: Form, key_check: TextCheck) -> StepSpec:
 
 def _vars(form: Form) -> dict[str, VarValue]:
     """Read a Step's vars: scalars, and lists of scalars that make one Step per element."""
-    found: dict[str, VarValue] = {}
-    for name, value in form.entries("vars", part_name_problem, lambda _: None).items():
+    place = at(form.place, "vars")
+    found = form.entries("vars", part_name_problem, lambda _: None, UNKNOWN_VALUE)
+    for name, value in found.items():
         if isinstance(value, list | tuple):
-            found[name] = _sweep(form, name, value)
-        elif problem := scalar_problem(value):
-            form.problems.append(Problem(at(at(form.place, "vars"), name), problem))
-        else:
-            found[name] = number_kept(value)
+            found[name] = _sweep(form, at(place, name), value)
+        elif name != UNKNOWN:
+            found[name] = _scalar(form, at(place, name), value)
     return found
 
 
-def _sweep(form: Form, name: str, values: Sequence[object]) -> tuple[Scalar, ...]:
-    place = at(at(form.place, "vars"), name)
+def _scalar(form: Form, place: str, value: object) -> Any:
+    problem = scalar_problem(value)
+    if problem:
+        form.problems.append(Problem(place, problem))
+    return UNKNOWN_VALUE if problem else number_kept(value)
+
+
+def _sweep(form: Form, place: str, values: Sequence[object]) -> Any:
     if not values:
         form.problems.append(Problem(place, "an empty list makes no Step; give it an element or leave the var out"))
-    for index, value in enumerate(values):
-        if problem := scalar_problem(value):
-            form.problems.append(Problem(f"{place}[{index}]", problem))
-    return tuple(number_kept(value) for value in values)
+        return UNKNOWN_VALUE
+    return tuple(_scalar(form, f"{place}[{index}]", value) for index, value in enumerate(values))

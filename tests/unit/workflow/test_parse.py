@@ -261,21 +261,23 @@ def test_endless_properties_are_refused() -> None:
     assert "nested deeper" in problems[0].message
 
 
-def test_workflow_checks_the_sound_part_and_keeps_places() -> None:
-    """Meaning is checked among sound items, Steps of unsound Commands are left alone, and places stay as given."""
-    seen: list[tuple[list[str], list[str]]] = []
+def test_a_workflow_is_checked_as_far_as_it_is_understood() -> None:
+    """Meaning is checked among all items, those with problems of form too; the sound ones are returned."""
+    seen: list[tuple[list[str], frozenset[int], list[str], frozenset[int]]] = []
 
     def check(commands: Any, steps: Any) -> list[Problem]:
-        seen.append(([command.name for command in commands], [step.name for step in steps]))
-        return [Problem("commands[0].x", "m"), Problem("steps[1].inputs", "m"), Problem("", "m")]
+        names = [[item.name for item in reading.items] for reading in (commands, steps)]
+        seen.append((names[0], commands.unsound, names[1], steps.unsound))
+        return [Problem("commands[0].x", "m"), Problem("steps[3].inputs", "m")]
 
     commands = [{**COMMAND, "image": 1}, {**COMMAND, "name": "b"}]
-    steps = [{"name": "s0", "command": "b"}, {}, {"name": "s2", "command": "ls"}, {"name": "s3", "command": "b"}]
+    steps = [{"name": "s0", "command": "b"}, {}, {"name": "s2", "command": "ls"}, 5]
     parsed = parse.parse_workflow(commands, steps, check)
-    assert seen == [(["b"], ["s0", "s3"])]
-    assert [step.name for step in parsed.steps] == ["s0", "s2", "s3"]
+    assert seen == [(["ls", "b"], {0}, ["s0", "", "s2", ""], {1, 3})]
+    assert [command.name for command in parsed.commands] == ["b"]
+    assert [step.name for step in parsed.steps] == ["s0", "s2"]
     assert [problem.place for problem in parsed.problems] == [
-        "commands[0].image", "steps[1]", "steps[1]", "commands[1].x", "steps[3].inputs", "",
+        "commands[0].image", "steps[1]", "steps[1]", "steps[3]", "commands[0].x", "steps[3].inputs",
     ]  # fmt: skip
 
 

@@ -1,9 +1,12 @@
 """Whether Commands and Steps may enter a workflow: overlaps, circles, names, and all problems together."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
+from gaia_core.workflow.form.items import Reading
 from gaia_core.workflow.model import Command, StepSpec
 from gaia_core.workflow.validate import PROBLEMS_MAX, check, command_problems
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
@@ -11,8 +14,13 @@ from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 PAIR = Command("pair", "image", ("x",), {"in": "/in/"}, {"one": "/1", "other": "/2/"})
 
 
+def checked(commands: Sequence[Command], steps: Sequence[StepSpec]) -> list[Problem]:
+    """The problems of a new workflow whose form is sound."""
+    return check(Reading(commands), Reading(steps))
+
+
 def problems(*steps: StepSpec) -> list[Problem]:
-    return check([*COMMANDS, PAIR], steps)
+    return checked([*COMMANDS, PAIR], steps)
 
 
 def places(found: list[Problem]) -> list[str]:
@@ -33,7 +41,7 @@ def test_an_unknown_command_is_told_with_the_nearest_one() -> None:
 def test_all_problems_come_together() -> None:
     """One answer holds the problems of every Step and Command, each with its place."""
     broken = Command("broken", "i", ("{{",), {"x": "/x"}, {"x": "/x"}, {"x": 1})
-    found = check(
+    found = checked(
         [*COMMANDS, broken],
         [make("a", "../a"), make("b", "b", command="nope"), StepSpec("c", "copy"), make("d", "d"), make("e", "d")],
     )
@@ -103,7 +111,7 @@ def test_a_diamond_is_no_circle() -> None:
     """Two ways to the same Step are fine."""
     two = Command("two", "i", ("x",), {"a": "/a", "b": "/b"}, {"out": "/o"})
     steps = [make("s", "s"), copy("l", "s", "l"), copy("r", "s", "r"), StepSpec("e", "two", {"a": "l", "b": "r"}, {})]
-    assert check([*COMMANDS, two], steps) == []
+    assert checked([*COMMANDS, two], steps) == []
 
 
 def test_a_circle_through_existing_steps_is_refused() -> None:
