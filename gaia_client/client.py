@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -23,7 +23,7 @@ from gaia_client import replies, transfer, waiting, watching
 from gaia_client.config import client_config
 from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
 from gaia_client.requests import build
-from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, RequestError, TooLarge
+from gaia_core.errors import AlreadyExists, GaiaError, InvalidWorkflow, NotAllowedNow, Problem, TooLarge
 from gaia_core.wire.model import (
     command_to_proto,
     commands_from_proto,
@@ -90,16 +90,15 @@ class Gaia:
             AlreadyExists: the name is taken; nothing was changed.
         """
         kept, problems = parse.parse_properties({} if properties is None else properties)
-        parsed = parse.parse_workflow(commands, steps, validate.check)
-        _refuse([*parse.name_problems(workflow), *problems, *parsed.problems])
-        request = build(
-            api_pb2.UploadRequest,
-            request_id=_request_id(),
-            workflow=workflow,
-            properties=properties_to_struct(kept),
-            commands=[command_to_proto(command) for command in parsed.commands],
-            steps=[step_to_proto(step) for step in parsed.steps],
-        )
+        these, those = parse.read_commands(commands), parse.read_steps(steps)
+        problems += [*these.problems, *those.problems, *validate.check(these, those)]
+        content = {
+            "properties": properties_to_struct(kept),
+            "commands": [command_to_proto(command) for command in these.items],
+            "steps": [step_to_proto(step) for step in those.items],
+        }
+        self._check(workflow, problems, _Check("Upload", api_pb2.UploadRequest, api_pb2.UploadResponse, content))
+        request = build(api_pb2.UploadRequest, request_id=_request_id(), workflow=workflow, **content)
         return replies.diff(self._connection.call("Upload", _sendable(request), api_pb2.UploadResponse).diff)
 
     def command(
@@ -116,25 +115,15 @@ class Gaia:
         """
         given = [] if commands is None else commands
         read = parse.read_commands(given)
-        if read.problems:
-            messages = [command_to_proto(command) for command in read.items]
-            asked = build(
-                api_pb2.CommandRequest,
-                workflow=workflow,
-                commands=messages,
-                expected_revision=expected_revision,
-                check_only=True,
-            )
-            noise = commands_from_proto(messages)[1]
-            self._refuse_with_all(workflow, read.problems, "Command", asked, api_pb2.CommandResponse, noise)
-        _refuse(parse.name_problems(workflow) if read.items else ())
-        request = build(
-            api_pb2.CommandRequest,
-            request_id=_request_id() if read.items else "",
-            workflow=workflow,
-            commands=[command_to_proto(command) for command in read.items],
-            expected_revision=expected_revision,
-        )
+        content = {
+            "commands": [command_to_proto(command) for command in read.items],
+            "expected_revision": expected_revision,
+        }
+        if read.items or read.problems:
+            check = _Check("Command", api_pb2.CommandRequest, api_pb2.CommandResponse, content)
+            self._check(workflow, read.problems, check)
+        request_id = _request_id() if read.items else ""
+        request = build(api_pb2.CommandRequest, request_id=request_id, workflow=workflow, **content)
         answer = self._connection.call("Command", _sendable(request), api_pb2.CommandResponse)
         return [replies.command(each) for each in answer.commands]
 
@@ -167,27 +156,18 @@ class Gaia:
             NotAllowedNow: the workflow has another revision.
         """
         read = parse.read_steps(steps)
-        if read.problems:
-            messages = [step_to_proto(step) for step in read.items]
-            asked = build(
-                api_pb2.MergeRequest,
-                workflow=workflow,
-                steps=messages,
-                prune=prune,
-                expected_revision=expected_revision,
-                check_only=True,
-            )
-            noise = steps_from_proto(messages)[1]
-            self._refuse_with_all(workflow, read.problems, "Merge", asked, api_pb2.MergeResponse, noise)
-        _refuse(parse.name_problems(workflow))
+        content = {
+            "steps": [step_to_proto(step) for step in read.items],
+            "prune": prune,
+            "expected_revision": expected_revision,
+        }
+        self._check(workflow, read.problems, _Check("Merge", api_pb2.MergeRequest, api_pb2.MergeResponse, content))
         request = build(
             api_pb2.MergeRequest,
             request_id=_request_id(),
             workflow=workflow,
-            steps=[step_to_proto(step) for step in read.items],
             only_changed=only_changed,
-            prune=prune,
-            expected_revision=expected_revision,
+            **content,
         )
         return replies.diff(self._connection.call("Merge", _sendable(request), api_pb2.MergeResponse).diff)
 
@@ -450,36 +430,24 @@ class Gaia:
         answer = transfer.listing(self._connection, workflow, prefix)
         return {"files": [replies.file(each) for each in answer.files], "truncated": answer.truncated}
 
-    def _refuse_with_all(
-        self,
-        workflow: str,
-        problems: Sequence[Problem],
-        method: str,
-        request: Message,
-        answer: type[Message],
-        noise: Sequence[Problem],
-    ) -> NoReturn:
-        """Refuse what has problems of form, with all that the server finds wrong with the rest of it.
+    def _check(self, workflow: str, problems: Sequence[Problem], check: "_Check") -> None:
+        """Refuse a change whose problems are known, with all that the server finds wrong with the rest of it.
 
         That nobody answers is no reason to keep these back.
-
-        Args:
-            workflow: its name.
-            problems: those of form.
-            method: finds the others.
-            request: what was understood.
-            answer: of the method.
-            noise: what the request lacks because it was not understood.
         """
-        told = [*parse.name_problems(workflow), *problems]
+        wrong_name = parse.name_problems(workflow)
+        if not wrong_name and not problems:
+            return
+        told = [*wrong_name, *problems]
+        request = build(check.request, workflow="" if wrong_name else workflow, check_only=True, **check.content)
         try:
-            self._connection.call(method, request, answer)
-        except RequestError as refusal:
-            others = [problem for problem in refusal.problems if problem not in noise]
+            self._connection.call(check.method, request, check.answer)
+        except (InvalidWorkflow, AlreadyExists, NotAllowedNow) as refusal:
+            noise = {*parse.name_problems(""), *check.noise}
+            told += [problem for problem in refusal.problems if problem not in noise]
             if not isinstance(refusal, InvalidWorkflow):
-                all_problems = tuple(dict.fromkeys([*told, *others]))
-                raise type(refusal)(refusal.message, hint=refusal.hint, problems=all_problems) from None
-            told += others
+                problems = tuple(dict.fromkeys(told))
+                raise type(refusal)(refusal.message, hint=refusal.hint, problems=problems) from None
         except GaiaError:
             pass
         raise InvalidWorkflow.of(told)
@@ -497,6 +465,26 @@ class Gaia:
     ) -> None:
         """Close the connection."""
         self.close()
+
+
+class _Check(NamedTuple):
+    """How a server is asked what else is wrong with a change, without making it.
+
+    Attributes:
+        content: fields of the request, with unknown parts where the change was not understood.
+    """
+
+    method: str
+    request: type[Message]
+    answer: type[Message]
+    content: Mapping[str, Any]
+
+    @property
+    def noise(self) -> list[Problem]:
+        """Return what the server will find wrong with the unknown parts only."""
+        _, commands = commands_from_proto(self.content.get("commands", ()))
+        _, steps = steps_from_proto(self.content.get("steps", ()))
+        return [*commands, *steps]
 
 
 def _request_id() -> str:

@@ -185,9 +185,10 @@ def _admit_steps(
 ) -> tuple[WorkflowState | None, Draft]:
     """Return the workflow and what Steps make of it, or refuse them, with all that is wrong with them."""
     workflow = state.workflows.get(name) if name is not None else None
-    judged = Judged(workflow.commands if workflow is not None else {})
+    wrong_name = _named(name)
+    judged = Judged(workflow.commands if workflow is not None else {}) if name is not None and not wrong_name else None
     draft = draft_steps(workflow, judged, steps, prune=prune, rules=state.rules)
-    _refuse([*steps.problems, *_named(name), *draft.problems], _obstacle(state, name, revision))
+    _refuse([*steps.problems, *wrong_name, *draft.problems], _obstacle(state, name, revision))
     return workflow, draft
 
 

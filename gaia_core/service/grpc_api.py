@@ -118,8 +118,9 @@ class GaiaService(api_pb2_grpc.GaiaServicer):
         properties, problems = parse_properties(struct_to_properties(request.properties))
         commands = read_commands(commands_to_plain(request.commands))
         steps = read_steps(steps_to_plain(request.steps))
-        if problems or commands.problems or steps.problems:
+        if problems or commands.problems or steps.problems or request.check_only:
             await self._ask(rq.CheckUpload(request.workflow, commands, steps, tuple(problems)))
+            return pb.UploadResponse()
         upload = rq.Upload(request.workflow, properties, tuple(commands.items), tuple(steps.items), _identity(request))
         return pb.UploadResponse(diff=diff_message(await self._ask(upload)))
 

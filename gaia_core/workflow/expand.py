@@ -14,7 +14,7 @@ from gaia_core.workflow.bindings import Bindings
 from gaia_core.workflow.composite import count_steps, writes_tree
 from gaia_core.workflow.elements import count_elements, elements_of
 from gaia_core.workflow.flat import FlatStep
-from gaia_core.workflow.form.paths import file_path_problem, output_path_problem, path_problem, workdir_problem
+from gaia_core.workflow.form.paths import file_path_problem, input_path_problem, output_path_problem, workdir_problem
 from gaia_core.workflow.interface import interface_problems, var_problems
 from gaia_core.workflow.keys import key_problem
 from gaia_core.workflow.model import EMPTY, NO_OPTIONS, Command, Options, StepSpec
@@ -176,13 +176,11 @@ class _Expansion:
                 self._open(use, written, inputs, shape)
             else:
                 self._add(use, written, inputs, shape)
-            if len(self.problems) >= PROBLEMS_OF_A_SPEC_MAX:
-                return
 
     def _refuse(self, place: str, message: str, wrong: str = "") -> None:
         """Note a problem unless the same is `wrong` with another element."""
         key = (place, wrong or message)
-        if key not in self.told:
+        if key not in self.told and len(self.problems) < PROBLEMS_OF_A_SPEC_MAX:
             self.told.add(key)
             self.problems.append(Problem(place, message))
 
@@ -309,7 +307,7 @@ class _Shape(NamedTuple):
 def _spliced_paths(command: Command) -> list[tuple[str, Callable[[str], str | None]]]:
     """Return the internal paths of a Command that splice vars, with the check that each has to pass then."""
     paths: list[tuple[str | None, Callable[[str], str | None]]] = [
-        *((path, path_problem) for path in command.inputs.values()),
+        *((path, input_path_problem) for path in command.inputs.values()),
         *((path, output_path_problem) for path in command.outputs.values()),
         (command.stdout, file_path_problem),
         (command.workdir, workdir_problem),

@@ -4,6 +4,7 @@ Called by expansion for Steps of workflows, and by `composite` for inner Steps.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Final
 
@@ -71,7 +72,7 @@ def var_problems(spec: StepSpec, command: Command, place: str, outer: Collection
     texts += [(f"inputs.{name}", key) for name, key in spec.inputs.items()]
     texts += [(f"outputs.{name}", key) for name, key in spec.outputs.items()]
     for where, text in texts:
-        yield from _undefined(text, defined, f"{place}.{where}", "")
+        yield from _undefined(text, defined, f"{place}.{where}")
     if not command.steps:
         yield from _undefined_in_command(command, own, place)
 
@@ -83,19 +84,25 @@ def texts_of(value: Scalar | tuple[Scalar, ...]) -> list[str]:
 
 
 def _undefined_in_command(command: Command, defined: set[str], place: str) -> Iterator[Problem]:
-    """Yield a Problem for each name that a Command splices and nothing defines."""
+    """Yield a Problem for each name that a Command splices and nothing defines; what is no name is its own problem."""
     inside = f" (spliced by Command {command.name!r})"
-    for path in (*command.inputs.values(), *command.outputs.values(), command.stdout or "", command.workdir or ""):
-        yield from _undefined(path, defined, f"{place}.vars", inside)
-    for token in (*command.command, *command.entrypoint, *command.env.values()):
-        yield from _undefined(token, {*defined, *command.inputs, *command.outputs}, f"{place}.vars", inside)
+    paths = (*command.inputs.values(), *command.outputs.values(), command.stdout or "", command.workdir or "")
+    tokens = (*command.command, *command.entrypoint, *command.env.values())
+    for texts, known in ((paths, defined), (tokens, {*defined, *command.inputs, *command.outputs})):
+        for text in texts:
+            with suppress(Unspliceable):
+                yield from _unknown_names(text, known, f"{place}.vars", inside)
 
 
-def _undefined(text: str, defined: set[str], place: str, inside: str) -> Iterator[Problem]:
-    """Yield a Problem for each name that text splices and nothing defines."""
+def _undefined(text: str, defined: set[str], place: str) -> Iterator[Problem]:
+    """Yield a Problem for each name that a text of a Step splices and nothing defines."""
     try:
-        for name in names_in(text):
-            if name not in defined and UNKNOWN not in defined:
-                yield Problem(place, f"nothing defines {{{{{name}}}}}{inside}")
+        yield from _unknown_names(text, defined, place, "")
     except Unspliceable as refusal:
-        yield Problem(place, f"{refusal}{inside}")
+        yield Problem(place, str(refusal))
+
+
+def _unknown_names(text: str, defined: set[str], place: str, inside: str) -> Iterator[Problem]:
+    for name in names_in(text):
+        if name not in defined and UNKNOWN not in defined:
+            yield Problem(place, f"nothing defines {{{{{name}}}}}{inside}")

@@ -179,7 +179,7 @@ def _anew(
     """
     command = judged.commands[spec.command]
     if command.name in broken:
-        return [], [Problem("command", f"so would its Command {command.name!r}")]
+        return [], [Problem("", f"its Command {command.name!r} would")]
     found: list[Problem] = []
     if command.steps and command.name in judged.spoilt:
         return [], [*interface_problems(spec, command, ""), *var_problems(spec, command, "")]
@@ -189,7 +189,8 @@ def _anew(
 
 def _would_break(what: str, place: str, problem: Problem) -> Problem:
     """Return a problem of what is in the workflow as one of the change that leads to it."""
-    return Problem(place, f"{what} would become invalid: {problem.place.lstrip('.')}: {problem.message}")
+    within = Problem(problem.place.lstrip("."), problem.message)
+    return Problem(place, f"{what} would become invalid: {within}")
 
 
 def _renamed(owned: Iterable[str], flats: Iterable[FlatStep]) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from typing import Final
 from gaia_core.workflow.form.fields import Form
 from gaia_core.workflow.form.items import read_list
 from gaia_core.workflow.form.options import OPTION_FIELDS, read_options
-from gaia_core.workflow.form.paths import file_path_problem, output_path_problem, path_problem, workdir_problem
+from gaia_core.workflow.form.paths import file_path_problem, input_path_problem, output_path_problem, workdir_problem
 from gaia_core.workflow.form.steps import read_inner_step
 from gaia_core.workflow.form.texts import (
     image_problem,
@@ -45,7 +45,7 @@ def _leaf(form: Form) -> Command:
         name=form.text("name", name_problem) or "",
         image=form.text("image", image_problem) or "",
         command=form.tokens("command"),
-        inputs=form.texts("inputs", part_name_problem, path_problem),
+        inputs=form.texts("inputs", part_name_problem, input_path_problem),
         outputs=_outputs(form),
         vars=_defaults(form),
         stdout=form.text("stdout", file_path_problem),

@@ -69,19 +69,20 @@ def test_upload_of_the_weather_example(flow: gaia.Gaia, fake: Any) -> None:
     assert len(fake.requests("Upload")[0].steps) == len(steps)
 
 
-def test_problems_come_together_and_nothing_is_sent(flow: gaia.Gaia, fake: Any) -> None:
-    """Name, properties, form and meaning are checked at once, before anything is sent."""
+def test_problems_come_together_and_only_a_check_is_sent(flow: gaia.Gaia, fake: Any) -> None:
+    """Name, properties, form and meaning are checked at once; the server only tells what it finds beside."""
+    fake.script["Upload"] = [gaia.AlreadyExists("There already is a workflow.")]
     commands = [{**COMMAND, "image": 3}, {**COMMAND, "name": "b"}]
     needless_input = {**STEP, "name": "t", "command": "b", "inputs": {"x": "y"}, "outputs": {}}
     steps = [{"name": "s", "command": "nope"}, needless_input, STEP]
-    with pytest.raises(gaia.InvalidWorkflow) as caught:
+    with pytest.raises(gaia.AlreadyExists) as caught:
         flow.upload("no/name", {"max_parallel": 0}, commands, steps)
     places = [problem.place for problem in caught.value.problems]
     assert places[:3] == ["workflow", "properties.max_parallel", "commands[0].image"]
     assert any(place.startswith("steps[0]") for place in places)
     assert any(place.startswith("steps[1]") for place in places)
     assert not any(place.startswith("steps[2]") for place in places)
-    assert fake.asked == []
+    assert [(method, request.check_only) for method, request in fake.asked] == [("Upload", True)]
 
 
 def test_merge_and_command_tell_all_problems_together(flow: gaia.Gaia, fake: Any) -> None:
@@ -328,7 +329,7 @@ def test_wrong_types_are_our_errors(flow: gaia.Gaia, fake: Any, call: Callable[[
     """A wrong argument is a problem with a place, not an accident in the transport."""
     with pytest.raises(gaia.InvalidWorkflow):
         call(flow)
-    assert fake.asked == []
+    assert all(request.check_only for _, request in fake.asked)
 
 
 def test_wait_ends_at_rest(flow: gaia.Gaia, fake: Any, status: Callable[..., Any], pauses: list[float]) -> None:

@@ -124,6 +124,12 @@ def test_examples_are_sound(folder: str) -> None:
         ({"inputs": {"a": "/"}}, "inputs.a", "empty"),
         ({"inputs": {"a": ">"}}, "inputs.a", "absolute"),
         ({"inputs": {"a": "/in/\x07"}}, "inputs.a", "control characters"),
+        ({"inputs": {"a": "/proc/cpuinfo"}}, "inputs.a", "lies in /proc, which belongs to the kernel"),
+        ({"inputs": {"a": "/sys"}}, "inputs.a", "lies in /sys"),
+        ({"outputs": {"a": "/dev/shm/x"}}, "outputs.a", "lies in /dev, which belongs to the kernel"),
+        ({"outputs": {"a": "/dev/stdout"}}, "outputs.a", "for what the program prints give '>'"),
+        ({"outputs": {"a": "/proc/self/fd/2"}}, "outputs.a", "for what the program prints give '>'"),
+        ({"stdout": "/dev/stderr"}, "stdout", "for what the program prints give '>'"),
         ({"inputs": {"a b": "/in"}}, 'inputs["a b"]', "is no name"),
         ({"inputs": {1: "/in"}}, 'inputs["the number 1"]', "names are strings"),
         ({"outputs": {"a": None}}, "outputs.a", "null is not allowed"),
@@ -195,6 +201,13 @@ def test_step_rules(fields: dict[str, Any], place: str, words: str) -> None:
 def test_step_names_may_have_colons() -> None:
     """Step names are Command names with colons."""
     assert step_problems(name="outer:inner") == []
+
+
+def test_what_only_looks_like_the_kernels_is_a_path() -> None:
+    """Other folders may begin as those of the kernel do; a program may also work there."""
+    assert (
+        command_problems(inputs={"a": "/device/x", "b": "/a/proc/x"}, outputs={"c": "/system/"}, workdir="/dev") == []
+    )
 
 
 def test_path_that_starts_with_a_var_waits_for_its_value() -> None:
