@@ -8,7 +8,7 @@ from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
 from gaia_core.workflow.form.items import Reading
 from gaia_core.workflow.model import Command, StepSpec
-from gaia_core.workflow.validate import PROBLEMS_MAX, STEPS_NAMED_MAX, check, command_problems
+from gaia_core.workflow.validate import PROBLEMS_MAX, STEPS_NAMED_MAX, Rules, check, command_problems
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
 PAIR = Command("pair", "image", ("x",), {"in": "/in/"}, {"one": "/1", "other": "/2/"})
@@ -248,3 +248,13 @@ def test_a_wrong_composite_hides_no_step_that_its_change_breaks() -> None:
         "Step 'w' would become invalid",
         "Step 'w' would become invalid",
     ]
+
+
+def test_a_bucket_is_told_once_for_all_elements() -> None:
+    """Though each element of a sweep names another Key in it."""
+    driver = Driver()
+    driver.state.rules = Rules(own_bucket="gaia", buckets=frozenset(["allowed"]))
+    sweep = StepSpec("s", "copy", {"in": "other:{{n}}"}, {"out": "gaia:{{n}}"}, {"n": (1, 2, 3)})
+    with pytest.raises(InvalidWorkflow) as refusal:
+        driver.upload(sweep, make("t", "allowed:k"))
+    assert places(list(refusal.value.problems)) == ["steps[0].inputs.in", "steps[0].outputs.out"]
