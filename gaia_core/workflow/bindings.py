@@ -68,8 +68,9 @@ class Bindings:
         if exact is not None:
             return exact, None
         if local in self._trees and local in self._filled:
-            if local.removesuffix("/") in self._made:
-                return UNKNOWN, f"{local!r} is written as a whole and in parts"
+            whole = local.removesuffix("/")
+            if whole not in self._outputs and self._exact(whole) is not None:
+                return UNKNOWN, f"{local!r} is a tree of its own, but inner Steps write under it, too"
             return self._gathered(local)
         for folder in folders_over(local):
             for name in (folder, folder.removesuffix("/")):

@@ -171,11 +171,8 @@ class _Expansion:
         for element in elements:
             inputs = tuple(self._input(use, name, use.words(element.values)) for name in shape.input_names)
             outputs = tuple(map(partial(self._output, use), shape.output_names, element.outputs))
-            written = element._replace(outputs=outputs)
-            if command.steps:
-                self._open(use, written, inputs, shape)
-            else:
-                self._add(use, written, inputs, shape)
+            make = self._open if command.steps else self._add
+            make(use, element, inputs, outputs, shape)
 
     def _refuse(self, place: str, message: str, wrong: str = "") -> None:
         """Note a problem unless the same is `wrong` with another element."""
@@ -208,13 +205,15 @@ class _Expansion:
             self._refuse(place, problem, problem.replace(repr(key), ""))
         return UNKNOWN if problem else key
 
-    def _add(self, use: _Use, element: Element, inputs: tuple[str, ...], shape: "_Shape") -> None:
+    def _add(
+        self, use: _Use, element: Element, inputs: tuple[str, ...], outputs: tuple[str, ...], shape: "_Shape"
+    ) -> None:
         """Add one Step that runs a program."""
         command, scope, place = use.command, use.scope, use.place
         name = f"{scope.prefix}{element.name}"
         for path, problem in _path_problems(shape.paths, element.values):
             self._refuse(f"{place}.vars", f"the internal path {path!r}: {problem}", path)
-        keys = (*inputs, *element.outputs)
+        keys = (*inputs, *outputs)
         if shape.is_large and execution_bytes(command, element.values, keys) > EXECUTION_BYTES_MAX:
             message = f"Step and Command together take more than {EXECUTION_BYTES_MAX} bytes once vars are spliced"
             self._refuse(place, f"{message}; put large texts into a file")
@@ -233,15 +232,17 @@ class _Expansion:
                 input_names=shape.input_names,
                 inputs=inputs,
                 output_names=shape.output_names,
-                outputs=element.outputs,
+                outputs=outputs,
             )
         )
 
-    def _open(self, use: _Use, element: Element, inputs: tuple[str, ...], shape: "_Shape") -> None:
+    def _open(
+        self, use: _Use, element: Element, inputs: tuple[str, ...], outputs: tuple[str, ...], shape: "_Shape"
+    ) -> None:
         """Add the inner Steps of one composite Step: all outputs first, since any of them may be read by any Step."""
         command, scope = use.command, use.scope
         name = f"{scope.prefix}{element.name}"
-        outer = dict(zip((*shape.input_names, *shape.output_names), (*inputs, *element.outputs), strict=True))
+        outer = dict(zip((*shape.input_names, *shape.output_names), (*inputs, *outputs), strict=True))
         bindings = Bindings(name, outer, shape.output_names)
         inner_scope = Scope(
             spec=scope.spec,

@@ -118,7 +118,8 @@ def test_a_step_that_writes_into_what_it_gathers_closes_a_circle(driver: Driver)
         ("sw/w", "'sw/w' is neither an input"),
         ("file/x", "'file/x' lies under 'file/', which stands for 'composite/s/file/out', no tree"),
         ("in/x", "'in/x' lies under 'in/', which stands for 'k', no tree"),
-        ("whole/", "'whole/' is written as a whole and in parts"),
+        ("whole/", "'whole/' is a tree of its own, but inner Steps write under it, too"),
+        ("tree/", "'tree/' is a tree of its own, but inner Steps write under it, too"),
         ("whole/../x", "'composite/s/whole/out/../x' has an empty, '.' or '..' segment"),
     ],
 )
@@ -129,9 +130,10 @@ def test_what_lies_in_nothing_is_refused(driver: Driver, local: str, words: str)
         inner("file", "make", {}, {"out": "file"}),
         inner("whole", "tree", {}, {"out": "whole"}),
         inner("more", "make", {}, {"out": "whole/part"}),
+        inner("most", "make", {}, {"out": "tree/part"}),
         inner("all", "list", {"in": local}, {"out": "rest"}),
     )
-    (message,) = messages(driver, *steps, inputs="in", use=StepSpec("s", "c", {"in": "k"}))
+    (message,) = messages(driver, *steps, inputs="in tree", use=StepSpec("s", "c", {"in": "k", "tree": "t/"}))
     assert message.startswith(words)
 
 
