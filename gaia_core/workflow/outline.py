@@ -4,9 +4,8 @@ So a Step with a wrong input, or of an unknown Command, is still found to write 
 validation for requests that are refused anyway.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from gaia_core.errors import Problem
 from gaia_core.workflow.elements import count_elements
@@ -17,8 +16,6 @@ from gaia_core.workflow.model import Command, StepSpec, VarValue
 from gaia_core.workflow.splice import Unspliceable, names_in
 from gaia_core.workflow.unknown import UNKNOWN, is_understood
 
-Value = TypeVar("Value", bound=VarValue)
-
 
 def outline(
     spec: StepSpec, command: Command | None, place: str, problems: list[Problem], steps_max: int
@@ -26,9 +23,9 @@ def outline(
     """Return Steps with the understood Keys of a spec, adding what is wrong with these to problems.
 
     Args:
-        spec: a Step with unknown parts, or one that does not fit its Command.
+        spec: a Step with unknown parts, or one that does not fit its Command; its name is known.
         command: the Command it uses, or None where there is none.
-        place: path of the spec in the request; also its name where that is unknown.
+        place: path of the spec in the request.
         problems: grows.
         steps_max: of larger sweeps nothing is returned.
 
@@ -38,8 +35,8 @@ def outline(
     defaults = {} if command is None else command.vars
     values = _understood({**defaults, **spec.vars})
     own = {name: value for name, value in spec.vars.items() if name in values}
-    reduced = replace(spec, name=spec.name or place, inputs=_spliced(spec.inputs, values), vars=own)
-    reduced = replace(reduced, outputs=_spliced(spec.outputs, values))
+    inputs, outputs = _spliced(spec.inputs, values), _spliced(spec.outputs, values)
+    reduced = replace(spec, inputs=inputs, outputs=outputs, vars=own)
     if count_elements(reduced) > steps_max:
         return []
     blank = Command(spec.command, vars={name: value for name, value in defaults.items() if name in values})
@@ -49,21 +46,32 @@ def outline(
 
 
 def _understood(values: Mapping[str, VarValue]) -> dict[str, VarValue]:
-    """Return the values that are understood and splice none but understood ones."""
-    known = {name: value for name, value in values.items() if name != UNKNOWN and is_understood(value)}
-    return {
-        name: value for name, value in known.items() if all(_is_spliceable(text, known) for text in texts_of(value))
-    }
+    """Return the values that are understood and splice none but such, however indirectly."""
+    users: dict[str, list[str]] = {}
+    for name, value in values.items():
+        for spliced in _names_in(texts_of(value)):
+            users.setdefault(spliced, []).append(name)
+    wrong = {name for name, value in values.items() if name == UNKNOWN or not is_understood(value)}
+    new = [*wrong, *(name for name in users if name not in values)]
+    while new:
+        new = [user for name in new for user in users.get(name, ()) if user not in wrong]
+        wrong.update(new)
+    return {name: value for name, value in values.items() if name not in wrong}
 
 
 def _spliced(keys: Mapping[str, str], values: Mapping[str, VarValue]) -> dict[str, str]:
     """Return the Keys that are understood, with all they splice."""
-    return {name: key for name, key in keys.items() if UNKNOWN not in (name, key) and _is_spliceable(key, values)}
+    return {
+        name: key
+        for name, key in keys.items()
+        if UNKNOWN not in (name, key) and all(spliced in values for spliced in _names_in([key]))
+    }
 
 
-def _is_spliceable(text: str, values: Mapping[str, VarValue]) -> bool:
-    """Tell whether all that a text splices has a value."""
-    try:
-        return all(name in values for name in names_in(text))
-    except Unspliceable:
-        return False
+def _names_in(texts: Iterable[str]) -> Iterator[str]:
+    """Yield every name that texts splice, and UNKNOWN for one that cannot be spliced."""
+    for text in texts:
+        try:
+            yield from list(names_in(text))
+        except Unspliceable:
+            yield UNKNOWN

@@ -57,6 +57,8 @@ def test_a_step_is_told_all_that_is_wrong_with_it() -> None:
          ["vars.x[1]", "outputs.out"]),
         ({"vars": {"x": [], "y": ".."}, "inputs": {"in": "{{x}}"}, "outputs": {"out": "{{y}}"}},
          ["vars.x", "outputs.out"]),
+        ({"vars": {"a": "{{b}}", "b": "{{c}}", "c": "{{d}}", "d": None}, "outputs": {"out": "../{{a}}"}}, ["vars.d"]),
+        ({"vars": {"a": "{{b}}", "b": "{{"}, "outputs": {"out": "../{{a}}"}}, ["vars"]),
         ({"vars": {"in": None}}, ["vars.in", "vars.in"]),
         ({"vars": {"n": [1, 2, 3]}}, ["outputs.out"]),
         ({"vars": {"n": ["/x", "..", "a"]}, "inputs": {"in": "{{n}}"}, "outputs": {"out": "{{n}}/{{n}}"}},
