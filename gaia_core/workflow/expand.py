@@ -4,23 +4,23 @@ Pure and deterministic, because the journal keeps specs only and every replay ex
 (which wants every Problem) and by `WorkflowState.apply` (where there are none left).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from gaia_core.errors import Problem
 from gaia_core.workflow.bindings import Bindings
 from gaia_core.workflow.composite import count_steps, writes_tree
 from gaia_core.workflow.elements import count_elements, elements_of
 from gaia_core.workflow.flat import FlatStep
-from gaia_core.workflow.form.paths import file_path_problem, input_path_problem, output_path_problem, workdir_problem
 from gaia_core.workflow.interface import interface_problems, var_problems
 from gaia_core.workflow.keys import key_problem
-from gaia_core.workflow.model import EMPTY, NO_OPTIONS, Command, Options, StepSpec
-from gaia_core.workflow.size import EXECUTION_BYTES_MAX, execution_bytes, execution_bytes_most, value_length_most
+from gaia_core.workflow.model import Command, StepSpec
+from gaia_core.workflow.size import EXECUTION_BYTES_MAX, execution_bytes, value_length_most
 from gaia_core.workflow.splice import splice
 from gaia_core.workflow.unknown import UNKNOWN
+from gaia_core.workflow.uses import Element, Scope, Shape, Use
 
 NAME_LENGTH_MAX: Final = 255
 
@@ -29,62 +29,6 @@ PROBLEMS_OF_A_SPEC_MAX: Final = 100
 
 SWEEP_STEPS_MAX: Final = 1_000_000
 """One sweep may make as many Steps as a whole workflow is built for; a server may be told another limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a Step is expanded in: the workflow, or one composite Step.
-
-    Attributes:
-        prefix: begins the names of its Steps: "" or "STEP:".
-        values: values of the composite's vars.
-        bindings: what names within the composite stand for; None in the workflow, where Keys are Keys.
-        element: name of the outermost element; "" in the workflow.
-        aliases: names that stand for all of its Steps.
-        commands: names of the composite Commands around it, the outermost first.
-        options: given by the Steps around it; they win over those of its Steps.
-        defaults: given by the composite Commands around it; those of its Steps win.
-    """
-
-    spec: StepSpec
-    prefix: str = ""
-    values: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    bindings: Bindings | None = None
-    element: str = ""
-    aliases: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    options: Options = NO_OPTIONS
-    defaults: Options = NO_OPTIONS
-
-
-class Element(NamedTuple):
-    """One element of a sweep (or the only one): its name within the scope, its values, what its outputs are called.
-
-    Attributes:
-        outputs: as they are written: Keys, or names within the composite.
-    """
-
-    name: str
-    values: Mapping[str, str]
-    outputs: tuple[str, ...]
-
-
-class _Use(NamedTuple):
-    """One Step as written, with the Command it uses and the scope it lies in."""
-
-    spec: StepSpec
-    command: Command
-    scope: Scope
-    place: str
-
-    def words(self, values: Mapping[str, str]) -> Mapping[str, str]:
-        """Return what the Keys of an element may splice: its own values, then those of the composite around it."""
-        return {**self.scope.values, **values} if self.scope.values else values
-
-    def aliases_of(self, name: str) -> tuple[str, ...]:
-        """Return the names beside its own that stand for a Step made here."""
-        written = f"{self.scope.prefix}{self.spec.name}"
-        return self.scope.aliases if written == name else (*self.scope.aliases, written)
 
 
 def expand(
@@ -122,7 +66,7 @@ def expand_fitting(
 ) -> list[FlatStep]:
     """Return the Steps that a spec stands for that fits its Command, as `expand` does."""
     work = _Expansion(commands)
-    use = _Use(spec, command, Scope(spec), place)
+    use = Use(spec, command, Scope(spec), place)
     if work.is_bounded(use):
         work.bind(use, work.elements(use))
     problems.extend(work.problems)
@@ -142,7 +86,7 @@ class _Expansion:
     problems: list[Problem] = field(default_factory=list)
     told: set[tuple[str, str]] = field(default_factory=set)
 
-    def is_bounded(self, use: _Use) -> bool:
+    def is_bounded(self, use: Use) -> bool:
         """Tell whether the values of a spec stay small when they splice each other; note where they do not."""
         is_bounded = value_length_most(use.spec, use.command, use.scope.values) <= EXECUTION_BYTES_MAX
         if not is_bounded:
@@ -150,28 +94,20 @@ class _Expansion:
             self._refuse(f"{use.place}.vars", message)
         return is_bounded
 
-    def elements(self, use: _Use) -> Iterator[Element]:
+    def elements(self, use: Use) -> Iterator[Element]:
         """Yield the elements of a spec with what they write."""
         texts = [use.spec.outputs[name] for name in sorted(use.spec.outputs)]
         for name, values in elements_of(use.spec, use.command, use.scope.values):
             words = use.words(values)
             yield Element(name, values, tuple(splice(text, words) for text in texts))
 
-    def bind(self, use: _Use, elements: Iterable[Element]) -> None:
+    def bind(self, use: Use, elements: Iterable[Element]) -> None:
         """Add the Steps that elements make; in a composite, once every output of the scope is known."""
-        spec, command, scope, _ = use
-        shape = _Shape(
-            (*scope.commands, command.name),
-            scope.options.over(spec.options).over(scope.defaults),
-            tuple(sorted(spec.inputs)),
-            tuple(sorted(spec.outputs)),
-            _spliced_paths(command),
-            execution_bytes_most(spec, command, scope.values) > EXECUTION_BYTES_MAX,
-        )
+        shape = Shape.of(use)
+        make = self._open if use.command.steps else self._add
         for element in elements:
             inputs = tuple(self._input(use, name, use.words(element.values)) for name in shape.input_names)
             outputs = tuple(map(partial(self._output, use), shape.output_names, element.outputs))
-            make = self._open if command.steps else self._add
             make(use, element, inputs, outputs, shape)
 
     def _refuse(self, place: str, message: str, wrong: str = "") -> None:
@@ -181,13 +117,13 @@ class _Expansion:
             self.told.add(key)
             self.problems.append(Problem(place, message))
 
-    def _output(self, use: _Use, name: str, text: str) -> str:
+    def _output(self, use: Use, name: str, text: str) -> str:
         """Return the Key that an output is stored under."""
         if use.scope.bindings is None:
             return self._checked(text, f"{use.place}.outputs.{name}")
         return use.scope.bindings.written(text)
 
-    def _input(self, use: _Use, name: str, words: Mapping[str, str]) -> str:
+    def _input(self, use: Use, name: str, words: Mapping[str, str]) -> str:
         """Return the Key that an input is read from."""
         place = f"{use.place}.inputs.{name}"
         text = splice(use.spec.inputs[name], words)
@@ -205,13 +141,11 @@ class _Expansion:
             self._refuse(place, problem, problem.replace(repr(key), ""))
         return UNKNOWN if problem else key
 
-    def _add(
-        self, use: _Use, element: Element, inputs: tuple[str, ...], outputs: tuple[str, ...], shape: "_Shape"
-    ) -> None:
+    def _add(self, use: Use, element: Element, inputs: tuple[str, ...], outputs: tuple[str, ...], shape: Shape) -> None:
         """Add one Step that runs a program."""
         command, scope, place = use.command, use.scope, use.place
         name = f"{scope.prefix}{element.name}"
-        for path, problem in _path_problems(shape.paths, element.values):
+        for path, problem in shape.path_problems(element.values):
             self._refuse(f"{place}.vars", f"the internal path {path!r}: {problem}", path)
         keys = (*inputs, *outputs)
         if shape.is_large and execution_bytes(command, element.values, keys) > EXECUTION_BYTES_MAX:
@@ -237,7 +171,7 @@ class _Expansion:
         )
 
     def _open(
-        self, use: _Use, element: Element, inputs: tuple[str, ...], outputs: tuple[str, ...], shape: "_Shape"
+        self, use: Use, element: Element, inputs: tuple[str, ...], outputs: tuple[str, ...], shape: Shape
     ) -> None:
         """Add the inner Steps of one composite Step: all outputs first, since any of them may be read by any Step."""
         command, scope = use.command, use.scope
@@ -256,7 +190,7 @@ class _Expansion:
             defaults=command.options.over(scope.defaults),
         )
         uses = [
-            _Use(inner, self.commands[inner.command], inner_scope, f"{use.place}.{command.name}.steps[{number}]")
+            Use(inner, self.commands[inner.command], inner_scope, f"{use.place}.{command.name}.steps[{number}]")
             for number, inner in enumerate(command.steps)
         ]
         unbounded = [each for each in uses if not self.is_bounded(each)]
@@ -270,7 +204,7 @@ class _Expansion:
         for inner_use, elements in inner_elements:
             self.bind(inner_use, elements)
 
-    def _write(self, bindings: Bindings, inner: Sequence[tuple[_Use, list[Element]]]) -> None:
+    def _write(self, bindings: Bindings, inner: Sequence[tuple[Use, list[Element]]]) -> None:
         """Tell the bindings of a composite Step all that its inner Steps read and write."""
         bindings.foresee(
             {text for _, elements in inner for element in elements for text in element.outputs},
@@ -286,41 +220,9 @@ class _Expansion:
                         self._refuse(f"{use.place}.outputs.{name}", problem)
 
 
-def _trees_read(use: _Use, elements: Iterable[Element]) -> Iterator[str]:
+def _trees_read(use: Use, elements: Iterable[Element]) -> Iterator[str]:
     """Yield the trees that elements read by that name."""
     texts = [text for text in use.spec.inputs.values() if text.endswith(("/", "}}"))]
     for element in elements if texts else ():
         words = use.words(element.values)
         yield from (name for text in texts if (name := splice(text, words)).endswith("/"))
-
-
-class _Shape(NamedTuple):
-    """What all elements of a spec share."""
-
-    commands: tuple[str, ...]
-    options: Options
-    input_names: tuple[str, ...]
-    output_names: tuple[str, ...]
-    paths: "list[tuple[str, Callable[[str], str | None]]]"
-    is_large: bool
-
-
-def _spliced_paths(command: Command) -> list[tuple[str, Callable[[str], str | None]]]:
-    """Return the internal paths of a Command that splice vars, with the check that each has to pass then."""
-    paths: list[tuple[str | None, Callable[[str], str | None]]] = [
-        *((path, input_path_problem) for path in command.inputs.values()),
-        *((path, output_path_problem) for path in command.outputs.values()),
-        (command.stdout, file_path_problem),
-        (command.workdir, workdir_problem),
-    ]
-    return [(path, check) for path, check in paths if path is not None and "{{" in path]
-
-
-def _path_problems(
-    paths: list[tuple[str, Callable[[str], str | None]]], values: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
-    """Yield internal paths and what splicing made wrong with them."""
-    for path, check in paths:
-        problem = check(splice(path, values))
-        if problem:
-            yield path, problem
