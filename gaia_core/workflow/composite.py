@@ -55,14 +55,14 @@ def composite_problems(command: Command, commands: Mapping[str, Command], place:
 def spread(spoilt: Iterable[str], commands: Mapping[str, Command]) -> set[str]:
     """Return names of Commands with those of all composites that contain them, however indirectly."""
     found = set(spoilt)
-    users: dict[str, list[str]] = {}
+    users: dict[str, set[str]] = {}
     for command in commands.values():
         for inner in command.steps:
-            users.setdefault(inner.command, []).append(command.name)
-    new = list(found)
+            users.setdefault(inner.command, set()).add(command.name)
+    new = set(found)
     while new:
-        new = [user for name in new for user in users.get(name, ()) if user not in found]
-        found.update(new)
+        new = {user for name in new for user in users.get(name, ())} - found
+        found |= new
     return found
 
 

@@ -47,15 +47,15 @@ def outline(
 
 def _understood(values: Mapping[str, VarValue]) -> dict[str, VarValue]:
     """Return the values that are understood and splice none but such, however indirectly."""
-    users: dict[str, list[str]] = {}
+    users: dict[str, set[str]] = {}
     for name, value in values.items():
         for spliced in _names_in(texts_of(value)):
-            users.setdefault(spliced, []).append(name)
+            users.setdefault(spliced, set()).add(name)
     wrong = {name for name, value in values.items() if name == UNKNOWN or not is_understood(value)}
-    new = [*wrong, *(name for name in users if name not in values)]
+    new = wrong | {name for name in users if name not in values}
     while new:
-        new = [user for name in new for user in users.get(name, ()) if user not in wrong]
-        wrong.update(new)
+        new = {user for name in new for user in users.get(name, ())} - wrong
+        wrong |= new
     return {name: value for name, value in values.items() if name not in wrong}
 
 

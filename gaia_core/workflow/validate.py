@@ -117,7 +117,7 @@ def _lay(
     """Return the Steps that a spec makes, or their outlines where something keeps it from being expanded."""
     command = judged.commands.get(spec.command) if judged is not None else None
     if judged is not None and command is not None:
-        if is_sound and not (command.steps and command.name in judged.spoilt):
+        if is_sound and command.name not in judged.spoilt:
             flats = expand(spec, judged.commands, place, draft.problems, rules.sweep_steps_max)
             if flats:
                 return flats
@@ -181,7 +181,7 @@ def _anew(
     if command.name in broken:
         return [], [Problem("", f"its Command {command.name!r} would")]
     found: list[Problem] = []
-    if command.steps and command.name in judged.spoilt:
+    if command.name in judged.spoilt:
         return [], [*interface_problems(spec, command, ""), *var_problems(spec, command, "")]
     flats = expand(spec, judged.commands, "", found, rules.sweep_steps_max)
     return flats, found or list(_renamed(owned, flats))

@@ -83,6 +83,7 @@ def test_each_part_of_a_step_that_is_understood_is_checked(fields: dict[str, Any
             ["steps[1].inputs.in", "steps[0].vars", "steps[1].vars"],
         ),
         ({"command": ["{{v}}"], "vars": {"v w": 1}}, ["steps[1].inputs.in"]),
+        ({"inputs": {"in": "/{{"}, "image": 5}, ["commands[0].inputs.in", "steps[1].inputs.in"]),
         ({"vars": {"in": []}}, ["commands[0].vars.in", "steps[1].inputs.in"]),
         ({"name": None}, ["steps[0].command", "steps[1].command"]),
         ({"name": "a b"}, ["steps[0].command", "steps[1].command"]),
@@ -148,6 +149,18 @@ def test_a_circle_is_told_only_where_it_is_certain() -> None:
     assert places([COPY], steps) == ["steps[0].retries", "steps[1].command"]
     steps[1]["command"] = "copy"
     assert places([COPY], steps) == ["steps[0].retries", "steps[0]"]
+
+
+def test_what_splices_and_contains_itself_many_times_over_is_looked_at_once() -> None:
+    """Mistakes spread through vars and composites in time that does not multiply from level to level."""
+    chain = {f"v{n}": f"{{{{v{n + 1}}}}}" * 9 for n in range(20)}
+    assert places([COPY], [step(vars={**chain, "v20": None}, outputs={"out": "../{{v0}}"})]) == ["steps[0].vars.v20"]
+    layers = [
+        {"name": f"c{n}", "steps": [{"name": f"s{m}", "command": f"c{n + 1}"} for m in range(9)]} for n in range(19)
+    ]
+    assert places([*layers, {**MAKE, "name": "c19", "image": 5}], [{"name": "s", "command": "c0"}]) == [
+        "commands[19].image"
+    ]
 
 
 def test_too_many_elements_are_not_laid_out() -> None:
