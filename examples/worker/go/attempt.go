@@ -87,7 +87,9 @@ func (w *worker) stageIn(a *attempt) {
 			files = append(files, source.Files...)
 		}
 		index := slices.IndexFunc(files, func(file *pb.FileVersion) bool { return file.Key == in.Key })
-		if index < 0 {
+		if slices.ContainsFunc(in.Sources, func(source *pb.Publication) bool { return source.Manifest != nil }) {
+			panic(failure("ENGINE", "%q: this worker knows no manifests", in.Key))
+		} else if index < 0 {
 			panic(failure("INPUT_MISSING", "input %q: %q is not in what another Step wrote", in.Name, in.Key))
 		}
 		w.get(a, files[index], a.root+in.Path)
