@@ -67,13 +67,13 @@ def test_the_years_of_the_weather_example_run_on_it_alone(cluster: Cluster, star
     flow = cluster.client()
     commands, steps = example("weather")
     files = [step for step in steps if step["command"] in ("select-year", "year-statistics")]
-    says = shell("says", "echo {{WORD}}; echo and >&2; wc -l < {{days}}", vars={"WORD": "read"},
+    says = shell("says", "pwd; echo {{WORD}} >&2; wc -l < {{days}}", vars={"WORD": "reads"}, workdir="/work/here",
                  inputs={"days": "/work/in/days.csv"}, outputs={"log": ">"})  # fmt: skip
     log = {"name": "says", "command": "says", "inputs": {"days": "years/2013.csv"}, "outputs": {"log": "logs/2013.txt"}}
     flow.upload("years", {}, [*commands, says], [*files, log])
     flow.put("years", "seattle-weather.csv", SERIES)
     check_years(flow, "years")
-    assert flow.get("years", "logs/2013.txt") == b"read\nand\n366\n"
+    assert flow.get("years", "logs/2013.txt") == b"/work/here\nreads\n366\n"
     events = cluster.events("years", "complete")
     check_sequences(events)
     assert set(completions(events).values()) == {1}

@@ -84,12 +84,13 @@ func (w *worker) stageIn(a *attempt) {
 		a.makeRoom(in.Key, in.Path)
 		var files []*pb.FileVersion
 		for _, source := range in.Sources {
+			if source.Manifest != nil {
+				panic(failure("ENGINE", "%q: this worker knows no manifests", in.Key))
+			}
 			files = append(files, source.Files...)
 		}
 		index := slices.IndexFunc(files, func(file *pb.FileVersion) bool { return file.Key == in.Key })
-		if slices.ContainsFunc(in.Sources, func(source *pb.Publication) bool { return source.Manifest != nil }) {
-			panic(failure("ENGINE", "%q: this worker knows no manifests", in.Key))
-		} else if index < 0 {
+		if index < 0 {
 			panic(failure("INPUT_MISSING", "input %q: %q is not in what another Step wrote", in.Name, in.Key))
 		}
 		w.get(a, files[index], a.root+in.Path)
@@ -115,7 +116,7 @@ func (w *worker) get(a *attempt, file *pb.FileVersion, path string) {
 	}
 	local := try(os.Open(path))
 	defer local.Close()
-	if size, digest := measure(local); size != file.SizeBytes || file.Sha256 != nil && digest != string(file.Sha256) {
+	if size, digest := measure(local); size != file.SizeBytes || len(file.Sha256) > 0 && digest != string(file.Sha256) {
 		panic(failure("STORE", "%q came with another content than was stored", file.Key))
 	}
 	try(0, local.Chmod(0o755)) // it may well be a program
@@ -128,7 +129,7 @@ func measure(file *os.File) (size uint64, digest string) {
 	return size, string(hash.Sum(nil))
 }
 
-// run runs the program. When it returns, nothing that the program started is left.
+// run runs the program, in coreutils' timeout: that asks it to end, kills it later, and tells signals as a shell does.
 func (a *attempt) run() {
 	args := append([]string{"--bind", a.root, "/"}, strings.Fields(sandbox)...)
 	for _, in := range a.order.Inputs {
@@ -137,7 +138,8 @@ func (a *attempt) run() {
 	if a.order.Network {
 		args = append(args, "--share-net")
 	}
-	args = append(args, "--chdir", cmp.Or(a.order.Workdir, "/"), "timeout", "-k10", fmt.Sprint(a.order.TimeoutS))
+	workdir := cmp.Or(a.order.Workdir, "/")
+	args = append(args, "--dir", workdir, "--chdir", workdir, "timeout", "-k10", fmt.Sprint(a.order.TimeoutS))
 	program := exec.CommandContext(a.ctx, "bwrap", slices.Concat(args, a.order.Entrypoint, a.order.Argv)...)
 	program.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp"} // none of the worker's secrets
 	for name, value := range a.order.Env {

@@ -12,10 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"log"
 	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,14 +52,16 @@ type worker struct {
 }
 
 func main() {
-	name, prefix := env("WORKER_NAME", "gopher"), env("TOPIC_PREFIX", "gaia")
+	name, prefix := env("WORKER_NAME", try(os.Hostname())+"-go"), env("TOPIC_PREFIX", "gaia")
 	w := &worker{name: name, incarnation: rand.Text(), reports: prefix + ".reports", bucket: env("BUCKET", "gaia"),
-		scratch: env("SCRATCH", "/tmp/gaia-scratch") + "/" + name, free: try(strconv.Atoi(env("SLOTS", "2"))),
+		scratch:  env("SCRATCH", "/tmp/gaia-scratch") + "/" + name,
+		free:     cmp.Or(try(strconv.Atoi(env("SLOTS", "0"))), runtime.NumCPU()),
 		attempts: map[string]*attempt{}, held: map[string]*pb.Fence{}}
 	try(0, os.RemoveAll(w.scratch)) // of the life before; its programs died with it
 	account := credentials.NewStaticV4(env("S3_ACCESS_KEY", ""), env("S3_SECRET_KEY", ""), "")
-	w.s3 = try(minio.New(env("S3_ENDPOINT", ""), &minio.Options{Creds: account, Secure: env("S3_SECURE", "") != "false"}))
-	w.kafka = try(kgo.NewClient(kgo.SeedBrokers(env("KAFKA_BOOTSTRAP", "127.0.0.1:9092")),
+	secure := try(strconv.ParseBool(env("S3_SECURE", "true")))
+	w.s3 = try(minio.New(env("S3_ENDPOINT", ""), &minio.Options{Creds: account, Secure: secure}))
+	w.kafka = try(kgo.NewClient(kgo.SeedBrokers(strings.Split(env("KAFKA_BOOTSTRAP", "127.0.0.1:9092"), ",")...),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1)))
 	inbox, partition := prefix+".steps", int32(crc32.ChecksumIEEE([]byte(name))%64)
@@ -82,6 +86,8 @@ func (w *worker) run() {
 		done()
 		if err := inbox.Err(); errors.Is(err, kerr.OffsetOutOfRange) {
 			panic(err) // orders were deleted unread, so a new life has to begin
+		} else if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			log.Print("the inbox does not answer: ", err)
 		}
 		w.mu.Lock()
 		inbox.EachRecord(w.take)
@@ -161,6 +167,7 @@ func (w *worker) work(a *attempt) {
 func (w *worker) end(a *attempt, outputs []*pb.Publication, why *pb.Failure) {
 	fence := w.held[a.id]
 	delete(w.held, a.id)
+	a.order = &pb.Dispatch{} // that it was ordered is all that is remembered
 	if a.ctx.Err() != nil {
 		w.say(&pb.Report{Report: &pb.Report_Cancelled{Cancelled: &pb.Cancelled{Fence: fence}}})
 	} else if why != nil {
