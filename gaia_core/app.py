@@ -39,7 +39,10 @@ from gaia_core.coordinator.office import Backing, Office
 from gaia_core.coordinator.reign import Duties
 from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
 from gaia_core.service import http_api
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher
+from gaia_core.service.grpc_api import GaiaService
+from gaia_core.service.interceptor import ErrorInterceptor
+from gaia_core.service.launching import Launcher
+from gaia_core.service.limits import MESSAGE_BYTES_MAX
 from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)

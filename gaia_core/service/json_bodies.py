@@ -10,7 +10,7 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect, Request
 
 from gaia_core.errors import InvalidWorkflow, Problem, RequestError, TooLarge
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX
+from gaia_core.service.limits import MESSAGE_BYTES_MAX
 
 SILENCE_S: Final = 3.0
 """A sender that says nothing for so long gets an answer; the original client gives up after five seconds."""

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from gaia_core.errors import RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.service import json_bodies, verb_calls
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX
+from gaia_core.service.limits import MESSAGE_BYTES_MAX
 from tests.unit.coordinator.shard import Shard
 from tests.unit.service.calls import Calls, Http
 
