@@ -306,7 +306,8 @@ class Gaia:
             workflow: its name; None for all.
             from_sequence: number of the first event to get; 0 for new ones only, None for all that are kept.
             kinds: only events of these kinds, such as "step_completed".
-            steps: only events about Steps of these names; that of a sweep stands for all its Steps.
+            steps: only events about Steps of these names, which must be there; that of a sweep stands for all its Steps,
+                also those to come. Of one workflow only.
             updates: instead of events, how the workflow stands (state and Steps by state), at most four times a
                 second.
 
@@ -315,7 +316,7 @@ class Gaia:
             kinds "step_started" and "worker_changed" are not numbered (sequence 0) and may be missed.
 
         Raises:
-            UnknownName: there is no such workflow.
+            UnknownName: there is no such workflow, or it has no such Step.
             NoLongerKept: the first event asked for is gone. The iterator, too: it was read too slowly.
             Unavailable: no server answers. The iterator, too: the server stays away.
         """

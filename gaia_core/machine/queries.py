@@ -1,14 +1,16 @@
 """What clients and workers may ask: answers of bounded size, made from the state as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem
+from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem, UnknownName
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.mutations import find, refuse_written
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.execution import pinned_inputs
+from gaia_core.workflow.expire import SUGGESTIONS_MAX
+from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.keys import key_problem, may_be_key
 from gaia_core.workflow.model import Input, Publication
 from gaia_core.workflow.state import Step, WorkflowState
@@ -16,6 +18,8 @@ from gaia_core.workflow.states import StepState
 from gaia_core.workflow.views import PAGE_STEPS_MAX, Status, StepView, Summary, status, step_views, summary
 
 FILES_LISTED_MAX = 10_000
+
+STEPS_TO_COME = "a Step can be named once it was merged; without names, Steps to come are watched too"
 
 STEPS_SCANNED_MAX = 20_000
 """Looking at so many Steps for one page takes a few milliseconds; nothing else waits longer."""
@@ -28,8 +32,25 @@ def list_workflows(state: Deployment, request: rq.ListWorkflows) -> tuple[Summar
 
 
 def get_uid(state: Deployment, request: rq.GetUid) -> int:
-    """Return the uid of the workflow that has a name now, 0 for all."""
-    return find(state, request.workflow).uid if request.workflow else 0
+    """Return the uid of the workflow that has a name now, 0 for all.
+
+    Raises:
+        UnknownName: there is no such workflow, or it has no Steps of some of these names.
+    """
+    if not request.workflow:
+        return 0
+    workflow = find(state, request.workflow)
+    unknown = [number for number, name in enumerate(request.steps) if next(workflow.first_named(name), None) is None]
+    if unknown:
+        problems = [_no_step(workflow, request.steps, number, rank) for rank, number in enumerate(unknown)]
+        raise UnknownName("Some names stand for no Steps.", problems=problems, hint=STEPS_TO_COME)
+    return workflow.uid
+
+
+def _no_step(workflow: WorkflowState, names: Sequence[str], number: int, rank: int) -> Problem:
+    """Return what is wrong with one of several names that stand for no Steps."""
+    near = suggestion(names[number], workflow.by_name) if rank < SUGGESTIONS_MAX else ""
+    return Problem(f"steps[{number}]", f"{names[number]!r} is no Step of {workflow.name!r}{near}")
 
 
 def get_status(state: Deployment, request: rq.GetStatus) -> Status:

@@ -157,8 +157,7 @@ class GaiaService(DataMethods):
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""
         role = self._desk.present
-        uid = await asyncio.wrap_future(role.submit(rq.GetUid("" if request.workflow_uid else request.workflow)))
-        uid = uid or request.workflow_uid
+        uid = await asyncio.wrap_future(role.submit(_watched(request))) or request.workflow_uid
         await asyncio.wrap_future(role.settled())
         with watching(role.watchers, self._pace, uid, request) as watch:
             begun = ((WATCHED_UID_KEY, str(uid)), (LATEST_SEQUENCE_KEY, str(watch.latest)))
@@ -189,6 +188,19 @@ def _identity(request: Any) -> rq.RequestId:
     body.CopyFrom(request)
     body.ClearField("request_id")
     return rq.RequestId(request.request_id, _digest(type(request).DESCRIPTOR.full_name, body))
+
+
+def _watched(request: pb.WatchRequest) -> rq.GetUid:
+    """Return what asks for the workflow that is to be watched, and for the Steps of it; of one begun again, for neither.
+
+    Raises:
+        InvalidWorkflow: Steps of no workflow are to be watched.
+    """
+    if request.workflow_uid:
+        return rq.GetUid("")
+    if request.steps and not request.workflow:
+        _refuse([Problem("steps", "name the workflow that they are Steps of")])
+    return rq.GetUid(request.workflow, tuple(request.steps))
 
 
 def _expected(request: Any) -> int | None:
