@@ -36,8 +36,9 @@ class Gaia:
     """A client of a Gaia server.
 
     Every method raises subclasses of `gaia.GaiaError`: InvalidWorkflow with all problems and their places, UnknownName,
-    AlreadyExists, NotAllowedNow, TooLarge, NotAuthorized, and Unavailable when no server answers. Only what the file
-    system says of a source or target stays an OSError, and `wait` raises TimeoutError.
+    AlreadyExists, NotAllowedNow, TooLarge, NotAuthorized, and Unavailable when no server answers (Overloaded, when it
+    has too much to do for long). Only what the file system says of a source or target stays an OSError, and `wait`
+    raises TimeoutError.
     """
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
@@ -306,8 +307,8 @@ class Gaia:
             workflow: its name; None for all.
             from_sequence: number of the first event to get; 0 for new ones only, None for all that are kept.
             kinds: only events of these kinds, such as "step_completed".
-            steps: only events about Steps of these names, which must be there; that of a sweep stands for all its Steps,
-                also those to come. Of one workflow only.
+            steps: only events about Steps of these names, which must be there. That of a sweep stands for all its
+                Steps, also those to come. Of one workflow only.
             updates: instead of events, how the workflow stands (state and Steps by state), at most four times a
                 second.
 

@@ -124,6 +124,13 @@ class Unavailable(GaiaError):
     exit_code = 5
 
 
+class Overloaded(Unavailable):
+    """Too much waits already; the same request, sent again in a moment, may be taken."""
+
+    grpc_code = "RESOURCE_EXHAUSTED"
+    http_status = 429
+
+
 class NotLeading(Unavailable):
     """Only the leader can do this, and it is another server.
 
@@ -174,6 +181,7 @@ BY_NAME: dict[str, type[GaiaError]] = {
         NotAuthorized,
         ConfigError,
         Unavailable,
+        Overloaded,
         NotLeading,
         InboxLost,
         StoreError,

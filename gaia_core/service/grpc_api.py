@@ -1,19 +1,31 @@
 """The gRPC service: protobuf to requests, answers to protobuf. Decides nothing."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from typing import Any, Final
-
-from google.protobuf.message import Message
 
 from gaia.v1 import api_pb2 as pb
 from gaia_core.coordinator.desk import Desk
-from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
 from gaia_core.service.grpc_data import DataMethods
+from gaia_core.service.grpc_requests import (
+    id_problems,
+    read_commands,
+    read_delete,
+    read_expire,
+    read_halt,
+    read_merge,
+    read_remove,
+    read_run,
+    read_upload,
+    read_watched,
+    refuse,
+    state_problems,
+)
 from gaia_core.service.launching import Launcher, name_list_problems
+from gaia_core.service.reception import Held, Reception
 from gaia_core.service.replies import (
     command_messages,
     diff_message,
@@ -25,16 +37,8 @@ from gaia_core.service.replies import (
     worker_messages,
 )
 from gaia_core.service.watching import Pace, watching
-from gaia_core.wire.model import (
-    commands_from_proto,
-    commands_to_plain,
-    steps_from_proto,
-    steps_to_plain,
-    struct_to_properties,
-)
-from gaia_core.workflow import validate
-from gaia_core.workflow.interface import all_of
-from gaia_core.workflow.parse import parse_properties, parse_workflow, sound_commands, sound_steps
+from gaia_core.wire.model import commands_to_plain, steps_to_plain, struct_to_properties
+from gaia_core.workflow.parse import sound_commands, sound_steps
 from gaia_core.workflow.states import FlowState, StepState
 
 WATCHED_UID_KEY: Final = "gaia-watched-uid"
@@ -47,77 +51,63 @@ LATEST_SEQUENCE_KEY: Final = "gaia-latest-sequence"
 class GaiaService(DataMethods):
     """Every method of service gaia.v1.Gaia."""
 
-    def __init__(self, desk: Desk, store: Store, launcher: Launcher) -> None:
+    def __init__(self, desk: Desk, store: Store, reception: Reception, launcher: Launcher) -> None:
         super().__init__(desk, store)
+        self._reception = reception
         self._pace = Pace()
         self._launcher = launcher
 
     async def Workflows(self, request: pb.WorkflowsRequest, context: Any) -> pb.WorkflowsResponse:
         """List workflows."""
         known = [state.value for state in FlowState]
-        _refuse(_state_problems({"state": request.state} if request.state else {}, known))
+        refuse(state_problems({"state": request.state} if request.state else {}, known))
         lines = await self._ask(rq.ListWorkflows(request.prefix, request.owner, request.state))
         return pb.WorkflowsResponse(workflows=[summary_message(line) for line in lines])
 
     async def Upload(self, request: pb.UploadRequest, context: Any) -> pb.UploadResponse:
         """Create a workflow."""
-        properties, problems = parse_properties(struct_to_properties(request.properties))
-        commands, wrong_commands = commands_from_proto(request.commands)
-        steps, wrong_steps = steps_from_proto(request.steps)
-        if wrong_commands or wrong_steps:
-            plain = commands_to_plain(request.commands), steps_to_plain(request.steps)
-            problems += parse_workflow(*plain, validate.check).problems
-        _refuse(problems)
-        upload = rq.Upload(request.workflow, properties, tuple(commands), tuple(steps), _identity(request))
-        return pb.UploadResponse(diff=diff_message(await self._ask(upload)))
+        return pb.UploadResponse(diff=diff_message(await self._change(request, read_upload)))
 
     async def Command(self, request: pb.CommandRequest, context: Any) -> pb.CommandResponse:
         """Add or list Commands."""
-        commands, problems = commands_from_proto(request.commands)
-        if problems or request.check_only:
-            sound = sound_commands(commands_to_plain(request.commands))
-            _refuse([*problems, *sound.moved(await self._ask(rq.CheckCommands(request.workflow, tuple(sound.items))))])
-            return pb.CommandResponse()
-        change = rq.SetCommands(request.workflow, tuple(commands), _identity(request), _expected(request))
-        answer = await self._ask(change)
+        with self._received(request) as held:
+            change, problems = await held.read(lambda: read_commands(request))
+            if problems or request.check_only:
+                sound = await held.read(lambda: sound_commands(commands_to_plain(request.commands)))
+                found = await self._ask(rq.CheckCommands(request.workflow, tuple(sound.items)))
+                refuse([*problems, *sound.moved(found)])
+                return pb.CommandResponse()
+            answer = await self._ask(change)
         return pb.CommandResponse(commands=command_messages(answer.commands), diff=diff_message(answer.diff))
 
     async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
         """Add or update Steps."""
-        steps, problems = steps_from_proto(request.steps)
-        if problems or request.check_only:
-            sound = sound_steps(steps_to_plain(request.steps))
-            check = rq.CheckSteps(request.workflow, tuple(sound.items), request.prune)
-            _refuse([*problems, *sound.moved(await self._ask(check))])
-            return pb.MergeResponse()
-        change = rq.Merge(
-            request.workflow,
-            tuple(steps),
-            _identity(request),
-            _expected(request),
-            only_changed=request.only_changed,
-            prune=request.prune,
-        )
-        return pb.MergeResponse(diff=diff_message(await self._ask(change)))
+        with self._received(request) as held:
+            change, problems = await held.read(lambda: read_merge(request))
+            if problems or request.check_only:
+                sound = await held.read(lambda: sound_steps(steps_to_plain(request.steps)))
+                found = await self._ask(rq.CheckSteps(request.workflow, tuple(sound.items), request.prune))
+                refuse([*problems, *sound.moved(found)])
+                return pb.MergeResponse()
+            diff = await self._ask(change)
+        return pb.MergeResponse(diff=diff_message(diff))
 
     async def Remove(self, request: pb.RemoveRequest, context: Any) -> pb.RemoveResponse:
         """Take Steps out."""
-        change = rq.Remove(request.workflow, tuple(request.names), _identity(request), _expected(request))
-        return pb.RemoveResponse(diff=diff_message(await self._ask(change)))
+        return pb.RemoveResponse(diff=diff_message(await self._change(request, read_remove)))
 
     async def Delete(self, request: pb.DeleteRequest, context: Any) -> pb.DeleteResponse:
         """Forget a workflow."""
-        change = rq.Delete(request.workflow, request.data, _identity(request), _expected(request))
-        return pb.DeleteResponse(workflow=(await self._ask(change)).workflow)
+        return pb.DeleteResponse(workflow=(await self._change(request, read_delete)).workflow)
 
     async def Run(self, request: pb.RunRequest, context: Any) -> pb.RunResponse:
         """Resume a workflow."""
-        answer = await self._ask(rq.Run(request.workflow, _identity(request), _expected(request)))
+        answer = await self._change(request, read_run)
         return pb.RunResponse(workflow=answer.workflow, state=answer.state)
 
     async def Halt(self, request: pb.HaltRequest, context: Any) -> pb.HaltResponse:
         """Halt a workflow."""
-        answer = await self._ask(rq.Halt(request.workflow, _identity(request), _expected(request)))
+        answer = await self._change(request, read_halt)
         return pb.HaltResponse(workflow=answer.workflow, state=answer.state)
 
     async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusResponse:
@@ -133,7 +123,7 @@ class GaiaService(DataMethods):
     async def Steps(self, request: pb.StepsRequest, context: Any) -> pb.StepsResponse:
         """List Steps, in pages."""
         states = {f"states[{number}]": state for number, state in enumerate(request.states)}
-        _refuse(_state_problems(states, [state.word for state in StepState]))
+        refuse(state_problems(states, [state.word for state in StepState]))
         page = rq.ListSteps(
             request.workflow,
             request.prefix,
@@ -157,7 +147,7 @@ class GaiaService(DataMethods):
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""
         role = self._desk.present
-        uid = await asyncio.wrap_future(role.submit(_watched(request))) or request.workflow_uid
+        uid = await asyncio.wrap_future(role.submit(read_watched(request))) or request.workflow_uid
         await asyncio.wrap_future(role.settled())
         with watching(role.watchers, self._pace, uid, request) as watch:
             begun = ((WATCHED_UID_KEY, str(uid)), (LATEST_SEQUENCE_KEY, str(watch.latest)))
@@ -166,62 +156,29 @@ class GaiaService(DataMethods):
                 yield response
 
     async def Expire(self, request: pb.ExpireRequest, context: Any) -> pb.ExpireResponse:
-        """Make Steps and Keys be made again."""
-        names = tuple(request.names)
-        if request.plan:
-            return expired_message(await self._ask(rq.PlanExpire(request.workflow, names, _expected(request))))
-        change = rq.Expire(request.workflow, names, _identity(request), _expected(request))
-        return expired_message(await self._ask(change))
+        """Make Steps and Keys be made again, or tell which would be."""
+        return expired_message(await self._change(request, read_expire))
 
     async def Launch(self, request: pb.LaunchRequest, context: Any) -> pb.LaunchResponse:
         """Start workers."""
+        refuse(id_problems(request.request_id))
         taken = {worker.name for worker in await self._ask(rq.ListWorkers())}
-        _refuse(name_list_problems(request.names, taken))
+        refuse(name_list_problems(request.names, taken))
         metadata = struct_to_properties(request.metadata)
         await asyncio.to_thread(self._launcher.launch, list(request.names), metadata)
         return pb.LaunchResponse(names=request.names)
 
+    async def _change(self, request: Any, read: Callable[[Any], rq.Request]) -> Any:
+        """Read a request and wait for its answer."""
+        with self._received(request) as held:
+            return await self._ask(await held.read(lambda: read(request)))
 
-def _identity(request: Any) -> rq.RequestId:
-    """Return the id of a mutation and a digest of what it is and of everything else in it."""
-    body = type(request)()
-    body.CopyFrom(request)
-    body.ClearField("request_id")
-    return rq.RequestId(request.request_id, _digest(type(request).DESCRIPTOR.full_name, body))
+    def _received(self, request: Any) -> AbstractContextManager[Held]:
+        """Hold a request that may change something while it is read and answered.
 
-
-def _watched(request: pb.WatchRequest) -> rq.GetUid:
-    """Return what asks for the workflow that is to be watched, and for the Steps of it; of one begun again, for neither.
-
-    Raises:
-        InvalidWorkflow: Steps of no workflow are to be watched.
-    """
-    if request.workflow_uid:
-        return rq.GetUid("")
-    if request.steps and not request.workflow:
-        _refuse([Problem("steps", "name the workflow that they are Steps of")])
-    return rq.GetUid(request.workflow, tuple(request.steps))
-
-
-def _expected(request: Any) -> int | None:
-    """Return the revision that a change expects, if it says one."""
-    return request.expected_revision if request.HasField("expected_revision") else None
-
-
-def _state_problems(states: Mapping[str, str], there_are: Sequence[str]) -> list[Problem]:
-    """Return a problem for each place with a state that is none."""
-    known = dict.fromkeys(there_are)
-    return [
-        Problem(place, f"there is no state {state!r}{all_of(state, known)}")
-        for place, state in states.items()
-        if state not in known
-    ]
-
-
-def _digest(method: str, message: Message) -> bytes:
-    return hashlib.sha256(method.encode() + message.SerializeToString(deterministic=True)).digest()[:16]
-
-
-def _refuse(problems: Sequence[Problem]) -> None:
-    if problems:
-        raise InvalidWorkflow.of(problems)
+        Raises:
+            InvalidWorkflow: its id is none.
+            Overloaded: there is no room for it.
+        """
+        refuse(id_problems(request.request_id))
+        return self._reception.hold(request.ByteSize())

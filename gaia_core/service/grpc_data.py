@@ -9,7 +9,7 @@ from typing import Any
 from gaia.v1 import api_pb2 as pb
 from gaia.v1 import api_pb2_grpc
 from gaia_core.coordinator.desk import Desk
-from gaia_core.errors import InvalidWorkflow, Problem, RequestError, UnknownName
+from gaia_core.errors import InvalidWorkflow, Overloaded, Problem, RequestError, UnknownName
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
 from gaia_core.service.data import DataSpace
@@ -39,7 +39,7 @@ class DataMethods(api_pb2_grpc.GaiaServicer):
             stored = await asyncio.to_thread(self._data.put, workflow, key, path, end.sha256)
         try:
             await self._ask(rq.Arrive(workflow, (stored,)))
-        except RequestError:  # the workflow was deleted meanwhile, or a Step writes the Key now
+        except (RequestError, Overloaded):  # the workflow was deleted meanwhile, or a Step writes the Key now
             await asyncio.to_thread(self._data.take_back, workflow, stored)
             raise
         return pb.PutResponse(file=file_to_proto(stored.files[0]))

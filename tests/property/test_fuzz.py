@@ -31,6 +31,7 @@ from gaia_core.machine.public import Announcer
 from gaia_core.machine.state import Deployment
 from gaia_core.service import refusals
 from gaia_core.service.grpc_api import GaiaService
+from gaia_core.service.reception import Reception
 from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
 from gaia_core.workflow import invariants, parse, validate
 from gaia_core.workflow.model import StepSpec
@@ -203,7 +204,7 @@ class Target:
         self.watchers = self.shard.watchers
         desk = Desk()
         desk.seat(self)
-        self.service = GaiaService(desk, MemoryStore(), NoLauncher())
+        self.service = GaiaService(desk, MemoryStore(), Reception(), NoLauncher())
         self.hand = hand = Hand(self.shard)
         hand.hello()
         self.shard.upload(

@@ -24,6 +24,7 @@ from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import DeleteData, LookUp, SendCancels, SendDispatches
 from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.service.grpc_api import GaiaService
+from gaia_core.service.reception import Reception
 from gaia_core.workflow.events import KeysArrived
 from gaia_core.workflow.execution import execution_of
 from gaia_core.workflow.keys import is_tree, location
@@ -65,7 +66,7 @@ class Stage(Driver):
         self.watchers = WatchHub()
         desk = Desk()
         desk.seat(self)
-        self.connection = Connection(GaiaService(desk, self.store, NoLauncher()))
+        self.connection = Connection(GaiaService(desk, self.store, Reception(), NoLauncher()))
         self.client = Gaia({})
         self.client._connection = self.connection  # type: ignore[assignment]
         self.announcements: list[Announcement] = []

@@ -14,6 +14,7 @@ from gaia_core.config import Config
 from gaia_core.coordinator.office import Backing
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.ports import Store
+from gaia_core.service.reception import Reception
 from tests.integration.gaia_processes import free_address
 
 
@@ -42,6 +43,12 @@ class Served:
         """Return what its watchers read."""
         assert self.server is not None
         return self.server._desk.present.watchers
+
+    @property
+    def reception(self) -> Reception:
+        """Return where its requests are read."""
+        assert self.server is not None
+        return self.server.reception
 
     def client(self) -> Gaia:
         """Return a client of it."""

@@ -165,7 +165,7 @@ def test_what_there_is_not_is_refused(flow: Gaia) -> None:
 
 
 def test_a_filter_of_steps_that_there_are_not_is_refused(flow: Gaia, hand: Hand) -> None:
-    """A name that no Step has would be waited for in vain: it is told with its place, and how to watch Steps to come."""
+    """A name that no Step has would be waited for in vain: it is told, and how to watch Steps to come."""
     flow.upload("flow", {}, COMMANDS, [SWEEP, ALONE])
     with pytest.raises(UnknownName) as refusal:
         flow.watch("flow", steps=["s", "aline", "s-1", "later"])
