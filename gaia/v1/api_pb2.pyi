@@ -609,12 +609,14 @@ class ListRequest(_message.Message):
     def __init__(self, workflow: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
 
 class ListResponse(_message.Message):
-    __slots__ = ("files", "truncated")
+    __slots__ = ("files", "truncated", "exists")
     FILES_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    EXISTS_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[_model_pb2.FileVersion]
     truncated: bool
-    def __init__(self, files: _Optional[_Iterable[_Union[_model_pb2.FileVersion, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    exists: bool
+    def __init__(self, files: _Optional[_Iterable[_Union[_model_pb2.FileVersion, _Mapping]]] = ..., truncated: _Optional[bool] = ..., exists: _Optional[bool] = ...) -> None: ...
 
 class InputsRequest(_message.Message):
     __slots__ = ("workflow_uid", "step", "attempt")

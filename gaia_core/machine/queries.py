@@ -11,7 +11,7 @@ from gaia_core.machine.state import Deployment
 from gaia_core.workflow.execution import pinned_inputs
 from gaia_core.workflow.expire import SUGGESTIONS_MAX
 from gaia_core.workflow.interface import suggestion
-from gaia_core.workflow.keys import key_problem, may_be_key
+from gaia_core.workflow.keys import is_tree, key_problem, may_be_key
 from gaia_core.workflow.model import Input, Publication
 from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.states import StepState
@@ -112,15 +112,20 @@ def list_workers(state: Deployment, _: rq.ListWorkers) -> list[rq.WorkerView]:
 
 
 def get_files(state: Deployment, request: rq.GetFiles) -> tuple[Publication, ...]:
-    """Return what lies under a Key, or under every Key that begins with a prefix."""
+    """Return what lies under a Key, or under all Keys that begin with a prefix and in a tree it leads into."""
     workflow = find(state, request.workflow)
     if request.is_prefix:
-        names = [name for name in workflow.graph.keys if name.startswith(request.key)]
+        names = [name for name in workflow.graph.keys if name.startswith(request.key) or _is_into(request.key, name)]
         found = [one for name in sorted(names) for one in _lying(workflow, name)]
         return tuple(found[: FILES_LISTED_MAX + 1])
     if not may_be_key(request.key):
         return ()
     return tuple(one for key in workflow.graph.all_over(request.key) for one in _lying(workflow, key.name))
+
+
+def _is_into(prefix: str, name: str) -> bool:
+    """Tell whether a prefix leads into the tree of this name."""
+    return is_tree(name) and prefix.startswith(name)
 
 
 def _lying(workflow: WorkflowState, name: str) -> list[Publication]:

@@ -71,7 +71,8 @@ class DataMethods(api_pb2_grpc.GaiaServicer):
         """List files."""
         published = await self._ask(rq.GetFiles(request.workflow, request.prefix, is_prefix=True))
         files, truncated = await asyncio.to_thread(self._data.list, published, request.prefix)
-        return pb.ListResponse(files=[file_to_proto(file) for file in files], truncated=truncated)
+        exists = bool(files) or any(one.key.startswith(request.prefix) for one in published)
+        return pb.ListResponse(files=[file_to_proto(file) for file in files], truncated=truncated, exists=exists)
 
     async def Inputs(self, request: pb.InputsRequest, context: Any) -> AsyncIterator[pb.InputsResponse]:
         """Tell a worker the sources of an attempt's inputs, in pages."""
