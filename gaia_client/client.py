@@ -26,6 +26,7 @@ from gaia_client.requests import build
 from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, TooLarge
 from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
 from gaia_core.workflow import parse, validate
+from gaia_core.workflow.metadata import parse_metadata
 
 PLAIN = Mapping[str, Any]
 
@@ -284,7 +285,7 @@ class Gaia:
         return {"steps": [replies.explanation(each) for each in answer.steps], "truncated": answer.truncated}
 
     def workers(self) -> list[dict[str, Any]]:
-        """Return the workers: maps of name, pool, slots, prefetch, attempts, executor and host."""
+        """Return the workers: maps of name, pool, slots, prefetch, attempts, executor, host and metadata."""
         answer = self._connection.call("Workers", api_pb2.WorkersRequest(), api_pb2.WorkersResponse)
         return [replies.worker(each) for each in answer.workers]
 
@@ -360,8 +361,16 @@ class Gaia:
         return replies.expired(self._connection.call("Expire", request, api_pb2.ExpireResponse), with_reasons=plan)
 
     def launch(self, names: Iterable[str], metadata: PLAIN | None = None) -> list[str]:
-        """Start workers with these names where the server can; each leaves 5 minutes after its last Step."""
-        kept, problems = parse.parse_properties({} if metadata is None else metadata, "metadata")
+        """Start workers with these names where the server can; each leaves 5 minutes after its last Step.
+
+        Args:
+            names: of the workers, new ones.
+            metadata: a free map that is kept with them and that `workers` returns; at most 4,096 bytes as JSON.
+
+        Returns:
+            The names.
+        """
+        kept, problems = parse_metadata({} if metadata is None else metadata)
         _refuse(problems)
         struct: Struct = properties_to_struct(kept)
         request = build(api_pb2.LaunchRequest, request_id=_request_id(), names=names, metadata=struct)

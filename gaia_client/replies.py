@@ -208,6 +208,7 @@ def worker(message: api_pb2.WorkerDebug) -> dict[str, Any]:
         "attempts": message.attempts,
         "executor": message.executor,
         "host": message.host,
+        "metadata": struct_to_properties(message.metadata),
     }
 
 

@@ -5,6 +5,7 @@ loop. `gaia up` brings its own launcher and workers (`gaia_worker.embedded`).
 """
 
 import asyncio
+import json
 import logging
 import socket
 import subprocess
@@ -171,10 +172,14 @@ class ProcessLauncher:
         self._idle_exit_s = idle_exit_s
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Start one worker process for each name."""
+    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
+        """Start one worker process for each name, and let it say what else it was started with."""
         for name in names:
-            own = {variable("worker_name"): name, variable("idle_exit_s"): str(self._idle_exit_s)}
+            own = {
+                variable("worker_name"): name,
+                variable("worker_metadata"): json.dumps(dict(metadata)),
+                variable("idle_exit_s"): str(self._idle_exit_s),
+            }
             environ = {**self._environ, **own}
             command = [sys.executable, "-m", "gaia", "worker"]
             process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program

@@ -284,6 +284,7 @@ class Agent:
             host=settings.host,
             version=settings.version,
             draining=self._drain_announced,
+            metadata=settings.metadata,
         )
 
     def _fields(self, **more: object) -> dict[str, object]:

@@ -218,7 +218,7 @@ class AttemptsEnded(_message.Message):
     def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class WorkerJoined(_message.Message):
-    __slots__ = ("worker", "incarnation", "pool", "slots", "prefetch", "partition", "executor", "host", "draining")
+    __slots__ = ("worker", "incarnation", "pool", "slots", "prefetch", "partition", "executor", "host", "draining", "metadata_json")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
@@ -228,6 +228,7 @@ class WorkerJoined(_message.Message):
     EXECUTOR_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    METADATA_JSON_FIELD_NUMBER: _ClassVar[int]
     worker: str
     incarnation: str
     pool: str
@@ -237,7 +238,8 @@ class WorkerJoined(_message.Message):
     executor: str
     host: str
     draining: bool
-    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., draining: _Optional[bool] = ...) -> None: ...
+    metadata_json: str
+    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., draining: _Optional[bool] = ..., metadata_json: _Optional[str] = ...) -> None: ...
 
 class WorkerLeft(_message.Message):
     __slots__ = ("worker", "incarnation", "reason")

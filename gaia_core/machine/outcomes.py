@@ -147,7 +147,7 @@ def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
     decision.emit(
         own.WorkerJoined(
             said.worker, said.incarnation, hello.pool, max(1, hello.slots), min(hello.prefetch, PREFETCH_MAX),
-            hello.partition, hello.executor, hello.host, hello.draining,
+            hello.partition, hello.executor, hello.host, hello.draining, hello.metadata,
         )
     )  # fmt: skip
 

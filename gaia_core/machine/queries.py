@@ -106,7 +106,7 @@ def may_write(state: Deployment, request: rq.MayWrite) -> bool:
 def list_workers(state: Deployment, _: rq.ListWorkers) -> list[rq.WorkerView]:
     """Return every worker."""
     return [
-        rq.WorkerView(w.name, w.incarnation, w.pool, w.slots, w.prefetch, len(w.held), w.executor, w.host)
+        rq.WorkerView(w.name, w.incarnation, w.pool, w.slots, w.prefetch, len(w.held), w.executor, w.host, w.metadata)
         for w in state.fleet.workers.values()
     ]
 

@@ -309,6 +309,7 @@ class WorkerView:
     attempts: int
     executor: str
     host: str
+    metadata: Mapping[str, Any]
 
 
 Mutation: TypeAlias = Upload | SetCommands | Merge | Remove | Delete | Run | Halt | Expire

@@ -61,7 +61,7 @@ class Deployment:
                 self.fleet.join(
                     Worker(
                         event.worker, event.incarnation, event.pool, event.slots, event.prefetch, event.partition,
-                        event.executor, event.host, event.draining,
+                        event.executor, event.host, event.draining, event.metadata,
                     )
                 )  # fmt: skip
             case own.WorkerLeft():

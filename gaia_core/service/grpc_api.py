@@ -24,7 +24,7 @@ from gaia_core.service.grpc_requests import (
     refuse,
     state_problems,
 )
-from gaia_core.service.launching import Launcher, name_list_problems
+from gaia_core.service.launching import Launcher, names_problems
 from gaia_core.service.reception import Held, Reception
 from gaia_core.service.replies import (
     command_messages,
@@ -38,6 +38,7 @@ from gaia_core.service.replies import (
 )
 from gaia_core.service.watching import Pace, watching
 from gaia_core.wire.model import commands_to_plain, steps_to_plain, struct_to_properties
+from gaia_core.workflow.metadata import parse_metadata
 from gaia_core.workflow.parse import sound_commands, sound_steps
 from gaia_core.workflow.states import FlowState, StepState
 
@@ -163,8 +164,8 @@ class GaiaService(DataMethods):
         """Start workers."""
         refuse(id_problems(request.request_id))
         taken = {worker.name for worker in await self._ask(rq.ListWorkers())}
-        refuse(name_list_problems(request.names, taken))
-        metadata = struct_to_properties(request.metadata)
+        metadata, problems = parse_metadata(struct_to_properties(request.metadata))
+        refuse([*names_problems(request.names, taken), *problems])
         await asyncio.to_thread(self._launcher.launch, list(request.names), metadata)
         return pb.LaunchResponse(names=request.names)
 

@@ -11,7 +11,7 @@ class Launcher(Protocol):
     """Starts workers where the server runs."""
 
     def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
-        """Start one worker for each name.
+        """Start one worker for each name, and let it say what else it was started with.
 
         Raises:
             GaiaError: they cannot be started here.
@@ -21,7 +21,7 @@ class Launcher(Protocol):
         """End the workers that were started and wait for them."""
 
 
-def name_list_problems(names: Sequence[str], taken: Collection[str]) -> list[Problem]:
+def names_problems(names: Sequence[str], taken: Collection[str]) -> list[Problem]:
     """Return what is wrong with the names of workers to be started.
 
     Args:

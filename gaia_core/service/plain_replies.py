@@ -97,4 +97,5 @@ def _worker(one: WorkerView) -> dict[str, Any]:
         "attempts": one.attempts,
         "executor": one.executor,
         "host": one.host,
+        "metadata": dict(one.metadata),
     }

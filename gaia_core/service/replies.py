@@ -142,6 +142,7 @@ def worker_messages(workers: Iterable[WorkerView]) -> list[pb.WorkerDebug]:
             attempts=one.attempts,
             executor=one.executor,
             host=one.host,
+            metadata=properties_to_struct(one.metadata),
         )
         for one in workers
     ]

@@ -190,6 +190,7 @@ def _joined(event: own.WorkerJoined) -> pb.JournalEvent:
         executor=event.executor,
         host=event.host,
         draining=event.draining,
+        metadata_json=json.dumps(dict(event.metadata)) if event.metadata else "",
     )
     return pb.JournalEvent(worker_joined=message)
 
@@ -263,7 +264,16 @@ _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
     "backoffs_ended": lambda m: ev.BackoffsEnded(m.workflow_uid, tuple(m.steps)),
     "attempts_ended": lambda m: ev.AttemptsEnded(m.workflow_uid, m.worker, tuple(m.steps), tuple(m.attempts)),
     "worker_joined": lambda m: own.WorkerJoined(
-        m.worker, m.incarnation, m.pool, m.slots, m.prefetch, m.partition, m.executor, m.host, m.draining
+        m.worker,
+        m.incarnation,
+        m.pool,
+        m.slots,
+        m.prefetch,
+        m.partition,
+        m.executor,
+        m.host,
+        m.draining,
+        json.loads(m.metadata_json or "{}"),
     ),
     "worker_left": lambda m: own.WorkerLeft(m.worker, m.incarnation, m.reason),
     "request_answered": lambda m: own.RequestAnswered(m.request_id, m.digest, json.loads(m.answer_json)),

@@ -19,10 +19,14 @@ from tests.integration.gaia_processes import free_address
 
 
 class NoLauncher:
-    """Starts no workers."""
+    """Starts no workers, but remembers what was asked for."""
+
+    def __init__(self) -> None:
+        self.launched: list[tuple[Sequence[str], Mapping[str, Any]]] = []
 
     def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
-        """Do nothing."""
+        """Note it."""
+        self.launched.append((names, metadata))
 
     def close(self) -> None:
         """Hold nothing."""
@@ -34,6 +38,7 @@ class Served:
     def __init__(self, store: Store | None = None, **settings: Any) -> None:
         self.config = Config(listen=free_address(), http_listen=free_address(), **settings)
         self.log, self.events, self.store = MemoryLog(), MemoryEvents(), store or MemoryStore()
+        self.launcher = NoLauncher()
         self.server: Server | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -82,7 +87,7 @@ class Served:
 
         def serve() -> None:
             try:
-                self.server = Server(self.config, backing, lambda _: NoLauncher())
+                self.server = Server(self.config, backing, lambda _: self.launcher)
                 self.server.run(lambda _: ready.set())
             except BaseException as problem:  # noqa: BLE001 - raised again by whoever stops it
                 self._failure = problem

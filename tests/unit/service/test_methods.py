@@ -137,7 +137,16 @@ def test_workers_are_listed(flow: Gaia) -> None:
     """Each with its pool, slots, and how much it holds."""
     wait_until(lambda: flow.workers() and flow.workers()[0]["attempts"] == 3, "it has three Steps")
     assert flow.workers() == [
-        {"name": "w", "pool": "default", "slots": 10, "prefetch": 0, "attempts": 3, "executor": "noop", "host": "host"}
+        {
+            "name": "w",
+            "pool": "default",
+            "slots": 10,
+            "prefetch": 0,
+            "attempts": 3,
+            "executor": "noop",
+            "host": "host",
+            "metadata": {},
+        }
     ]
 
 

@@ -93,7 +93,17 @@ EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.BackoffsEnded: st.builds(ev.BackoffsEnded, uid, indexes),
     ev.AttemptsEnded: st.builds(lambda one, who, c: ev.AttemptsEnded(one, who, c[0], c[1]), uid, text, columns),
     own.WorkerJoined: st.builds(
-        own.WorkerJoined, text, text, text, number, number, st.integers(-1, 2**31 - 1), text, text, st.booleans()
+        own.WorkerJoined,
+        text,
+        text,
+        text,
+        number,
+        number,
+        st.integers(-1, 2**31 - 1),
+        text,
+        text,
+        st.booleans(),
+        st.dictionaries(text, text, max_size=2),
     ),
     own.WorkerLeft: st.builds(own.WorkerLeft, text, text, text),
     own.RequestAnswered: st.builds(own.RequestAnswered, text, st.binary(max_size=9), maps),
