@@ -28,6 +28,7 @@ from gaia_core.service.launching import Launcher, names_problems
 from gaia_core.service.reception import Held, Reception
 from gaia_core.service.replies import (
     command_messages,
+    debug_message,
     diff_message,
     expired_message,
     explanation_message,
@@ -117,8 +118,7 @@ class GaiaService(DataMethods):
         if request.debug:
             page = rq.ListSteps(request.workflow, page_start=request.page_start, page_size=request.page_size)
             steps, following = await self._ask(page)
-            workers = worker_messages(await self._ask(rq.ListWorkers()))
-            message.debug.CopyFrom(pb.Debug(steps=step_messages(steps), next_page_start=following, workers=workers))
+            message.debug.CopyFrom(debug_message(steps, following, await self._ask(rq.ListWorkers())))
         return message
 
     async def Steps(self, request: pb.StepsRequest, context: Any) -> pb.StepsResponse:

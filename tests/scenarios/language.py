@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from gaia_client import replies
 from gaia_client.files import parse_text
 from gaia_core.errors import GaiaError
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
+from gaia_core.wire import plain
 from gaia_core.workflow.keys import is_tree
 from gaia_core.workflow.model import Failure, FailureClass
 from tests.scenarios import answers
@@ -194,7 +194,7 @@ def _ls(stage: Stage, said: Said) -> list[str]:
 
 def _again(stage: Stage, said: Said) -> list[str]:
     answer = stage.connection.again()
-    return answers.lists(replies.diff(answer.diff)) if hasattr(answer, "diff") else []
+    return answers.lists(plain.diff(answer.diff)) if hasattr(answer, "diff") else []
 
 
 # -- workers, the store and time
