@@ -117,11 +117,16 @@ class ConfigError(RequestError):
 
 
 class Unavailable(GaiaError):
-    """Our surroundings do not answer: a server, Kafka, the store, the engine. Worth trying again."""
+    """Our surroundings do not answer: a server, Kafka, the store, the engine. Worth trying again.
+
+    Attributes:
+        retry_s: after how many seconds.
+    """
 
     grpc_code = "UNAVAILABLE"
     http_status = 503
     exit_code = 5
+    retry_s: ClassVar[int] = 1
 
 
 class Overloaded(Unavailable):

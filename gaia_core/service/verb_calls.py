@@ -140,7 +140,10 @@ def _refusal(path: str, verb: Verb, error: Exception) -> PlainReply:
     shown = [_placed(problem, verb) for problem in error.problems[:PROBLEMS_MAX]]
     if len(error.problems) > len(shown):
         shown.append(Problem("", f"… and {len(error.problems) - len(shown)} more"))
-    return refused(str(GaiaError(error.message, hint=error.hint, problems=shown)), status)
+    reply = refused(str(GaiaError(error.message, hint=error.hint, problems=shown)), status)
+    if isinstance(error, Unavailable):
+        reply.headers["Retry-After"] = str(error.retry_s)
+    return reply
 
 
 def _placed(problem: Problem, verb: Verb) -> Problem:
