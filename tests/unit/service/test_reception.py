@@ -30,7 +30,7 @@ LARGE = [{"name": f"s{number}", "command": "make", "vars": {"note": "x" * 100}} 
 LIMIT_S = 30.0
 
 
-class Held:
+class HeldUp:
     """A function that is held up while it is called, until it may go on."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -73,7 +73,7 @@ def test_others_are_answered_while_a_large_upload_is_read(
     served: Served, flow: Gaia, apart: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """gRPC, health and HTTP answer in the middle of reading a large request, which is done then."""
-    held = Held(grpc_requests.steps_from_proto)
+    held = HeldUp(grpc_requests.steps_from_proto)
     monkeypatch.setattr(grpc_requests, "steps_from_proto", held)
     uploaded = apart.submit(flow.upload, "large", {}, [MAKE], LARGE)
     assert held.begun.wait(LIMIT_S)
@@ -92,7 +92,7 @@ def test_others_are_answered_while_a_large_body_is_read(
     """The same over HTTP, also where the sound part of a body has to be looked at anew."""
     flow.command("large", [MAKE])
     name = "sound_steps" if wrong else "parse_steps"
-    held = Held(getattr(original_verbs, name))
+    held = HeldUp(getattr(original_verbs, name))
     monkeypatch.setattr(original_verbs, name, held)
     url = f"http://{served.config.http_listen}"
     body = {"workflow": "large", "steps": [*LARGE, *wrong]}
@@ -110,7 +110,7 @@ def test_large_requests_are_refused_while_too_many_are_read(
     """Beyond so many bytes a large one is told to come again, small ones are taken; later there is room again."""
     monkeypatch.setattr("gaia_client.connection.PAUSES_S", ())
     monkeypatch.setattr(served.reception, "_bytes_max", 200_000)
-    held = Held(grpc_requests.steps_from_proto)
+    held = HeldUp(grpc_requests.steps_from_proto)
     monkeypatch.setattr(grpc_requests, "steps_from_proto", held)
     uploaded = apart.submit(flow.upload, "large", {}, [MAKE], LARGE)
     assert held.begun.wait(LIMIT_S)
@@ -139,7 +139,7 @@ def test_one_large_request_always_has_room() -> None:
 def test_what_nobody_waits_for_is_counted_until_it_is_read(served: Served, apart: ThreadPoolExecutor) -> None:
     """A client that goes away does not free the memory that is still in use."""
     counting = Reception()
-    slow = Held(lambda: None)
+    slow = HeldUp(lambda: None)
 
     async def give_up() -> None:
         with counting.hold(AT_ONCE_BYTES + 1) as held:
@@ -178,7 +178,7 @@ def test_calls_at_once_are_all_answered_or_refused(
 ) -> None:
     """The same through gRPC: while the loop is held up, calls beyond the queue's end are refused, and none is lost."""
     monkeypatch.setattr(intake_module, "REQUESTS_WAITING_MAX", 20)
-    held = Held(loop_module.handle)
+    held = HeldUp(loop_module.handle)
     monkeypatch.setattr(loop_module, "handle", held)
     codes: Counter[str] = Counter()
 
