@@ -24,6 +24,7 @@ from gaia_core.workflow.model import (
     StepSpec,
 )
 from gaia_core.workflow.state import Step, WorkflowState
+from gaia_core.workflow.validate import ANY
 
 COPY = Command("copy", "image", ("cp", "{{in}}", "{{out}}"), {"in": "/in"}, {"out": "/out"})
 MAKE = Command("make", "image", ("make", "{{out}}"), {}, {"out": "/out"})
@@ -53,6 +54,7 @@ class Driver:
 
     def __init__(self) -> None:
         self.state = Deployment()
+        self.rules = ANY
         self.replica = Deployment()
         self.events: list[Event] = []
         self.effects: list[Effect] = []
@@ -149,7 +151,7 @@ class Driver:
 
     def _begin(self) -> Decision:
         self.state.now_ms = self.now_ms
-        return Decision(self.state)
+        return Decision(self.state, self.rules)
 
     def _finish(self, decision: Decision) -> None:
         dispatch(decision)

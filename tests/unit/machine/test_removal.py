@@ -239,7 +239,7 @@ def test_reasons_are_those_of_the_graph_as_it_is(driver: Driver) -> None:
 )
 def test_buckets_that_may_not_be_named_are_refused(driver: Driver, key: str, words: str) -> None:
     """Gaia's own, and those that are not listed; wherever a Key is given."""
-    driver.state.rules = Rules(own_bucket="gaia", buckets=frozenset({"shared"}))
+    driver.rules = Rules(own_bucket="gaia", buckets=frozenset({"shared"}))
     with pytest.raises(InvalidWorkflow, match=words) as refusal:
         driver.upload(copy("a", key, "x"), copy("b", "shared:k", f"{key}2"))
     assert [problem.place for problem in refusal.value.problems] == ["steps[0].inputs.in", "steps[1].outputs.out"]
