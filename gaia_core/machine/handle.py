@@ -90,7 +90,8 @@ def dispatch(decision: Decision) -> None:
     for worker, workflow, step in place(decision.state.fleet, decision.state.ready):
         grouped.setdefault((worker, workflow.uid), (workflow, []))[1].append(step)
     for (worker, uid), (workflow, steps) in grouped.items():
-        indexes, attempts = tuple(step.index for step in steps), tuple(step.attempt + 1 for step in steps)
+        indexes = tuple(step.index for step in steps)
+        attempts = tuple(step.attempts_numbered + 1 for step in steps)
         decision.emit(ev.StepsDispatched(uid, worker, indexes, attempts))
         decision.effects.append(SendDispatches(worker, workflow, tuple(steps)))
 

@@ -424,9 +424,6 @@ class Deployment(RuleBasedStateMachine):
                 continue
             self.announced[told.uid] = self.announced.get(told.uid, 0) + 1
             assert told.sequence == self.announced[told.uid]
-            if isinstance(told.fact, public.WorkflowChanged) and told.fact.change == "removed":
-                gone = set(told.fact.names)  # a Step of that name that comes later is another one
-                self.completions = {one for one in self.completions if not (one[0] == told.uid and one[1] in gone)}
             if isinstance(told.fact, public.StepCompleted):
                 completion = (told.uid, told.fact.step, told.fact.attempt)
                 assert completion not in self.completions

@@ -35,7 +35,7 @@ COMMANDS = (COPY, MAKE, LIST, TREE, TWO)
 
 STEP_FIELDS = (
     "name", "state", "missing", "attempt", "worker", "faults", "disturbances", "published", "failure", "reason",
-    "element", "aliases", "commands", "options", "retry_at_ms", "times_ready",
+    "element", "aliases", "attempts_before", "commands", "options", "retry_at_ms", "times_ready",
 )  # fmt: skip
 
 
@@ -178,6 +178,7 @@ def snapshot(state: Deployment) -> Any:
             flow.uid,
             flow.halted,
             flow.revision,
+            dict(flow.attempts_of_dropped),
             dict(flow.properties),
             list(flow.commands.values()),
             list(flow.counts),

@@ -50,7 +50,7 @@ def test_a_removed_name_may_be_used_again(driver: Driver) -> None:
     driver.upload(make("a", "a"))
     driver.ask(rq.Remove("flow", ("a",)))
     driver.merge(make("a", "a"))
-    assert (driver.step("a").index, driver.step("a").attempt) == (1, 1)
+    assert (driver.step("a").index, driver.step("a").attempt) == (1, 2)
 
 
 def test_a_sweep_is_removed_by_name_and_by_element(driver: Driver) -> None:
