@@ -1,7 +1,7 @@
 """One decision in the making: events are applied as they are decided, and what is to be done about them is gathered."""
 
 from gaia_core.machine.effects import Effect, SendCancels
-from gaia_core.machine.events import Event
+from gaia_core.machine.events import Event, stop_reason
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.cascade import Cascade
 from gaia_core.workflow.events import StepsReset
@@ -31,7 +31,7 @@ class Decision:
         followed = self.state.apply(event)
         self.events.append(event)
         if followed.stopped:
-            self._cancel(event.uid, followed, getattr(event, "reason", "halted"))  # type: ignore[union-attr]
+            self._cancel(event.uid, followed, stop_reason(event))  # type: ignore[union-attr]
         return followed
 
     def reset(self, workflow: WorkflowState, cascade: Cascade, reason: str) -> list[Step]:

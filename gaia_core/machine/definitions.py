@@ -15,7 +15,7 @@ from gaia_core.machine.checks import find, find_existing, find_or_none, refuse
 from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import DeleteData
 from gaia_core.workflow import events as ev
-from gaia_core.workflow.cascade import Cause, dependents, is_cause, own_causes
+from gaia_core.workflow.cascade import Cause, dependents, own_causes
 from gaia_core.workflow.expire import resolve_steps
 from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.model import Command, StepSpec
@@ -171,16 +171,21 @@ def _enter_steps(
 ) -> df.Diff:
     """Merge checked Steps and run them, and all that depends on them, again; return the diff."""
     flats = tuple(flat for _, flat in draft.flats)
-    names = {flat.name for flat in flats}
-    pruned = tuple(sorted(s.index for s in draft.vanished if s.name not in names and s.element not in _elements(draft)))
-    events: list[ev.WorkflowEvent] = [ev.StepsRemoved(workflow.uid, pruned)] if pruned else []
-    if specs:
-        events.append(ev.StepsMerged(workflow.uid, tuple(specs), flats))
+    names, elements = {flat.name for flat in flats}, {flat.element for flat in flats}
+    pruned = tuple(sorted(s.index for s in draft.vanished if s.name not in names and s.element not in elements))
+    changes = bool(draft.vanished) or not all(_is_as_given(workflow, flat) for flat in flats)
+    events = (
+        [ev.StepsMerged(workflow.uid, tuple(specs), pruned, flats)] if changes or (specs and not only_changed) else []
+    )
     return _redefine(decision, workflow, draft, events, "merged", again=lambda _: not only_changed)
 
 
-def _elements(draft: Draft) -> set[str]:
-    return {flat.element for _, flat in draft.flats}
+def _is_as_given(workflow: WorkflowState, flat: FlatStep) -> bool:
+    """Tell whether merging a Step would change nothing about it, nor about what it was made from."""
+    step = workflow.by_name.get(flat.name)
+    if step is None or not step.is_defined_as(flat):
+        return False
+    return (step.spec, step.element, step.aliases) == (flat.spec, flat.element, flat.aliases)
 
 
 def _redefine(
@@ -211,7 +216,7 @@ def _redefine(
         decision.emit(event)
     now = dependents(own_causes(workflow.by_name[name] for name in touched))
     left = {
-        step: cause if is_cause(cause, step) else Cause(None, cause.key)
+        step: cause if cause.upstream not in draft.vanished else Cause(None, cause.key)
         for step, cause in before.items()
         if step not in now and step not in draft.vanished
     }

@@ -227,6 +227,7 @@ class WorkflowState:
     def _steps_merged(self, event: ev.StepsMerged, followed: Consequences) -> None:
         self.revision += 1
         flats = event.flat if event.flat is not None else [f for spec in event.specs for f in self.expand(spec)]
+        self._drop([self.steps[index] for index in event.pruned], followed)
         self._define(flats, followed)
 
     def expand(self, spec: StepSpec) -> list[FlatStep]:
