@@ -41,11 +41,19 @@ def reports(decision: Decision, said: rp.WorkerReports) -> int:
 
 
 def lose_worker(decision: Decision, request: rq.LoseWorker) -> None:
-    """Take an incarnation out; what it held is lost and goes elsewhere."""
+    """Take an incarnation out; what it held is lost and goes elsewhere.
+
+    It runs attempts in the order in which it got them, so those beyond its slots count as never started: nobody knows
+    better, since what it said last may be lost with it. As long as it held any one of them counts, so losses come to an
+    end.
+    """
     worker = decision.state.fleet.workers.get(request.worker)
     if worker is None or worker.incarnation != request.incarnation:
         return
-    _lose(decision, worker, list(worker.held), f"worker {worker.name!r} was lost: {request.reason}")
+    current = [attempt for attempt, stopping in worker.held.items() if not stopping]
+    stopping = [attempt for attempt, stopping in worker.held.items() if stopping]
+    _lose(decision, worker, stopping + current[: worker.slots], f"worker {worker.name!r} was lost: {request.reason}")
+    _give_back(decision, worker, current[worker.slots :])
     decision.emit(own.WorkerLeft(worker.name, worker.incarnation, request.reason))
 
 
@@ -157,6 +165,11 @@ def _failed(decision: Decision, worker: str, report: rp.Failed) -> bool:
     if _is_stopping(decision, worker, report.fence):
         _end_stopping(decision, worker, report.fence)
         return False
+    holder = decision.state.fleet.workers[worker]
+    if report.unstarted and holder.draining:  # it gets nothing more, so this comes to an end
+        fence = report.fence
+        _give_back(decision, holder, [AttemptId(fence.workflow_uid, fence.step, fence.attempt)])
+        return True
     _fail(decision, worker, report.fence, report.failure, _mapped(decision, report.fence, report.outputs))
     return True
 
@@ -208,3 +221,13 @@ def _lose(decision: Decision, worker: Worker, held: Iterable[AttemptId], message
             _end_stopping(decision, worker.name, fence)
         else:
             _fail(decision, worker.name, fence, Failure(FailureClass.LOST, message), ())
+
+
+def _give_back(decision: Decision, worker: Worker, held: Iterable[AttemptId]) -> None:
+    """Make the Steps of current attempts that were never started READY again."""
+    by_uid: dict[int, list[AttemptId]] = {}
+    for attempt in held:
+        by_uid.setdefault(attempt.uid, []).append(attempt)
+    for uid, found in by_uid.items():
+        steps, attempts = tuple(one.step for one in found), tuple(one.attempt for one in found)
+        decision.emit(ev.AttemptsGivenBack(uid, worker.name, steps, attempts))

@@ -129,7 +129,7 @@ class Deployment:
                 for index, attempt in zip(event.steps, event.attempts, strict=True):
                     self.fleet.assign(event.worker, AttemptId(event.uid, index, attempt))
                 self.ready.trim(event.uid)
-            case ev.StepsCompleted() | ev.AttemptsEnded():
+            case ev.StepsCompleted() | ev.AttemptsEnded() | ev.AttemptsGivenBack():
                 for index, attempt in zip(event.steps, event.attempts, strict=True):
                     self.fleet.end(event.worker, AttemptId(event.uid, index, attempt))
             case ev.AttemptFailed():

@@ -127,18 +127,19 @@ def _reads(reader: Step, writer: Step) -> bool:
 
 @dataclass
 class Worker:
-    """One incarnation, with the attempts it was given; True for those being stopped."""
+    """One incarnation, with the attempts it was given, in order; True for those being stopped."""
 
     incarnation: str
     pool: str
     slots: int
+    prefetch: int
     draining: bool = False
     held: dict[Attempt, bool] = field(default_factory=dict)
 
     @property
     def has_credit(self) -> bool:
         """Tell whether it may be given more."""
-        return not self.draining and len(self.held) < self.slots
+        return not self.draining and len(self.held) < self.slots + self.prefetch
 
 
 class Oracle:
@@ -322,9 +323,11 @@ class Oracle:
     def leave(self, name: str) -> None:
         """Lose a worker with all it holds."""
         worker = self.workers.pop(name)
-        for attempt, stopping in list(worker.held.items()):
-            if not stopping:
+        for place, attempt in enumerate(attempt for attempt, stopping in worker.held.items() if not stopping):
+            if place < worker.slots:
                 self._fail(attempt, "LOST")
+            else:
+                self._step_of(attempt).phase = "open"
         self.left.add((name, worker.incarnation))
 
     def end(self, name: str, incarnation: str, attempt: Attempt, how: str) -> bool:
@@ -336,8 +339,10 @@ class Oracle:
             return how == "CANCELLED"
         if how == "COMPLETED":
             self._step_of(attempt).phase = "complete"
+        elif how == "UNSTARTED" and worker.draining:
+            self._step_of(attempt).phase = "open"
         else:
-            self._fail(attempt, "LOST" if how == "CANCELLED" else how)
+            self._fail(attempt, "LOST" if how in ("CANCELLED", "UNSTARTED") else how)
         return True
 
     def _step_of(self, attempt: Attempt) -> Step:

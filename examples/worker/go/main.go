@@ -162,7 +162,7 @@ func (w *worker) heardOf(fence *pb.Fence) *attempt {
 // attempt waits for a slot, runs, and reports the end in one act with letting go of the attempt.
 func (w *worker) attempt(a *attempt) {
 	lost := &pb.Failure{Class: pb.FailureClass_FAILURE_CLASS_LOST, Message: "the worker drained before the attempt started"}
-	end := &pb.Report{Report: &pb.Report_Failed{Failed: &pb.Failed{Fence: a.order.Fence, Failure: lost}}}
+	end := &pb.Report{Report: &pb.Report_Failed{Failed: &pb.Failed{Fence: a.order.Fence, Failure: lost, Unstarted: true}}}
 	select {
 	case <-a.ctx.Done():
 	case <-w.accepting.Done():
