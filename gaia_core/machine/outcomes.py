@@ -5,6 +5,8 @@ else is late or forged and changes nothing.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
 from gaia_core.machine import events as own
 from gaia_core.machine import reports as rp
@@ -16,6 +18,8 @@ from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, Fence, Publication
 from gaia_core.workflow.retry import retry_delay_ms
 from gaia_core.workflow.state import Step, WorkflowState
+
+WRITERS_TOLD_MAX: Final = 10
 
 
 def reports(decision: Decision, said: rp.WorkerReports) -> int:
@@ -170,8 +174,23 @@ def _failed(decision: Decision, worker: str, report: rp.Failed) -> bool:
         fence = report.fence
         _give_back(decision, holder, [AttemptId(fence.workflow_uid, fence.step, fence.attempt)])
         return True
-    _fail(decision, worker, report.fence, report.failure, _mapped(decision, report.fence, report.outputs))
+    failure = _with_writers(decision, report.fence, report.failure)
+    _fail(decision, worker, report.fence, failure, _mapped(decision, report.fence, report.outputs))
     return True
+
+
+def _with_writers(decision: Decision, fence: Fence, failure: Failure) -> Failure:
+    """Let an INPUT_MISSING name the Steps that write the trees in question, which its worker does not know."""
+    if failure.kind is not FailureClass.INPUT_MISSING:
+        return failure
+    workflow = decision.state.by_uid[fence.workflow_uid]
+    inputs = workflow.steps[fence.step].inputs
+    trees = {tree.name: tree for key in inputs for tree in workflow.graph.trees_over(key.name) if tree.writer}
+    told = [name for name in trees if repr(name) in failure.message] or list(trees)
+    writers = [f"{name!r} is written by Step {writer.name!r}" for name in told if (writer := trees[name].writer)]
+    if not writers:
+        return failure
+    return replace(failure, message=f"{failure.message} ({'; '.join(writers[:WRITERS_TOLD_MAX])})")
 
 
 def _cancelled(decision: Decision, said: rp.WorkerReports, fence: Fence) -> bool:

@@ -102,17 +102,25 @@ class Graph:
         self.keys[name] = made
         return made
 
-    def overlapping(self, name: str) -> Iterator[Key]:
-        """Yield every other Key over or under this name. Cost O(depth + Keys under it)."""
-        folder = self._nearest(name)
+    def trees_over(self, name: str) -> Iterator[Key]:
+        """Yield every other tree that this name lies in, the nearest first. Cost O(depth)."""
         own = self.folders.get(name) if is_tree(name) else None
-        above = own.parent if own is not None else folder
+        above = own.parent if own is not None else self._nearest(name)
         while above is not None:
             if above.tree is not None:
                 yield above.tree
             above = above.parent
+
+    def under(self, name: str) -> Iterator[Key]:
+        """Yield every other Key that lies in this name, if that is a tree. Cost O(Keys under it)."""
+        own = self.folders.get(name) if is_tree(name) else None
         if own is not None:
             yield from _under(own)
+
+    def overlapping(self, name: str) -> Iterator[Key]:
+        """Yield every other Key over or under this name. Cost O(depth + Keys under it)."""
+        yield from self.trees_over(name)
+        yield from self.under(name)
 
     def all_over(self, name: str) -> Iterator[Key]:
         """Yield the Key of this name, where there is one, and every other that overlaps it."""
