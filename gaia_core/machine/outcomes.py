@@ -17,6 +17,7 @@ from gaia_core.scheduling.fleet import PREFETCH_MAX, AttemptId, Worker
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, Fence, Publication
 from gaia_core.workflow.retry import retry_delay_ms
+from gaia_core.workflow.sources import outside_parts
 from gaia_core.workflow.state import Step, WorkflowState
 
 WRITERS_TOLD_MAX: Final = 10
@@ -227,7 +228,8 @@ def _fail(decision: Decision, worker: str, fence: Fence, failure: Failure, outpu
 
 def _look_again(decision: Decision, workflow: WorkflowState, step: Step) -> None:
     """Have the store asked what lies under the outside Keys that a Step reads, so that it reads that the next time."""
-    known = [key.arrived for key in step.inputs if key.arrived is not None]
+    parts = (part for key in step.inputs for part in outside_parts(workflow.graph, key))
+    known = [key.arrived for key in dict.fromkeys(parts) if key.arrived is not None]
     if known:
         decision.effects.append(LookUp(workflow.name, tuple(one.key for one in known), tuple(known)))
 

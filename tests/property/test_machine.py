@@ -471,13 +471,15 @@ class Deployment(RuleBasedStateMachine):
                 if step.phase == "running":
                     execution = execution_of(self.driver.flow(name), self.driver.step(step_name, name), 0)
                     pinned = {
-                        (i.key, file.version) for i in execution.inputs for one in i.sources for file in one.files
-                    }
-                    assert pinned == {(key, version) for key in step.reads for version in self._versions(flow, key)}
+                        (i.key, "" if "/" in file.version else file.key, file.version)
+                        for i in execution.inputs for one in i.sources for file in one.files
+                    }  # fmt: skip
+                    assert pinned == {each for key in step.reads for each in self._files(flow, key)}
 
-    def _versions(self, flow: naive.Flow, key: str) -> set[str]:
-        writers = flow.writers(key)
-        return {f"{one}/{flow.steps[one].attempt}" for one in writers} if writers else set(flow.arrived[key].values())
+    def _files(self, flow: naive.Flow, key: str) -> set[tuple[str, str, str]]:
+        """Return what a Key is made of: versions that Steps wrote, by whoever they are, and files from outside."""
+        written = {(key, "", f"{one}/{flow.steps[one].attempt}") for one in flow.writers(key)}
+        return written | {(key, path, version) for path, version in flow.from_outside(key).items()}
 
     @invariant()
     def the_follower_agrees(self) -> None:

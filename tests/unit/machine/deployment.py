@@ -185,7 +185,10 @@ def snapshot(state: Deployment) -> Any:
             [tuple(getattr(s, name) for name in STEP_FIELDS) for s in flow.steps.values()],
             [s.cause.name if s.cause is not None else None for s in flow.steps.values()],
             sorted((alias, [s.name for s in found]) for alias, found in flow.by_alias.items()),
-            {name: (key.pending, key.writers, key.available, key.arrived) for name, key in flow.graph.keys.items()},
+            {
+                name: (key.pending, key.writers, key.available, key.arrived, key.arrived_as)
+                for name, key in flow.graph.keys.items()
+            },
         )
         for name, flow in state.workflows.items()
     }
