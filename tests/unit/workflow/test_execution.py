@@ -173,13 +173,21 @@ def test_what_came_from_outside_gives_way_to_what_steps_write(driver: Driver) ->
     assert pinned(driver, "t/") == [("t/file", "v1")]
 
 
-def test_a_changed_file_under_a_tree_that_steps_write_under_is_looked_up_again(driver: Driver) -> None:
+@pytest.mark.parametrize(
+    ("step", "keys"), [("plain", ("k",)), ("tree", ("u/",)), ("shared", ("t/outside",))], ids=["file", "tree", "shared"]
+)
+def test_what_came_from_outside_and_is_gone_is_looked_up_again(
+    driver: Driver, step: str, keys: tuple[str, ...]
+) -> None:
     """A pinned version that is no longer there is asked for by the name under which it came."""
-    driver.upload(make("w", "t/k"), copy("s", "t/", "o", command="list"))
+    driver.upload(
+        make("w", "t/k"), copy("plain", "k", "p"), copy("tree", "u/", "q", command="list"),
+        copy("shared", "t/", "o", command="list"),
+    )  # fmt: skip
     driver.complete("w")
-    driver.arrive("t/outside")
-    driver.fail("s", FailureClass.INPUT_CHANGED)
-    assert [effect.keys for effect in driver.effects if isinstance(effect, LookUp)] == [("t/outside",)]
+    driver.arrive("k", "u/", "u/a", "t/outside")
+    driver.fail(step, FailureClass.INPUT_CHANGED)
+    assert [effect.keys for effect in driver.effects if isinstance(effect, LookUp)] == [keys]
 
 
 def test_publications_of_other_keys_are_not_believed(driver: Driver) -> None:
