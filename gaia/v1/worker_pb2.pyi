@@ -198,14 +198,16 @@ class Completed(_message.Message):
     def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ..., run_ms: _Optional[int] = ...) -> None: ...
 
 class Failed(_message.Message):
-    __slots__ = ("fence", "failure", "outputs")
+    __slots__ = ("fence", "failure", "outputs", "unstarted")
     FENCE_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    UNSTARTED_FIELD_NUMBER: _ClassVar[int]
     fence: Fence
     failure: _model_pb2.Failure
     outputs: _containers.RepeatedCompositeFieldContainer[_model_pb2.Publication]
-    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., failure: _Optional[_Union[_model_pb2.Failure, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ...) -> None: ...
+    unstarted: bool
+    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., failure: _Optional[_Union[_model_pb2.Failure, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ..., unstarted: _Optional[bool] = ...) -> None: ...
 
 class Cancelled(_message.Message):
     __slots__ = ("fence",)

@@ -49,11 +49,17 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed; `outputs` are those kept in spite of it."""
+    """The attempt failed.
+
+    Attributes:
+        outputs: those kept in spite of it.
+        unstarted: a worker that drains gives it back; the program was not started and never will be there.
+    """
 
     fence: Fence
     failure: Failure
     outputs: tuple[Publication, ...] = ()
+    unstarted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,12 +155,14 @@ def _failed_to_proto(report: Failed) -> worker_pb2.Failed:
         fence=fence_to_proto(report.fence),
         failure=failure_to_proto(report.failure),
         outputs=[publication_to_proto(output) for output in report.outputs],
+        unstarted=report.unstarted,
     )
 
 
 def _failed_from_proto(message: worker_pb2.Failed) -> Failed:
     outputs = publications_from_proto(message.outputs)
-    return Failed(fence_from_proto(message.fence), failure_from_proto(message.failure), outputs)
+    failure = failure_from_proto(message.failure)
+    return Failed(fence_from_proto(message.fence), failure, outputs, message.unstarted)
 
 
 def _hello_to_proto(report: Hello) -> worker_pb2.Hello:

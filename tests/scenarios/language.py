@@ -239,6 +239,12 @@ def _fail(stage: Stage, said: Said) -> None:
     stage.report_failed(_attempt(stage, step, said.flow), failure, files or [])
 
 
+def _unstarted(stage: Stage, said: Said) -> None:
+    failure = Failure(FailureClass.LOST, "the worker drained before the attempt started")
+    for step in said.words:
+        stage.report_failed(_attempt(stage, step, said.flow), failure, [], unstarted=True)
+
+
 def _cancelled(stage: Stage, said: Said) -> None:
     for step in said.words:
         stage.report_cancelled(_attempt(stage, step, said.flow))
@@ -322,6 +328,7 @@ VERBS: Final[dict[str, Callable[[Stage, Said], list[str] | None]]] = {
     "lose": _lose,
     "complete": _complete,
     "fail": _fail,
+    "unstarted": _unstarted,
     "cancelled": _cancelled,
     "write": _write,
     "poll": _poll,

@@ -75,7 +75,7 @@ def resets(draw: st.DrawFn) -> ev.StepsReset:
 EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.WorkflowCreated: st.builds(ev.WorkflowCreated, uid, text, text, maps),
     ev.CommandsSet: st.builds(ev.CommandsSet, uid, st.lists(commands, max_size=2).map(tuple)),
-    ev.StepsMerged: st.builds(ev.StepsMerged, uid, st.lists(steps, max_size=2).map(tuple)),
+    ev.StepsMerged: st.builds(ev.StepsMerged, uid, st.lists(steps, max_size=2).map(tuple), indexes),
     ev.StepsReset: st.builds(ev.StepsReset, uid, indexes, text) | resets(),
     ev.StepsRemoved: st.builds(ev.StepsRemoved, uid, indexes),
     ev.WorkflowDeleted: st.builds(ev.WorkflowDeleted, uid, st.booleans()),
@@ -92,6 +92,7 @@ EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.AttemptFailed: st.builds(ev.AttemptFailed, uid, text, number, number, failures, st.none() | time_ms, published),
     ev.BackoffsEnded: st.builds(ev.BackoffsEnded, uid, indexes),
     ev.AttemptsEnded: st.builds(lambda one, who, c: ev.AttemptsEnded(one, who, c[0], c[1]), uid, text, columns),
+    ev.AttemptsGivenBack: st.builds(lambda one, who, c: ev.AttemptsGivenBack(one, who, c[0], c[1]), uid, text, columns),
     own.WorkerJoined: st.builds(
         own.WorkerJoined,
         text,
