@@ -19,7 +19,7 @@ def driver() -> Driver:
     driver = Driver()
     driver.join()
     driver.upload(make("a", "a"), copy("b", "a", "b"))
-    driver.state.rules = Rules(buckets=frozenset(["allowed"]))
+    driver.rules = Rules(buckets=frozenset(["allowed"]))
     driver.ask(rq.SetCommands("doomed", COMMANDS))
     driver.ask(rq.Delete("doomed", data=True))
     return driver

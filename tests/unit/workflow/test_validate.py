@@ -253,7 +253,7 @@ def test_a_wrong_composite_hides_no_step_that_its_change_breaks() -> None:
 def test_a_bucket_is_told_once_for_all_elements() -> None:
     """Though each element of a sweep names another Key in it."""
     driver = Driver()
-    driver.state.rules = Rules(own_bucket="gaia", buckets=frozenset(["allowed"]))
+    driver.rules = Rules(own_bucket="gaia", buckets=frozenset(["allowed"]))
     sweep = StepSpec("s", "copy", {"in": "other:{{n}}"}, {"out": "gaia:{{n}}"}, {"n": (1, 2, 3)})
     with pytest.raises(InvalidWorkflow) as refusal:
         driver.upload(sweep, make("t", "allowed:k"))
