@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
@@ -55,6 +56,11 @@ KEEPALIVE_MS: Final = 40_000
 SYSTEM_CLOCK: Final = Clock(lambda: time.time_ns() // 1_000_000, time.monotonic)
 
 
+def embedded_deployment(config: Config) -> str:
+    """Return the name of the Gaia in a data folder, which containers and stored versions carry."""
+    return f"embedded-{uuid.uuid5(uuid.NAMESPACE_URL, str(config.data.absolute()))}"
+
+
 @contextmanager
 def embedded_backing(config: Config) -> Iterator[Backing]:
     """Open SQLite files and folders below the data folder.
@@ -79,6 +85,7 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
             store=store,
             own_bucket=EMBEDDED_BUCKET,
             buckets=None,
+            deployment=embedded_deployment(config),
         )
 
 
@@ -143,6 +150,7 @@ def cluster_backing(config: Config) -> Backing:
         store=store,
         own_bucket=config.bucket,
         buckets=frozenset(config.buckets),
+        deployment=config.topic_prefix,
     )
 
 
@@ -186,7 +194,15 @@ class Server:
         self._desk = Desk()
         self._launcher = launcher(self._desk.submit)
         rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
-        duties = Duties(config.lease_s, config.poll_s, config.outside_changes == "expire", rules)
+        duties = Duties(
+            config.lease_s,
+            config.poll_s,
+            config.outside_changes == "expire",
+            rules,
+            backing.deployment,
+            config.sweep_s,
+            config.versions_kept_s,
+        )
         address = config.advertise or config.listen
         self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
         self._asyncio: asyncio.AbstractEventLoop | None = None

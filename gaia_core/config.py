@@ -133,6 +133,12 @@ class Config:
         "what a changed file from outside does to the Steps that read it",
         _SERVERS,
     )
+    sweep_s: float = _setting(
+        3600.0, _not_negative, "seconds between looks for stored versions that nobody refers to; 0: never", _SERVERS
+    )
+    versions_kept_s: float = _setting(
+        86_400.0, _not_negative, "how long versions that nobody refers to are kept, at least", _SERVERS
+    )
     sweep_steps_max: int = _setting(1_000_000, _positive(int), "Steps that one sweep or composite may make", _SERVERS)
     synchronous: str = _setting("FULL", _one_of("FULL", "NORMAL"), "SQLite durability: FULL survives a power cut", _UP)
     workers: int = _setting(1, _positive(int), "workers that `gaia up` starts", _UP)

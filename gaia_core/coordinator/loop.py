@@ -181,7 +181,8 @@ class Loop:
         if not catching_up:
             self._keep_time(decision, now_s)
             dispatch(decision)
-        if decision.events or self._offset_is_old(now_s):
+        is_asked = any(isinstance(one.request, rq.Confirm) for one in submissions)
+        if decision.events or is_asked or self._offset_is_old(now_s):
             entry = self.term.append(decision.events, state.now_ms, self._reports_offset)
             self._journaled_s = now_s
             self._tell_started()

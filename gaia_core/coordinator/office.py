@@ -36,6 +36,7 @@ class Backing:
         open_election: None where nobody else can lead.
         own_bucket: holds all data spaces.
         buckets: others that Keys may name; None for any.
+        deployment: name by which attempts mark what they store.
     """
 
     open_journal: Callable[[], Journal]
@@ -45,6 +46,7 @@ class Backing:
     store: Store
     own_bucket: str
     buckets: frozenset[str] | None
+    deployment: str = ""
 
 
 class Office:

@@ -12,6 +12,7 @@ from gaia_core.coordinator.errands import Errands, Wanted
 from gaia_core.coordinator.loop import Clock, Loop
 from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
+from gaia_core.coordinator.sweeping import Sweeper
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError
 from gaia_core.machine import requests as rq
@@ -28,12 +29,18 @@ class Duties:
     Attributes:
         poll_s: seconds between looks for files from outside; 0 for never.
         expire_changed: a changed file from outside makes its readers run again.
+        deployment: name by which attempts mark what they store.
+        sweep_s: seconds between looks for versions that nobody refers to; 0 for never.
+        versions_kept_s: how long such versions are kept, at least.
     """
 
     lease_s: float
     poll_s: float
     expire_changed: bool
     rules: Rules
+    deployment: str = ""
+    sweep_s: float = 0.0
+    versions_kept_s: float = 86_400.0
 
 
 class Reign:
@@ -68,7 +75,11 @@ class Reign:
         self._loop.term.state.rules = duties.rules
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
+        self._sweeper = Sweeper(
+            store, self._loop.submit, duties.deployment, duties.sweep_s, duties.versions_kept_s, clock.wall_ms
+        )
         self._polls = duties.poll_s > 0
+        self._sweeps = duties.sweep_s > 0
         self._threads: dict[str, threading.Thread] = {}
 
     def open(self, leader_address: str, version: str) -> None:
@@ -87,6 +98,8 @@ class Reign:
         self._start("errands", self._errands.run)
         if self._polls:
             self._start("poller", self._poller.run)
+        if self._sweeps:
+            self._start("sweeper", self._sweeper.run)
 
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
@@ -102,6 +115,7 @@ class Reign:
         self._bus.close()
         self._errands.stop()
         self._poller.stop()
+        self._sweeper.stop()
         if "loop" in self._threads:
             self._threads["loop"].join()
         self._publisher.stop()

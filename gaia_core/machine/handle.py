@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
-from gaia_core.machine import answers, mutations, outcomes, queries
+from gaia_core.machine import answers, mutations, outcomes, queries, references
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
@@ -46,11 +46,15 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.ListOutside: queries.list_outside,
     rq.GetOutside: queries.get_outside,
     rq.MayWrite: queries.may_write,
+    rq.GetReferences: references.get_references,
+    rq.GetStepReferences: references.get_step_references,
+    rq.GetGone: references.get_gone,
 }
 
 _INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Arrive: mutations.arrive,
     rq.DataGone: mutations.data_gone,
+    rq.Confirm: lambda _, __: None,
     rq.Tick: outcomes.tick,
     rq.LoseWorker: outcomes.lose_worker,
     rq.LoseAttempts: outcomes.lose_attempts,

@@ -20,6 +20,10 @@ ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
 """Longer than any client retries."""
 
 
+WIPED_MAX: Final = 10_000
+"""What was deleted long before that is not written any more: uploads end within days."""
+
+
 class Answered(NamedTuple):
     """A mutation that was answered, for retries of it."""
 
@@ -38,6 +42,7 @@ class Deployment:
         queue_timers: heap of (due_ms, uid, step, which time it became READY, limit_ms) of READY Steps whose time in the
             queue is limited.
         doomed: uid → name of deleted workflows whose files are still to be deleted.
+        wiped: uid → name of the latest of those whose files were deleted; a lost worker may still upload one.
         rules: what the deployment allows; settings, asked when requests are checked and never later.
     """
 
@@ -51,6 +56,7 @@ class Deployment:
         self.timers: list[tuple[int, int, int, int]] = []
         self.queue_timers: list[tuple[int, int, int, int, int]] = []
         self.doomed: dict[int, str] = {}
+        self.wiped: dict[int, str] = {}
         self.rules = Rules()
         self.answered: OrderedDict[str, Answered] = OrderedDict()
 
@@ -69,7 +75,7 @@ class Deployment:
             case own.RequestAnswered():
                 self._answered(event)
             case own.DataDeleted():
-                self.doomed.pop(event.workflow_uid, None)
+                self._wiped(event)
             case ev.WorkflowCreated():
                 self._created(event)
             case ev.WorkflowDeleted():
@@ -118,6 +124,13 @@ class Deployment:
         followed = Consequences(stopped=[(step, step.attempt, step.worker) for step in running])
         self._stop(event.uid, followed)
         return followed
+
+    def _wiped(self, event: own.DataDeleted) -> None:
+        name = self.doomed.pop(event.workflow_uid, None)
+        if name is not None:
+            self.wiped[event.workflow_uid] = name
+            if len(self.wiped) > WIPED_MAX:
+                del self.wiped[next(iter(self.wiped))]
 
     def _created(self, event: ev.WorkflowCreated) -> None:
         self.last_uid = event.uid

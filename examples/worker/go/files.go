@@ -207,7 +207,10 @@ func (w *worker) put(a *attempt, key, bucket, object string, content io.ReadSeek
 	digest := sha256.New()
 	size := try(io.Copy(digest, content))
 	try(content.Seek(0, io.SeekStart))
-	stored, err := w.s3.PutObject(a.ctx, bucket, object, content, size, minio.PutObjectOptions{})
+	id, deployment := idOf(a.order.Fence), sha256.Sum256([]byte(w.prefix))
+	mark := fmt.Sprintf("attempt-%x-%d-%d-%d", deployment[:4], id.workflow, id.step, id.attempt)
+	options := minio.PutObjectOptions{UserMetadata: map[string]string{"gaia-mark": mark}}
+	stored, err := w.s3.PutObject(a.ctx, bucket, object, content, size, options)
 	if err != nil {
 		fail(storeFailed, "%q: %v", key, err)
 	} else if stored.VersionID == "" || stored.VersionID == "null" {

@@ -187,7 +187,7 @@ def snapshot(state: Deployment) -> Any:
         for name, flow in state.workflows.items()
     }
     workers = {name: (w.incarnation, w.slots, w.prefetch, dict(w.held)) for name, w in state.fleet.workers.items()}
-    return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed)
+    return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed), dict(state.wiped)
 
 
 OPTIONS_RETRY = Options(retries=2)
