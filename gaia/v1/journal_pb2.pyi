@@ -98,12 +98,14 @@ class CommandsSet(_message.Message):
     def __init__(self, workflow_uid: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ...) -> None: ...
 
 class StepsMerged(_message.Message):
-    __slots__ = ("workflow_uid", "steps")
+    __slots__ = ("workflow_uid", "steps", "pruned")
     WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    PRUNED_FIELD_NUMBER: _ClassVar[int]
     workflow_uid: int
     steps: _containers.RepeatedCompositeFieldContainer[_model_pb2.Step]
-    def __init__(self, workflow_uid: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ...) -> None: ...
+    pruned: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, workflow_uid: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ..., pruned: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class StepsReset(_message.Message):
     __slots__ = ("workflow_uid", "ranges", "reason", "upstream")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from gaia_core.workflow import events as ev
 from gaia_core.workflow.events import WorkflowEvent
 
 
@@ -48,3 +49,20 @@ class DataDeleted:
 
 
 Event: TypeAlias = WorkflowEvent | WorkerJoined | WorkerLeft | RequestAnswered | DataDeleted
+
+
+def stop_reason(event: Event) -> str:
+    """Return why an event stops attempts, or takes back what they completed, in the words that users read."""
+    match event:
+        case ev.StepsReset():
+            return event.reason
+        case ev.CommandsSet():
+            return "command changed"
+        case ev.StepsMerged():
+            return "merged"
+        case ev.StepsRemoved():
+            return "removed"
+        case ev.WorkflowDeleted():
+            return "deleted"
+        case _:
+            return "halted"

@@ -185,13 +185,20 @@ def started(state: Deployment, said: WorkerReports) -> Iterator[Announcement]:
 
 
 class Announcer:
-    """Follows the journal and tells what the world should know of it."""
+    """Follows the journal and tells what the world should know of it.
+
+    Attributes:
+        state: the deployment, as of the last entry.
+        sequences: uid → number of the workflow's latest event.
+        rests: uid → the state that was compared last, to tell only what is new.
+        updates: how the workflows stand that the last entry touched.
+    """
 
     def __init__(self) -> None:
         self.state = Deployment()
         self.sequences: dict[int, int] = {}
         self.updates: list[Update] = []
-        self._rest: dict[int, str] = {}
+        self.rests: dict[int, str] = {}
 
     def follow(self, now_ms: int, events: Iterable[own.Event]) -> list[Announcement]:
         """Apply one entry's events and return what they announce; `updates` tells how the workflows stand then."""
@@ -230,7 +237,7 @@ class Announcer:
             name = next(one.workflow for one in told if one.uid == uid)
             none = (0,) * len(StepState)
             self.updates.append(Update(name, uid, self.sequences.pop(uid), "deleted", False, none, deleted=True))
-            self._rest.pop(uid, None)
+            self.rests.pop(uid, None)
 
     def _about_workers(self, event: own.Event, now_ms: int) -> Iterator[Announcement]:
         """Yield what watchers are told of workers; nobody numbers it."""
@@ -250,8 +257,8 @@ class Announcer:
         """Yield complete, error or stalled when the workflow has only now become so."""
         state, stalled = workflow.flow_state
         rest = "stalled" if stalled else state.value
-        if rest != self._rest.get(workflow.uid):
-            self._rest[workflow.uid] = rest
+        if rest != self.rests.get(workflow.uid):
+            self.rests[workflow.uid] = rest
             if rest in (FlowState.COMPLETE, FlowState.ERROR, "stalled"):
                 yield WorkflowChanged(rest), ()
 
@@ -260,9 +267,10 @@ def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences) ->
     tell = _TELL.get(type(event))
     if tell is not None:
         yield from tell(workflow, event)
-    if followed.removed:
-        yield from _changed("removed", (step.name for step in followed.removed), len(followed.removed))
-    reason = getattr(event, "reason", _STOPPED_BY.get(type(event), "halted"))
+    for start in range(0, len(followed.removed), NAMES_TOLD_MAX):
+        gone = followed.removed[start : start + NAMES_TOLD_MAX]
+        yield from _changed("removed", (step.name for step in gone), len(gone))
+    reason = own.stop_reason(event)
     for step, attempt, _ in followed.stopped:
         yield StepCancelled(step.name, attempt, reason), step.names
     for step in followed.expired:
@@ -297,13 +305,6 @@ def _queue_timed_out(workflow: WorkflowState, event: ev.QueueTimedOut) -> Iterat
         if step.failure is not None:
             yield StepFailed(step.name, 0, "", step.failure), step.names
 
-
-_STOPPED_BY: Final[dict[type, str]] = {
-    ev.CommandsSet: "command changed",
-    ev.StepsMerged: "merged",
-    ev.StepsRemoved: "removed",
-    ev.WorkflowDeleted: "deleted",
-}
 
 _TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Told]]]] = {
     ev.WorkflowCreated: lambda _, __: _changed("created"),

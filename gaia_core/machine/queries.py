@@ -5,8 +5,9 @@ from itertools import islice
 
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem
 from gaia_core.machine import requests as rq
+from gaia_core.machine.checks import find, refuse_written
+from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import DeleteData, LookUp
-from gaia_core.machine.mutations import find, refuse_written
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.execution import pinned_inputs
 from gaia_core.workflow.keys import key_problem, may_be_key
@@ -132,15 +133,15 @@ def get_inputs(state: Deployment, request: rq.GetInputs) -> tuple[Input, ...]:
     return pinned_inputs(workflow, step)
 
 
-def check_put(state: Deployment, request: rq.CheckPut) -> None:
+def check_put(decision: Decision, request: rq.CheckPut) -> None:
     """Refuse to put Keys that are none or that a Step writes.
 
     Raises:
         InvalidWorkflow: some are no Keys.
         NotAllowedNow: a Step writes one.
     """
-    workflow = find(state, request.workflow)
-    rules = state.rules
+    workflow = find(decision.state, request.workflow)
+    rules = decision.rules
     problems = [
         Problem(place, problem)
         for key, place in zip(request.keys, request.places, strict=True)

@@ -14,7 +14,6 @@ from gaia_core.scheduling.ready import ReadyQueue
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.state import Consequences, Step, WorkflowState
 from gaia_core.workflow.states import StepState
-from gaia_core.workflow.validate import Rules
 
 ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
 """Longer than any client retries."""
@@ -38,12 +37,12 @@ class Deployment:
     Attributes:
         now_ms: time of the last entry; never goes back.
         last_uid: the highest workflow uid ever given.
-        timers: heap of (due_ms, uid, step, attempt) of Steps that are RETRYING; stale entries are skipped.
+        ready: READY Steps as they are to be dispatched; an index, made from the Steps.
+        timers: heap of (due_ms, uid, step, attempt) of Steps that are RETRYING; stale entries are skipped. An index.
         queue_timers: heap of (due_ms, uid, step, which time it became READY, limit_ms) of READY Steps whose time in the
-            queue is limited.
+            queue is limited. An index.
         doomed: uid → name of deleted workflows whose files are still to be deleted.
         wiped: uid → name of the latest of those whose files were deleted; a lost worker may still upload one.
-        rules: what the deployment allows; settings, asked when requests are checked and never later.
     """
 
     def __init__(self) -> None:
@@ -57,7 +56,6 @@ class Deployment:
         self.queue_timers: list[tuple[int, int, int, int, int]] = []
         self.doomed: dict[int, str] = {}
         self.wiped: dict[int, str] = {}
-        self.rules = Rules()
         self.answered: OrderedDict[str, Answered] = OrderedDict()
 
     def apply(self, event: own.Event) -> Consequences:
@@ -108,11 +106,22 @@ class Deployment:
             step = workflow.steps.get(index) if workflow is not None else None
             if workflow is None or step is None or not step.is_ready_since(times_ready):
                 continue
-            if workflow.holds:
-                heappush(self.queue_timers, (now_ms + limit_ms, uid, index, times_ready, limit_ms))
+            counts_from_ms = now_ms if workflow.holds else max(step.ready_since_ms, workflow.released_ms)
+            if counts_from_ms + limit_ms > now_ms:
+                heappush(self.queue_timers, (counts_from_ms + limit_ms, uid, index, times_ready, limit_ms))
             else:
                 found.append((uid, index))
         return found
+
+    def adopt(self, workflow: WorkflowState) -> None:
+        """Take in a workflow at rest, and make its part of the indexes."""
+        self.workflows[workflow.name] = self.by_uid[workflow.uid] = workflow
+        for step in workflow.in_state(StepState.RETRYING):
+            heappush(self.timers, (step.retry_at_ms, workflow.uid, step.index, step.attempt))
+        if workflow.counts[StepState.READY]:
+            ready = (step for step in workflow.steps.values() if step.state is StepState.READY)
+            for step in sorted(ready, key=lambda step: (step.ready_since_ms, step.index)):
+                self._queue(workflow, step)
 
     def _deleted(self, event: ev.WorkflowDeleted) -> Consequences:
         workflow = self.by_uid.pop(event.uid)
@@ -155,6 +164,8 @@ class Deployment:
         self._stop(event.uid, followed)
         if workflow is not None:
             for step in followed.ready:
+                step.times_ready += 1
+                step.ready_since_ms = self.now_ms
                 self._queue(workflow, step)
         return followed
 
@@ -164,13 +175,12 @@ class Deployment:
             self.fleet.stop(worker, AttemptId(uid, step.index, attempt))
 
     def _queue(self, workflow: WorkflowState, step: Step) -> None:
-        """Put a READY Step where workers are found for it, and limit its time there if it is to be."""
+        """Put a READY Step where workers are found for it, and limit its time there if that is to be."""
         self.ready.push(workflow, step)
-        step.times_ready += 1
         limit_s = step.options.queue_timeout_s or workflow.commands[step.command].options.queue_timeout_s
         if limit_s is not None:
-            limit_ms = int(limit_s * 1000)
-            timer = (self.now_ms + limit_ms, workflow.uid, step.index, step.times_ready, limit_ms)
+            limit_ms = max(1, int(limit_s * 1000))
+            timer = (step.ready_since_ms + limit_ms, workflow.uid, step.index, step.times_ready, limit_ms)
             heappush(self.queue_timers, timer)
 
     def _answered(self, event: own.RequestAnswered) -> None:

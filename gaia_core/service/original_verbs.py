@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
+from gaia_core.machine.answers import CommandsAnswer
 from gaia_core.machine.diff import Diff
-from gaia_core.machine.mutations import CommandsAnswer
 from gaia_core.service.plain_replies import commands_by_name, debug_plain, status_plain, summary_plain
 from gaia_core.workflow import validate
 from gaia_core.workflow.interface import suggestion

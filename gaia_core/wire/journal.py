@@ -107,7 +107,8 @@ def _commands_set(event: ev.CommandsSet) -> pb.JournalEvent:
 
 def _steps_merged(event: ev.StepsMerged) -> pb.JournalEvent:
     steps = [step_to_proto(spec) for spec in event.specs]
-    return pb.JournalEvent(steps_merged=pb.StepsMerged(workflow_uid=event.uid, steps=steps))
+    message = pb.StepsMerged(workflow_uid=event.uid, steps=steps, pruned=to_ranges(event.pruned))
+    return pb.JournalEvent(steps_merged=message)
 
 
 def _steps_reset(event: ev.StepsReset) -> pb.JournalEvent:
@@ -232,7 +233,9 @@ _ENCODE: Final[dict[type, Callable[[Any], pb.JournalEvent]]] = {
 _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
     "workflow_created": lambda m: ev.WorkflowCreated(m.workflow_uid, m.name, m.owner, json.loads(m.properties_json)),
     "commands_set": lambda m: ev.CommandsSet(m.workflow_uid, tuple(command_from_proto(c) for c in m.commands)),
-    "steps_merged": lambda m: ev.StepsMerged(m.workflow_uid, tuple(step_from_proto(s) for s in m.steps)),
+    "steps_merged": lambda m: ev.StepsMerged(
+        m.workflow_uid, tuple(step_from_proto(s) for s in m.steps), from_ranges(m.pruned)
+    ),
     "steps_reset": _decode_reset,
     "steps_removed": lambda m: ev.StepsRemoved(m.workflow_uid, from_ranges(m.ranges)),
     "workflow_deleted": lambda m: ev.WorkflowDeleted(m.workflow_uid, m.data),

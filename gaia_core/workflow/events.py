@@ -34,11 +34,13 @@ class StepsMerged:
     """Steps were added or updated, as written.
 
     Attributes:
+        pruned: Steps that are no more, since the given sweeps no longer make them; running attempts are being stopped.
         flat: their expansion where the writer still has it at hand; a replay makes it again.
     """
 
     uid: int
     specs: tuple[StepSpec, ...]
+    pruned: tuple[int, ...] = ()
     flat: tuple[FlatStep, ...] | None = field(default=None, compare=False)
 
 

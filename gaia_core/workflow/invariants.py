@@ -23,6 +23,9 @@ def check(workflow: WorkflowState) -> None:
             _same(set(index), set(members), f"index of {state.word}")
     _same([step.index for step in workflow.steps.values()], sorted(workflow.steps), "indexes")
     _same({step.name: step for step in workflow.steps.values()}, workflow.by_name, "names")
+    _same(
+        workflow.by_name.keys() & workflow.attempts_of_dropped.keys(), set(), "attempts of dropped Steps that are there"
+    )
     _check_indexes(workflow)
     for step in workflow.steps.values():
         lacking = sum(not key.is_there for key in step.inputs)

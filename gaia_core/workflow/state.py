@@ -1,6 +1,7 @@
 """The state of one workflow, and `apply`, the only thing that changes it.
 
-`apply` is deterministic and cannot refuse: everything was checked before the event was made. It returns what followed
+`apply` is deterministic and cannot refuse: everything was checked before the event was made. What it does depends on
+what the state holds, not on the order in which that came: Steps are gone through by index. It returns what followed
 from the event (Steps that became ready, attempts to stop), so that the scheduler and the announcer need not look for
 it. A completion costs O(its consumers).
 """
@@ -8,6 +9,7 @@ it. A completion costs O(its consumers).
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final
 
 from gaia_core.errors import Problem
@@ -32,25 +34,27 @@ class Step:
         index: its place in the workflow; never reused, so it identifies the Step in fences and events.
         missing: how many of its inputs are not there; kept while it is WAITING.
         attempt: number of its latest attempt; 0 before the first.
+        attempts_before: how many were numbered for Steps of its name that are no more; its own go on from there.
         worker: where the latest attempt was dispatched to.
         faults: failures of its own since it last had to run; they use its retries.
         disturbances: failures of the surroundings since then.
         published: what the accepted attempt wrote; () unless COMPLETE.
         failure: why an attempt failed last, since it last had to run.
         reason: why it last had to run (again); "upstream" where `cause` tells more.
-        cause: the Step that it depends on and that made it run again, or None.
+        cause: index of the Step that it depended on and that made it run again, or None; that Step may be no more.
         retry_at_ms: when it is tried again, while it is RETRYING.
         times_ready: how often it became READY.
+        ready_since_ms: when it became READY last.
         queued: the ready queue that holds it, for the scheduler's use alone.
     """
 
     __slots__ = (
-        "aliases", "attempt", "cause", "commands", "disturbances", "element", "failure", "faults", "index",
-        "input_names", "inputs", "missing", "name", "options", "output_names", "outputs", "published", "queued",
-        "reason", "retry_at_ms", "spec", "state", "times_ready", "values", "worker",
+        "aliases", "attempt", "attempts_before", "cause", "commands", "disturbances", "element", "failure", "faults",
+        "index", "input_names", "inputs", "missing", "name", "options", "output_names", "outputs", "published",
+        "queued", "ready_since_ms", "reason", "retry_at_ms", "spec", "state", "times_ready", "values", "worker",
     )  # fmt: skip
 
-    def __init__(self, index: int, flat: FlatStep) -> None:
+    def __init__(self, index: int, flat: FlatStep, attempts_before: int = 0) -> None:
         self.index = index
         self.name = flat.name
         self.inputs: tuple[Key, ...] = ()
@@ -58,15 +62,17 @@ class Step:
         self.state = StepState.WAITING
         self.missing = 0
         self.attempt = 0
+        self.attempts_before = attempts_before
         self.worker = ""
         self.faults = 0
         self.disturbances = 0
         self.published: tuple[Publication, ...] = ()
         self.failure: Failure | None = None
         self.reason = "first"
-        self.cause: Step | None = None
+        self.cause: int | None = None
         self.retry_at_ms = 0
         self.times_ready = 0
+        self.ready_since_ms = 0
         self.queued: object = None
         self.define(flat)
 
@@ -98,6 +104,11 @@ class Step:
         )
 
     @property
+    def attempts_numbered(self) -> int:
+        """Return the highest number that an attempt of this Step, or of an earlier one of its name, ever had."""
+        return self.attempt or self.attempts_before
+
+    @property
     def command(self) -> str:
         """Return the name of the Command that it runs."""
         return self.commands[-1]
@@ -109,6 +120,11 @@ class Step:
 
     def __repr__(self) -> str:
         return f"Step({self.name!r}, {self.state.word})"
+
+
+def by_index(steps: Iterable[Step]) -> list[Step]:
+    """Return Steps in the order of their indexes."""
+    return sorted(steps, key=attrgetter("index"))
 
 
 @dataclass(slots=True)
@@ -136,14 +152,17 @@ class WorkflowState:
         next_index: of the next new Step.
         by_alias: a name that is no Step's own → the Steps it stands for: those of a sweep, an element, a composite.
         counts: number of Steps by StepState.
+        attempts_of_dropped: name → highest number of an attempt, of Steps that ran and are no more.
         members: RUNNING, RETRYING and FAILED Steps by StepState, in the order they became so; None for other states.
         users: name of a Command → the Steps that use it, or lie in a composite of that name.
+        released_ms: when it last became free to start Steps after it could not; 0 for never.
         revision: number of changes so far to what it is or whether it runs, its beginning included.
     """
 
     __slots__ = (
-        "by_alias", "by_name", "commands", "counts", "created_ms", "graph", "halted", "members", "name", "next_index",
-        "owner", "properties", "revision", "steps", "stops_on_error", "uid", "updated_ms", "users",
+        "attempts_of_dropped", "by_alias", "by_name", "commands", "counts", "created_ms", "graph", "halted", "members",
+        "name", "next_index", "owner", "properties", "released_ms", "revision", "steps", "stops_on_error", "uid",
+        "updated_ms", "users",
     )  # fmt: skip
 
     def __init__(self, created: ev.WorkflowCreated, now_ms: int) -> None:
@@ -156,6 +175,7 @@ class WorkflowState:
         self.commands: dict[str, Command] = {}
         self.steps: dict[int, Step] = {}
         self.next_index = 0
+        self.attempts_of_dropped: dict[str, int] = {}
         self.by_name: dict[str, Step] = {}
         self.by_alias: dict[str, dict[Step, None]] = {}
         self.users: dict[str, dict[Step, None]] = {}
@@ -165,6 +185,7 @@ class WorkflowState:
             {} if state in _INDEXED else None for state in StepState
         )
         self.halted = False
+        self.released_ms = 0
         self.revision = 1
 
     @property
@@ -180,7 +201,7 @@ class WorkflowState:
     def steps_named(self, name: str) -> list[Step]:
         """Return the Steps that a name stands for: its own, and all made from the sweep or composite of that name."""
         own = self.by_name.get(name)
-        return [*([own] if own is not None else ()), *self.by_alias.get(name, ())]
+        return [*([own] if own is not None else ()), *by_index(self.by_alias.get(name, ()))]
 
     def first_named(self, name: str) -> Iterator[Step]:
         """Yield the Step of this name, and one of those that the name stands for as an alias."""
@@ -196,16 +217,18 @@ class WorkflowState:
     def specs_using(self, commands: Iterable[str]) -> list[tuple[StepSpec, dict[str, Step]]]:
         """Return each spec that uses one of these Commands, with the elements it defines (element → one Step of it)."""
         found: dict[int, tuple[StepSpec, dict[str, Step]]] = {}
-        for command in commands:
-            for step in self.users.get(command, ()):
-                found.setdefault(id(step.spec), (step.spec, {}))[1][step.element] = step
+        for step in by_index({step for command in commands for step in self.users.get(command, ())}):
+            found.setdefault(id(step.spec), (step.spec, {}))[1][step.element] = step
         return list(found.values())
 
     def apply(self, event: ev.WorkflowEvent, now_ms: int) -> Consequences:
         """Enter one event and return what followed from it."""
         self.updated_ms = now_ms
         followed = Consequences()
+        held = self.holds
         _APPLY[type(event)](self, event, followed)
+        if held and not self.holds:
+            self.released_ms = now_ms
         return followed
 
     def _commands_set(self, event: ev.CommandsSet, followed: Consequences) -> None:
@@ -217,6 +240,7 @@ class WorkflowState:
     def _steps_merged(self, event: ev.StepsMerged, followed: Consequences) -> None:
         self.revision += 1
         flats = event.flat if event.flat is not None else [f for spec in event.specs for f in self.expand(spec)]
+        self._drop([self.steps[index] for index in event.pruned], followed)
         self._define(flats, followed)
 
     def expand(self, spec: StepSpec) -> list[FlatStep]:
@@ -231,7 +255,8 @@ class WorkflowState:
         """
         names = {flat.name for flat in flats}
         elements = {flat.element for flat in flats}
-        self._drop([s for each in elements for s in self.steps_of_element(each) if s.name not in names], followed)
+        gone = [step for each in elements for step in self.steps_of_element(each) if step.name not in names]
+        self._drop(by_index(gone), followed)
         changed = []
         for flat in flats:
             known = self.by_name.get(flat.name)
@@ -247,18 +272,19 @@ class WorkflowState:
             else:
                 self._leave_indexes(step)
                 step.define(flat)
-            self._enter_indexes(step)
+            self.enter_indexes(step)
             self.graph.link(step, flat.inputs, flat.outputs)
 
     def _add(self, flat: FlatStep) -> Step:
-        step = Step(self.next_index, flat)
+        step = Step(self.next_index, flat, self.attempts_of_dropped.pop(flat.name, 0))
         self.next_index += 1
         self.steps[step.index] = step
         self.by_name[flat.name] = step
         self.counts[StepState.WAITING] += 1
         return step
 
-    def _enter_indexes(self, step: Step) -> None:
+    def enter_indexes(self, step: Step) -> None:
+        """Make a Step found by its aliases and Commands."""
         for alias in step.aliases:
             self.by_alias.setdefault(alias, {})[step] = None
         for command in step.commands:
@@ -286,6 +312,8 @@ class WorkflowState:
             self.counts[StepState.WAITING] -= 1
             self._leave_indexes(step)
             del self.by_name[step.name], self.steps[step.index]
+            if step.attempts_numbered:
+                self.attempts_of_dropped[step.name] = step.attempts_numbered
         followed.removed += steps
 
     def _steps_reset(self, event: ev.StepsReset, followed: Consequences) -> None:
@@ -296,7 +324,7 @@ class WorkflowState:
                 step.published = ()
                 followed.expired.append(step)
             upstream = event.upstream[place] if event.upstream else None
-            step.cause = self.steps.get(upstream) if upstream is not None and step.attempt else None
+            step.cause = upstream if upstream in self.steps and step.attempt else None
             step.reason = "first" if not step.attempt else event.reason if upstream is None else "upstream"
             self._start_afresh(step, followed)
         for step in steps:
@@ -332,8 +360,8 @@ class WorkflowState:
         step.state = state
 
     def in_state(self, *states: StepState) -> list[Step]:
-        """Return the Steps in these states, each of which must be RUNNING, RETRYING or FAILED."""
-        return [step for state in states for step in self.members[state] or ()]
+        """Return the Steps in these states, each of which must be RUNNING, RETRYING or FAILED, by index."""
+        return by_index(step for state in states for step in self.members[state] or ())
 
     def _halted(self, _: ev.WorkflowHalted, followed: Consequences) -> None:
         self.revision += 1

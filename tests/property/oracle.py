@@ -70,6 +70,7 @@ class Flow:
     left_behind: set[str] = field(default_factory=set)
     known_keys: set[str] = field(default_factory=set)
     entered: int = 0
+    numbered: dict[str, int] = field(default_factory=dict)
     halted: bool = False
     max_parallel: int | None = None
 
@@ -359,10 +360,11 @@ class Oracle:
         assert step.phase == "open", f"{name} was dispatched while {step.phase}"
         assert not flow.halted, f"{name} was dispatched although {flow_name} is halted"
         assert flow.is_runnable(name), f"{name} was dispatched although its inputs are not there"
-        assert attempt == step.attempt + 1, f"attempt {attempt} of {name} follows {step.attempt}"
+        assert attempt == flow.numbered.get(name, 0) + 1, f"attempt {attempt} of {name} follows {step.attempt}"
         assert self.workers[worker].pool == step.pool, f"{name} went to the wrong pool"
         assert self.workers[worker].has_credit, f"{name} went to a worker without credit"
         step.phase, step.attempt, step.worker = "running", attempt, worker
+        flow.numbered[name] = attempt
         self.workers[worker].held[flow_name, step.label, attempt] = False
         return flow_name, step.label, attempt
 

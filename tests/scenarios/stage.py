@@ -91,7 +91,7 @@ class Stage(Driver):
 
     def allow_buckets(self, names: frozenset[str] | None) -> None:
         """Let Keys name only these buckets; None lets them name any but Gaia's own."""
-        self.state.rules = Rules(own_bucket=OWN_BUCKET, buckets=names)
+        self.rules = Rules(own_bucket=OWN_BUCKET, buckets=names)
 
     def settled(self) -> "Future[None]":
         """Return what is done: watchers are told with every input."""

@@ -5,8 +5,8 @@ import pytest
 from gaia_core.errors import AlreadyExists, InvalidWorkflow, NotAllowedNow, UnknownName
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
+from gaia_core.machine.answers import FlowAnswer
 from gaia_core.machine.diff import Affected, Expired
-from gaia_core.machine.mutations import FlowAnswer
 from gaia_core.workflow.model import Command, FailureClass, Options, StepSpec
 from tests.unit.machine.deployment import COMMANDS, MAKE, Driver, copy, make
 
