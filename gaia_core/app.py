@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -38,9 +39,12 @@ from gaia_core.coordinator.desk import Desk, Submit
 from gaia_core.coordinator.loop import Clock
 from gaia_core.coordinator.office import Backing, Office
 from gaia_core.coordinator.reign import Duties
+from gaia_core.coordinator.snapshots import Snapshots, snapshot_folder
 from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
+from gaia_core.ports import Store
 from gaia_core.service import http_api
 from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX, ErrorInterceptor, GaiaService, Launcher
+from gaia_core.snapshot_process import CLUSTER, EMBEDDED, SnapshotProcess
 from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
@@ -75,10 +79,10 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
         synchronous: Any = config.synchronous
         bus = InProcessBus()
         stack.callback(bus.close)
-        store = FolderStore(folder / "store", EMBEDDED_BUCKET)
+        store = embedded_store(config)
         store.check()
         yield Backing(
-            open_journal=lambda: SqliteJournal(folder / "journal.sqlite", synchronous),
+            open_journal=lambda: SqliteJournal(embedded_journal(config), synchronous),
             open_bus=lambda: bus,
             open_event_log=lambda: SqliteEventLog(folder / "events.sqlite", synchronous),
             open_election=None,
@@ -86,7 +90,24 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
             own_bucket=EMBEDDED_BUCKET,
             buckets=None,
             deployment=embedded_deployment(config),
+            snapshots=snapshots_in(store, None),
+            open_taker=lambda: SnapshotProcess(EMBEDDED, config),
         )
+
+
+def embedded_store(config: Config) -> FolderStore:
+    """Return the store of an embedded Gaia."""
+    return FolderStore(config.data.absolute() / "store", EMBEDDED_BUCKET)
+
+
+def embedded_journal(config: Config) -> Path:
+    """Return the file of an embedded Gaia's journal."""
+    return config.data.absolute() / "journal.sqlite"
+
+
+def snapshots_in(store: Store, config: Config | None) -> Snapshots:
+    """Return the snapshots in a store, of a cluster or, without a configuration, of an embedded Gaia."""
+    return Snapshots(store, snapshot_folder(EMBEDDED if config is None else config.topic_prefix))
 
 
 def s3_store(config: Config) -> S3Store:
@@ -151,6 +172,8 @@ def cluster_backing(config: Config) -> Backing:
         own_bucket=config.bucket,
         buckets=frozenset(config.buckets),
         deployment=config.topic_prefix,
+        snapshots=snapshots_in(store, config),
+        open_taker=lambda: SnapshotProcess(CLUSTER, config),
     )
 
 
@@ -199,9 +222,10 @@ class Server:
             config.poll_s,
             config.outside_changes == "expire",
             rules,
-            backing.deployment,
-            config.sweep_s,
-            config.versions_kept_s,
+            deployment=backing.deployment,
+            sweep_s=config.sweep_s,
+            versions_kept_s=config.versions_kept_s,
+            snapshot_bytes=int(config.snapshot_mb * 2**20),
         )
         address = config.advertise or config.listen
         self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)

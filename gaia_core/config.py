@@ -141,6 +141,9 @@ class Config:
     )
     sweep_steps_max: int = _setting(1_000_000, _positive(int), "Steps that one sweep or composite may make", _SERVERS)
     synchronous: str = _setting("FULL", _one_of("FULL", "NORMAL"), "SQLite durability: FULL survives a power cut", _UP)
+    snapshot_mb: float = _setting(
+        64.0, _not_negative, "MiB the journal grows by until a snapshot is taken and it is cut; 0: never", _SERVERS
+    )
     workers: int = _setting(1, _positive(int), "workers that `gaia up` starts", _UP)
     worker_name: str = _setting("", str, "name of a worker; unique in the deployment", _WORKERS)
     pool: str = _setting("default", str, "class of workers that a worker belongs to", _WORKERS)

@@ -42,6 +42,15 @@ class Journal(Protocol):
     def bounds(self) -> tuple[int, int]:
         """Return (first offset kept, offset after the last record)."""
 
+    def cut(self, before: int) -> None:
+        """Drop every record below an offset, which must not lie beyond the end; may take long, holds up no append.
+
+        Some of them may be kept, and a cut that fails half way has cut the lower ones.
+
+        Raises:
+            Unavailable: the log does not answer.
+        """
+
     def close(self) -> None:
         """Release what the journal holds; safe to call twice."""
 

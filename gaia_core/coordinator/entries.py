@@ -13,7 +13,7 @@ from gaia_core.wire.journal import Entry, decode_entry
 
 
 class EntryReader:
-    """Feeds on records in order of offset.
+    """Feeds on records in order of offset, from the first one or behind an accepted entry.
 
     Attributes:
         opening: offset of the latest opening; -1 before the first.
@@ -21,9 +21,9 @@ class EntryReader:
         void: number of records that were passed over.
     """
 
-    def __init__(self) -> None:
-        self.opening = -1
-        self.last = -1
+    def __init__(self, opening: int = -1, last: int = -1) -> None:
+        self.opening = opening
+        self.last = last
         self.void = 0
         self._parts: dict[bytes, list[bytes]] = {}
 
@@ -57,7 +57,7 @@ class EntryReader:
         if named > known:
             raise JournalCorrupt(
                 f"The journal entry at offset {offset} follows on the one at offset {named}, which is not there.",
-                hint="the journal was cut or damaged; restore it from its backup",
+                hint="the journal was cut, damaged or exchanged; restore it from its backup",
             )
 
     def assemble(self, record: Record) -> Entry | None:

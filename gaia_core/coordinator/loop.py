@@ -14,6 +14,7 @@ from typing import Any, Final
 from gaia_core.coordinator.inboxes import Inboxes
 from gaia_core.coordinator.intake import Batch, Intake, Submission
 from gaia_core.coordinator.leases import Leases
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.term import Term
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError, RequestError, Unavailable
@@ -97,8 +98,13 @@ class Loop:
         """Queue a request; see `Intake.submit`."""
         return self.intake.submit(request)
 
-    def open(self, leader_address: str, version: str) -> None:
+    def open(self, leader_address: str, version: str, snapshots: Snapshots | None = None) -> None:
         """Replay the journal, take office, and take in every report that waits, before anything is decided.
+
+        Args:
+            leader_address: by which clients reach this server.
+            version: of this Gaia.
+            snapshots: to begin from; None where there are none.
 
         Raises:
             JournalCorrupt: a record of ours cannot be read.
@@ -106,15 +112,15 @@ class Loop:
         """
         waiting: list[Submission] = []
         try:
-            self._take_office(leader_address, version, waiting)
+            self.term.open(self._clock.wall_ms(), leader_address, version, snapshots)
+            self._take_office(waiting)
         except BaseException:
             _give_up([*waiting, *self.intake.close()])
             raise
         log.info("took office", extra={"term": self.term.number, "void_records": self.term.void_records})
 
-    def _take_office(self, leader_address: str, version: str, waiting: list[Submission]) -> None:
-        """Open the term, and catch up with the reports while requests wait."""
-        self.term.open(self._clock.wall_ms(), leader_address, version)
+    def _take_office(self, waiting: list[Submission]) -> None:
+        """Catch up with the reports while requests wait."""
         self._base_ms = self.term.state.now_ms
         self._base_s = self._journaled_s = self._clock.monotonic_s()
         self._inboxes = Inboxes(self._bus, self.term.state.fleet, self.term.number)

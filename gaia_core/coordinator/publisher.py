@@ -13,6 +13,8 @@ from sys import maxsize
 from typing import Final
 
 from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.recovery import begin
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine.public import Announcer
@@ -46,20 +48,28 @@ class Publisher:
         self._followed = -1
         self.published = Position(-1)
 
-    def open(self) -> None:
-        """Read the published position and replay the journal up to now.
+    def open(self, snapshots: Snapshots | None = None) -> None:
+        """Read the published position, begin from the newest snapshot before it, and replay the journal up to now.
+
+        Args:
+            snapshots: None where there are none.
 
         Raises:
-            JournalCorrupt: more was published than the journal holds.
-            Unavailable: the event log or the journal does not answer.
+            JournalCorrupt: more was published than the journal holds, or the journal does not hold what follows.
+            Unavailable: the event log, the journal or the store does not answer.
         """
         self._open_event_log()
-        self._read_to, end = self._journal.bounds()
+        _, end = self._journal.bounds()
         if self.published.entry_offset >= end:
             raise JournalCorrupt(
                 f"Events are published up to journal offset {self.published.entry_offset}, but it ends at {end}.",
                 hint="the journal was cut or exchanged; restore it from its backup",
             )
+        # A snapshot behind the very entry that was published last does not serve: its events may not all be out.
+        beginning = begin(self._journal, snapshots, self.published.entry_offset)
+        self._announcer, self._reader = beginning.announcer, beginning.reader
+        self._read_to, self._followed = beginning.read_from, beginning.reader.last
+        self._watchers.resume(self._announcer.standing())
         self.catch_up()
 
     def catch_up(self) -> None:

@@ -12,7 +12,9 @@ from gaia_core.coordinator.errands import Errands, Wanted
 from gaia_core.coordinator.loop import Clock, Loop
 from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.sweeping import Sweeper
+from gaia_core.coordinator.upkeep import Taker, Upkeep
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError
 from gaia_core.machine import requests as rq
@@ -32,6 +34,7 @@ class Duties:
         deployment: name by which attempts mark what they store.
         sweep_s: seconds between looks for versions that nobody refers to; 0 for never.
         versions_kept_s: how long such versions are kept, at least.
+        snapshot_bytes: the journal has to grow by so much for a snapshot; 0 for never.
     """
 
     lease_s: float
@@ -41,6 +44,7 @@ class Duties:
     deployment: str = ""
     sweep_s: float = 0.0
     versions_kept_s: float = 86_400.0
+    snapshot_bytes: int = 0
 
 
 class Reign:
@@ -81,17 +85,28 @@ class Reign:
         )
         self._polls = duties.poll_s > 0
         self._sweeps = duties.sweep_s > 0
+        self._journal = journal
+        self._snapshot_bytes = duties.snapshot_bytes
+        self._upkeep: Upkeep | None = None
         self._threads: dict[str, threading.Thread] = {}
 
-    def open(self, leader_address: str, version: str) -> None:
+    def open(
+        self, leader_address: str, version: str, snapshots: Snapshots | None = None, taker: Taker | None = None
+    ) -> None:
         """Replay, take office and start working; requests wait until then.
 
+        Args:
+            leader_address: by which clients reach this server.
+            version: of this Gaia.
+            snapshots: to begin from; None where there are none.
+            taker: takes further ones; None to take none.
+
         Raises:
-            JournalCorrupt: the journal cannot be read, or holds less than was published.
-            Unavailable: journal, bus or event log do not answer.
+            JournalCorrupt: the journal cannot be read, or holds less than was published or than a snapshot stands for.
+            Unavailable: journal, bus, event log or store do not answer.
         """
-        self._publisher.open()
-        self._loop.open(leader_address, version)
+        self._publisher.open(snapshots)
+        self._loop.open(leader_address, version, snapshots)
         self._publisher.catch_up()
         _settle_memory()
         self._start("loop", self._loop.run)
@@ -101,6 +116,8 @@ class Reign:
             self._start("poller", self._poller.run)
         if self._sweeps:
             self._start("sweeper", self._sweeper.run)
+        if snapshots is not None and taker is not None and self._snapshot_bytes:
+            self._begin_upkeep(snapshots, taker)
 
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
@@ -117,6 +134,8 @@ class Reign:
         self._errands.stop()
         self._poller.stop()
         self._sweeper.stop()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         if "loop" in self._threads:
             self._threads["loop"].join()
         self._publisher.stop()
@@ -125,6 +144,18 @@ class Reign:
         self._loop.give_up()
         self._publisher.close()
         self.watchers.close()
+
+    def _begin_upkeep(self, snapshots: Snapshots, taker: Taker) -> None:
+        """Have snapshots taken and the journal cut from now on."""
+        self._upkeep = Upkeep(
+            self._journal,
+            snapshots,
+            taker,
+            lambda: self._loop.term.grown_bytes,
+            lambda: self._publisher.published.entry_offset,
+            self._snapshot_bytes,
+        )
+        self._start("upkeep", self._upkeep.run)
 
     def _ask_store(self, wanted: Wanted) -> None:
         self._errands.ask(wanted)

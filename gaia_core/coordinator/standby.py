@@ -9,7 +9,8 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Final
 
-from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.recovery import begin
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import NotLeading, RequestError, Unavailable
 from gaia_core.machine import requests as rq
@@ -29,12 +30,12 @@ log = logging.getLogger(__name__)
 
 
 class Standby:
-    """Follows one shard."""
+    """Follows one shard from the newest snapshot on, and anew should it fall behind what the journal keeps."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, snapshots: Snapshots | None = None) -> None:
         self.watchers = WatchHub()
         self._journal = journal
-        self._reader = EntryReader()
+        self._snapshots = snapshots
         self._announcer = Announcer()
         self._lock = threading.Lock()
         self._read_to = -1
@@ -60,10 +61,12 @@ class Standby:
 
         Raises:
             JournalCorrupt: a record of ours cannot be read.
-            Unavailable: the journal does not answer.
+            Unavailable: the journal, or the store with the snapshots, does not answer.
         """
         start, end = self._journal.bounds()
-        for record in self._journal.read(max(start, self._read_to), end):
+        if self._read_to < start or self._read_to < 0:
+            self._begin()
+        for record in self._journal.read(self._read_to, end):
             if self._stopping.is_set():
                 return
             entry = self._reader.feed(record)
@@ -75,6 +78,19 @@ class Standby:
                     self.watchers.tell(announced, self._announcer.updates)
         self._read_to = max(self._read_to, end)
         self._is_up_to_date = True
+
+    def _begin(self) -> None:
+        """Take over the newest snapshot; watchers that were here before begin again, since they would miss events."""
+        beginning = begin(self._journal, self._snapshots)
+        with self._lock:
+            self._announcer, self._reader = beginning.announcer, beginning.reader
+            self._leader = beginning.leader_address
+            if self._read_to >= 0:
+                log.warning("the journal was cut before this server had read it", extra={"read_to": self._read_to})
+                self.watchers.close()
+                self.watchers = WatchHub()
+            self._read_to = beginning.read_from
+            self.watchers.resume(self._announcer.standing())
 
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Answer a query at once; refuse a change.

@@ -94,6 +94,12 @@ class WatchHub:
         for watcher in woken:
             watcher.wake()
 
+    def resume(self, updates: Iterable[Update]) -> None:
+        """Take in how workflows stand of which earlier events are no longer known."""
+        with self._lock:
+            for update in updates:
+                self._stand(update).events.latest = update.sequence
+
     def watch(self, uid: int, from_sequence: int | None, wake: Callable[[], object]) -> Watcher:
         """Begin to watch; to be ended by `leave`.
 

@@ -225,6 +225,10 @@ class Announcer:
         self._forget_deleted(touched, told)
         return told
 
+    def standing(self) -> list[Update]:
+        """Return how every workflow stands."""
+        return [self._update(workflow) for workflow in self.state.workflows.values()]
+
     def _update(self, workflow: WorkflowState) -> Update:
         state, stalled = workflow.flow_state
         sequence = self.sequences.get(workflow.uid, 0)
