@@ -216,7 +216,7 @@ class Server:
         self._backing = backing
         self._desk = Desk()
         self._launcher = launcher(self._desk.submit)
-        rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
+        rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets, config.retention_s)
         duties = Duties(
             config.lease_s,
             config.poll_s,

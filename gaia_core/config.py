@@ -133,6 +133,9 @@ class Config:
         "what a changed file from outside does to the Steps that read it",
         _SERVERS,
     )
+    retention_s: float = _setting(
+        86_400.0, _not_negative, "how long finished workflows stay in memory; 0: for ever", _SERVERS
+    )
     sweep_s: float = _setting(
         3600.0, _not_negative, "seconds between looks for stored versions that nobody refers to; 0: never", _SERVERS
     )

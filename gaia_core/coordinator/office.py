@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from gaia_core.coordinator.archives import Archives
 from gaia_core.coordinator.desk import Desk
 from gaia_core.coordinator.loop import Clock
 from gaia_core.coordinator.reign import Duties, Reign
@@ -122,7 +123,8 @@ class Office:
     def _stand_by(self, ready: Callable[[str], None]) -> None:
         """Follow the journal and answer what only reads, until elected."""
         with closing(self._backing.open_journal()) as journal:
-            standby = Standby(journal, self._backing.snapshots)
+            archives = Archives(self._backing.store, self._backing.deployment, self._duties.rules)
+            standby = Standby(journal, self._backing.snapshots, archives)
             self._end = None
             following = threading.Thread(target=self._guarded, args=(standby.run,), name="standby")
             following.start()

@@ -8,7 +8,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from gaia_core.coordinator.errands import Errands, Wanted
+from gaia_core.coordinator.archives import Archives
+from gaia_core.coordinator.encoding import Encoded, Encoding
+from gaia_core.coordinator.errands import Errands
 from gaia_core.coordinator.loop import Clock, Loop
 from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
@@ -18,6 +20,7 @@ from gaia_core.coordinator.upkeep import Taker, Upkeep
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError
 from gaia_core.machine import requests as rq
+from gaia_core.machine.effects import Archive, DropArchive, StoreEffect
 from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
 from gaia_core.workflow.validate import Rules
 
@@ -78,6 +81,8 @@ class Reign:
         self._loop = Loop(
             journal, bus, clock, duties.lease_s, self._publisher.feed, self._ask_store, self.watchers, duties.rules
         )
+        self._archives = Archives(store, duties.deployment, duties.rules, self._loop.submit, self._encode)
+        self._loop.answer_later = self._archives.answer
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
         self._sweeper = Sweeper(
@@ -112,6 +117,7 @@ class Reign:
         self._start("loop", self._loop.run)
         self._start("publisher", self._publisher.run)
         self._start("errands", self._errands.run)
+        self._start("archives", self._archives.run)
         if self._polls:
             self._start("poller", self._poller.run)
         if self._sweeps:
@@ -132,6 +138,7 @@ class Reign:
         self._loop.stop()
         self._bus.close()
         self._errands.stop()
+        self._archives.stop()
         self._poller.stop()
         self._sweeper.stop()
         if self._upkeep is not None:
@@ -157,8 +164,14 @@ class Reign:
         )
         self._start("upkeep", self._upkeep.run)
 
-    def _ask_store(self, wanted: Wanted) -> None:
-        self._errands.ask(wanted)
+    def _ask_store(self, wanted: StoreEffect) -> None:
+        if isinstance(wanted, Archive | DropArchive):
+            self._archives.ask(wanted)
+        else:
+            self._errands.ask(wanted)
+
+    def _encode(self, wanted: Archive) -> "Future[Encoded | None]":
+        return Encoding(wanted, self._publisher.between).outcome
 
     def _start(self, name: str, target: Callable[[], None]) -> None:
         """Start a thread that ends the reign when it breaks."""

@@ -9,11 +9,14 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Final
 
+from gaia_core.coordinator.archives import Archives
+from gaia_core.coordinator.intake import Submission
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import NotLeading, RequestError, Unavailable
 from gaia_core.machine import requests as rq
+from gaia_core.machine.archived import IsArchived
 from gaia_core.machine.handle import answer_query
 from gaia_core.machine.public import Announcer
 from gaia_core.ports import Journal
@@ -30,12 +33,19 @@ log = logging.getLogger(__name__)
 
 
 class Standby:
-    """Follows one shard from the newest snapshot on, and anew should it fall behind what the journal keeps."""
+    """Follows one shard from the newest snapshot on, and anew should it fall behind what the journal keeps.
 
-    def __init__(self, journal: Journal, snapshots: Snapshots | None = None) -> None:
+    Args:
+        journal: to follow.
+        snapshots: to begin from; None where there are none.
+        archives: reads workflows that have left memory; None where none do.
+    """
+
+    def __init__(self, journal: Journal, snapshots: Snapshots | None = None, archives: Archives | None = None) -> None:
         self.watchers = WatchHub()
         self._journal = journal
         self._snapshots = snapshots
+        self._archives = archives
         self._announcer = Announcer()
         self._lock = threading.Lock()
         self._read_to = -1
@@ -49,12 +59,17 @@ class Standby:
         Raises:
             JournalCorrupt: a record of ours cannot be read.
         """
+        reading = threading.Thread(target=self._archives.run, name="archives") if self._archives is not None else None
+        if reading is not None:
+            reading.start()
         while not self._stopping.is_set():
             try:
                 self.follow()
             except Unavailable as error:
                 log.warning("cannot follow the journal", extra={"cause": error.message})
             self._stopping.wait(LOOK_EVERY_S)
+        if reading is not None:
+            reading.join()
 
     def follow(self) -> None:
         """Take in what the journal holds by now.
@@ -110,6 +125,11 @@ class Standby:
                 answer.set_result(answer_query(self._announcer.state, request))
         except RequestError as refusal:
             answer.set_exception(refusal)
+        except IsArchived as away:
+            if self._archives is None:
+                raise Unavailable(f"The workflow {away.archived.name!r} is archived.") from away
+            answer.set_running_or_notify_cancel()
+            self._archives.answer(Submission(request, answer), away.archived)
         return answer
 
     def settled(self) -> "Future[None]":
@@ -121,4 +141,6 @@ class Standby:
     def stop(self) -> None:
         """Make `run` return, and every stream end."""
         self._stopping.set()
+        if self._archives is not None:
+            self._archives.stop()
         self.watchers.close()

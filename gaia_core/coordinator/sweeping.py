@@ -25,6 +25,7 @@ from typing import Any, Final, TypeAlias
 from gaia_core.errors import GaiaError, ObjectMissing
 from gaia_core.machine.requests import (
     Confirm,
+    GetArchives,
     GetGone,
     GetReferences,
     GetStepReferences,
@@ -34,7 +35,7 @@ from gaia_core.machine.requests import (
 )
 from gaia_core.ports import Store, StoredVersion
 from gaia_core.wire.manifests import decode_manifest
-from gaia_core.workflow.keys import INTERNAL_PREFIX, MANIFESTS_PREFIX, location, manifest_step
+from gaia_core.workflow.keys import INTERNAL_PREFIX, MANIFESTS_PREFIX, archive_folder, location, manifest_step
 from gaia_core.workflow.marks import Author, author_of
 from gaia_core.workflow.model import FileVersion, Publication
 
@@ -46,8 +47,8 @@ FIRST_S: Final = 60.0
 PAGE_VERSIONS: Final = 500
 """So many are judged by one question to the machine."""
 
-UNFINISHED_S: Final = 24 * 3600.0
-"""No put takes a day."""
+UNFINISHED_MS: Final = 24 * 3600 * 1000
+"""No put takes a day, nor does it take one to tell of it."""
 
 MANIFESTS_KEPT: Final = 8
 """Lists of the files of large trees, up to 100,000 each; the versions of one tree mostly come one after the other."""
@@ -123,7 +124,7 @@ class Sweeper:
             TimeoutError: the coordinator does not answer.
         """
         now_ms = self._wall_ms()
-        self._store.clear_unfinished(now_ms - max(self._kept_ms, int(UNFINISHED_S * 1000)))
+        self._store.clear_unfinished(now_ms - max(self._kept_ms, UNFINISHED_MS))
         collected = 0
         for page in _pages(self._store.list_versions(None, "")):
             began_s = self._clock()
@@ -152,6 +153,8 @@ class Sweeper:
             return
         if space == MANIFESTS_PREFIX:
             yield from self._manifests(old, before_ms)
+        elif space == INTERNAL_PREFIX + self._deployment + "/":
+            yield from self._archives(old, min(before_ms, self._wall_ms() - UNFINISHED_MS))
         elif not space.startswith(INTERNAL_PREFIX):
             yield from self._files(space, old, before_ms)
 
@@ -225,6 +228,17 @@ class Sweeper:
                 is_old = version.modified_ms < before_ms
                 if is_old and (version.path, version.version) not in counting and self._author(version) is not None:
                     yield version
+
+    def _archives(self, objects: list[Object], before_ms: int) -> Iterator[StoredVersion]:
+        """Yield the versions to go of archived workflows; one that was just written is about to count."""
+        folder = archive_folder(self._deployment)
+        uids = {one[0].path: int(uid) for one in objects if (uid := one[0].path.removeprefix(folder)).isdigit()}
+        known: dict[int, FileVersion] = self._ask(GetArchives(tuple(uids.values())))
+        for versions in objects:
+            if versions[0].path in uids:
+                file = known.get(uids[versions[0].path])
+                counting = file.version if file is not None else None
+                yield from (one for one in versions if one.version != counting and one.modified_ms < before_ms)
 
     def _author(self, version: StoredVersion) -> Author | None:
         """Return the attempt that stored a version, or None: a person did, or another deployment."""

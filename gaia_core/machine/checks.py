@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem, UnknownName
+from gaia_core.machine.archived import IsArchived
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.state import WorkflowState
@@ -26,11 +27,24 @@ def find(state: Deployment, name: str) -> WorkflowState:
 
     Raises:
         UnknownName: there is none.
+        IsArchived: it has left memory.
     """
-    workflow = state.workflows.get(name)
+    workflow = find_live(state, name)
     if workflow is None:
         raise UnknownName(f"There is no workflow {name!r}{suggestion(name, state.workflows) or '.'}")
     return workflow
+
+
+def find_live(state: Deployment, name: str) -> WorkflowState | None:
+    """Return a workflow by name, or None.
+
+    Raises:
+        IsArchived: it has left memory.
+    """
+    archived = state.archived.get(name)
+    if archived is not None:
+        raise IsArchived(archived)
+    return state.workflows.get(name)
 
 
 def find_or_none(state: Deployment, change: _Change) -> WorkflowState | None:
@@ -38,14 +52,23 @@ def find_or_none(state: Deployment, change: _Change) -> WorkflowState | None:
 
     Raises:
         NotAllowedNow: it has another revision than the change expects; one that is new has revision 0.
+        IsArchived: it has left memory.
     """
-    workflow = state.workflows.get(change.workflow)
-    revision = workflow.revision if workflow is not None else 0
+    workflow = find_live(state, change.workflow)
+    refuse_revision(change, workflow.revision if workflow is not None else 0)
+    return workflow
+
+
+def refuse_revision(change: _Change, revision: int) -> None:
+    """Refuse a change that expects another revision than the workflow has.
+
+    Raises:
+        NotAllowedNow: it does; one that is new has revision 0.
+    """
     if change.expected_revision not in (None, revision):
-        new = "" if workflow is not None else ", which does not exist yet,"
+        new = "" if revision else ", which does not exist yet,"
         message = f"Workflow {change.workflow!r}{new} has revision {revision}, not {change.expected_revision}."
         raise NotAllowedNow(message, hint="read it again, and decide anew")
-    return workflow
 
 
 def find_existing(state: Deployment, change: _Change) -> WorkflowState:

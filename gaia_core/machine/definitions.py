@@ -11,9 +11,9 @@ from gaia_core.machine import diff as df
 from gaia_core.machine import requests as rq
 from gaia_core.machine.answers import CommandsAnswer, FlowAnswer
 from gaia_core.machine.arrivals import look_up_missing
-from gaia_core.machine.checks import find, find_existing, find_or_none, refuse
+from gaia_core.machine.checks import find, find_existing, find_live, find_or_none, refuse, refuse_revision
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import DeleteData
+from gaia_core.machine.effects import DeleteData, DropArchive
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.cascade import Cause, dependents, own_causes
 from gaia_core.workflow.expire import resolve_steps
@@ -33,7 +33,7 @@ def upload(decision: Decision, request: rq.Upload) -> df.Diff:
         AlreadyExists: the name is taken.
         InvalidWorkflow: anything in it is wrong.
     """
-    if request.workflow in decision.state.workflows:
+    if request.workflow in decision.state.workflows or request.workflow in decision.state.archived:
         raise AlreadyExists(f"There already is a workflow {request.workflow!r}.", hint="use merge to add Steps to it")
     commands = {command.name: command for command in request.commands}
     wrong = _command_problems(request.commands, commands)
@@ -100,21 +100,27 @@ def remove(decision: Decision, request: rq.Remove) -> df.Diff:
 
 def delete(decision: Decision, request: rq.Delete) -> FlowAnswer:
     """Forget a workflow, and have its files deleted if that is wanted; what runs is cancelled."""
-    workflow = find_existing(decision.state, request)
-    decision.emit(ev.WorkflowDeleted(workflow.uid, request.data))
+    archived = decision.state.archived.get(request.workflow)
+    if archived is not None:
+        refuse_revision(request, archived.summary.revision)
+        uid = archived.uid
+        decision.effects.append(DropArchive(archived.file))
+    else:
+        uid = find_existing(decision.state, request).uid
+    decision.emit(ev.WorkflowDeleted(uid, request.data))
     if request.data:
-        decision.effects.append(DeleteData(workflow.uid, workflow.name))
-    return FlowAnswer(workflow.name, "deleted")
+        decision.effects.append(DeleteData(uid, request.workflow))
+    return FlowAnswer(request.workflow, "deleted")
 
 
 def check_steps(decision: Decision, request: rq.CheckSteps) -> list[Problem]:
     """Return what is wrong with merging Steps."""
-    return _draft_steps(decision, decision.state.workflows.get(request.workflow), request).problems
+    return _draft_steps(decision, find_live(decision.state, request.workflow), request).problems
 
 
 def check_commands(decision: Decision, request: rq.CheckCommands) -> list[Problem]:
     """Return what is wrong with setting Commands."""
-    return _draft_commands(decision, decision.state.workflows.get(request.workflow), request.commands)[1]
+    return _draft_commands(decision, find_live(decision.state, request.workflow), request.commands)[1]
 
 
 def _draft_steps(decision: Decision, workflow: WorkflowState | None, request: rq.Merge | rq.CheckSteps) -> Draft:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
-from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries, references
+from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries, references, retention
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
@@ -45,6 +45,7 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.MayWrite: queries.may_write,
     rq.GetReferences: references.get_references,
     rq.GetStepReferences: references.get_step_references,
+    rq.GetArchives: retention.get_archives,
     rq.GetGone: references.get_gone,
 }
 
@@ -59,6 +60,8 @@ _INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Arrive: arrivals.arrive,
     rq.DataGone: arrivals.data_gone,
     rq.Confirm: lambda _, __: None,
+    rq.Archived: retention.archived,
+    rq.Revive: retention.revive,
     rq.Tick: outcomes.tick,
     rq.LoseWorker: outcomes.lose_worker,
     rq.LoseAttempts: outcomes.lose_attempts,
@@ -70,6 +73,7 @@ def handle(decision: Decision, request: rq.Request) -> Any:
 
     Raises:
         RequestError: refused; nothing was changed.
+        IsArchived: the workflow has left memory; nothing was changed.
     """
     if type(request) in _QUERIES:
         return answer_query(decision.state, request)

@@ -24,12 +24,17 @@ STEPS_SCANNED_MAX = 20_000
 
 def list_workflows(state: Deployment, request: rq.ListWorkflows) -> tuple[Summary, ...]:
     """Return a line for each workflow that passes the filters, sorted by name."""
-    lines = (summary(state.workflows[name]) for name in sorted(state.workflows) if name.startswith(request.prefix))
+    live = (summary(flow) for name, flow in state.workflows.items() if name.startswith(request.prefix))
+    aside = (one.summary for name, one in state.archived.items() if name.startswith(request.prefix))
+    lines = sorted((*live, *aside), key=lambda line: line.name)
     return tuple(line for line in lines if request.owner in ("", line.owner) and request.state in ("", line.state))
 
 
 def get_uid(state: Deployment, request: rq.GetUid) -> int:
     """Return the uid of the workflow that has a name now, 0 for all."""
+    archived = state.archived.get(request.workflow)
+    if archived is not None:
+        return archived.uid
     return find(state, request.workflow).uid if request.workflow else 0
 
 

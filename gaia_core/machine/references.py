@@ -6,6 +6,8 @@ whoever asks, outside the loop.
 """
 
 from gaia_core.machine import requests as rq
+from gaia_core.machine.archived import IsArchived
+from gaia_core.machine.checks import find_live
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.keys import may_be_key
 from gaia_core.workflow.model import Publication
@@ -15,7 +17,7 @@ from gaia_core.workflow.states import StepState
 
 def get_references(state: Deployment, request: rq.GetReferences) -> rq.References | None:
     """Return what refers to the files under some Keys. Cost O(Keys asked for and their depth)."""
-    workflow = state.workflows.get(request.workflow)
+    workflow = find_live(state, request.workflow)
     if workflow is None:
         return None
     found: dict[int, Publication] = {}
@@ -35,6 +37,9 @@ def get_references(state: Deployment, request: rq.GetReferences) -> rq.Reference
 
 def get_step_references(state: Deployment, request: rq.GetStepReferences) -> rq.References | None:
     """Return what some Steps published."""
+    archived = state.archived_of(request.uid)
+    if archived is not None:
+        raise IsArchived(archived)
     workflow = state.by_uid.get(request.uid)
     if workflow is None:
         return None

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from gaia_core.workflow.model import Command, Publication, StepSpec
+from gaia_core.machine.archived import Restored
+from gaia_core.workflow.model import Command, FileVersion, Publication, StepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,13 @@ class References:
 
 
 @dataclass(frozen=True, slots=True)
+class GetArchives:
+    """Where some workflows lie in the store. Answer: uid → file, of those that are archived now."""
+
+    uids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GetGone:
     """Which workflows were deleted with their files. Answer: Gone."""
 
@@ -328,6 +336,33 @@ class Confirm:
 
     Answer: None.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A finished workflow lies in the store. Answer: whether it left memory, which it does unless it has changed.
+
+    Attributes:
+        updated_ms: when it had last changed.
+        file: where it lies.
+        sequence: number of its latest public event then.
+        rest: the state that was told of last.
+    """
+
+    uid: int
+    updated_ms: int
+    file: FileVersion
+    sequence: int
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revive:
+    """Take an archived workflow back into memory. Answer: whether it was; it may be back already, or no more."""
+
+    uid: int
+    file: FileVersion
+    restored: Restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +421,8 @@ Query: TypeAlias = (
     | MayWrite
     | GetReferences
     | GetStepReferences
+    | GetArchives
     | GetGone
 )
-Internal: TypeAlias = Arrive | DataGone | Confirm | Tick | LoseWorker | LoseAttempts
+Internal: TypeAlias = Arrive | DataGone | Confirm | Archived | Revive | Tick | LoseWorker | LoseAttempts
 Request: TypeAlias = Mutation | Query | Internal

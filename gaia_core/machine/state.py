@@ -5,19 +5,26 @@ step with it. Replay and the live leader run the same code.
 """
 
 from collections import OrderedDict
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
 from gaia_core.machine import events as own
+from gaia_core.machine.archived import Archived
+from gaia_core.machine.resting import Resting
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
 from gaia_core.scheduling.ready import ReadyQueue
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.state import Consequences, Step, WorkflowState
 from gaia_core.workflow.states import StepState
+from gaia_core.workflow.views import summary
 
 ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
 """Longer than any client retries."""
 
+
+REVIVED_MS: Final = 60_000
+"""A workflow that came back stays for a minute at least, also where the change that it came back for was refused."""
 
 WIPED_MAX: Final = 10_000
 """What was deleted long before that is not written any more: uploads end within days."""
@@ -42,6 +49,9 @@ class Deployment:
         queue_timers: heap of (due_ms, uid, step, which time it became READY, limit_ms) of READY Steps whose time in the
             queue is limited. An index.
         doomed: uid → name of deleted workflows whose files are still to be deleted.
+        archived: what is kept of workflows that have left memory, by name.
+        archived_names: uid → name of those. An index.
+        resting: which workflows are finished, and since when. An index.
         wiped: uid → name of the latest of those whose files were deleted; a lost worker may still upload one.
     """
 
@@ -55,6 +65,9 @@ class Deployment:
         self.timers: list[tuple[int, int, int, int]] = []
         self.queue_timers: list[tuple[int, int, int, int, int]] = []
         self.doomed: dict[int, str] = {}
+        self.archived: dict[str, Archived] = {}
+        self.archived_names: dict[int, str] = {}
+        self.resting = Resting()
         self.wiped: dict[int, str] = {}
         self.answered: OrderedDict[str, Answered] = OrderedDict()
 
@@ -74,6 +87,10 @@ class Deployment:
                 self._answered(event)
             case own.DataDeleted():
                 self._wiped(event)
+            case own.WorkflowArchived():
+                self._archived(event)
+            case own.WorkflowRevived():
+                self._revived(event)
             case ev.WorkflowCreated():
                 self._created(event)
             case ev.WorkflowDeleted():
@@ -116,6 +133,7 @@ class Deployment:
     def adopt(self, workflow: WorkflowState) -> None:
         """Take in a workflow at rest, and make its part of the indexes."""
         self.workflows[workflow.name] = self.by_uid[workflow.uid] = workflow
+        self.resting.note(workflow.uid)
         for step in workflow.in_state(StepState.RETRYING):
             heappush(self.timers, (step.retry_at_ms, workflow.uid, step.index, step.attempt))
         if workflow.counts[StepState.READY]:
@@ -123,7 +141,35 @@ class Deployment:
             for step in sorted(ready, key=lambda step: (step.ready_since_ms, step.index)):
                 self._queue(workflow, step)
 
+    def archived_of(self, uid: int) -> Archived | None:
+        """Return what is kept of an archived workflow, or None: it is none."""
+        name = self.archived_names.get(uid)
+        return self.archived[name] if name is not None else None
+
+    def put_aside(self, archived: Archived) -> None:
+        """Keep no more of a workflow than this."""
+        self.archived[archived.name] = archived
+        self.archived_names[archived.uid] = archived.name
+
+    def _archived(self, event: own.WorkflowArchived) -> None:
+        workflow = self.by_uid.pop(event.uid)
+        del self.workflows[workflow.name]
+        self.ready.drop(event.uid)
+        line = replace(summary(workflow), archived=True)
+        self.put_aside(Archived(event.uid, line, event.sequence, event.rest, event.file))
+
+    def _revived(self, event: own.WorkflowRevived) -> None:
+        del self.archived[self.archived_names.pop(event.uid)]
+        self.adopt(event.restored.take().workflow)
+        self.resting.note(event.uid, self.now_ms + REVIVED_MS)
+
     def _deleted(self, event: ev.WorkflowDeleted) -> Consequences:
+        archived = self.archived_of(event.uid)
+        if archived is not None:
+            del self.archived[self.archived_names.pop(event.uid)]
+            if event.data:
+                self.doomed[event.uid] = archived.name
+            return Consequences()
         workflow = self.by_uid.pop(event.uid)
         del self.workflows[workflow.name]
         self.ready.drop(event.uid)
@@ -163,6 +209,7 @@ class Deployment:
                     heappush(self.timers, (event.retry_at_ms, event.uid, event.step, event.attempt))
         self._stop(event.uid, followed)
         if workflow is not None:
+            self.resting.note(event.uid)
             for step in followed.ready:
                 step.times_ready += 1
                 step.ready_since_ms = self.now_ms

@@ -95,6 +95,11 @@ def manifest_location(workflow: str, uid: int, step: int, attempt: int, output: 
     return Location(None, f"{MANIFESTS_PREFIX}{workflow}/{uid}/{step}-{attempt}-{output}")
 
 
+def archive_folder(deployment: str) -> str:
+    """Return where a deployment puts workflows that have left memory, in its own bucket."""
+    return f"{INTERNAL_PREFIX}{deployment}/archive/"
+
+
 def manifest_step(path: str) -> tuple[int, int, int] | None:
     """Return (workflow uid, Step, attempt) of the manifest that lies at a path, or None: none lies there."""
     found = _MANIFEST.fullmatch(path)
