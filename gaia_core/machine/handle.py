@@ -4,7 +4,7 @@
 clock: `now_ms` of the state is set by whoever drives it. A refusal (RequestError) changes nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
@@ -110,7 +110,7 @@ def _mutate(decision: Decision, request: rq.Mutation) -> Any:
     if known is not None:
         if known.digest != request.request.digest:
             raise NotAllowedNow(f"The request id {request.request.id!r} was used before with another body.")
-        return answers.again(decision.state, request, cast(Mapping[str, Any], known.answer))
+        return answers.again(decision.state, request, known.answer)
     answer = _MUTATIONS[type(request)](decision, request)
     if request.request.id and not (isinstance(request, rq.SetCommands) and not request.commands):
         decision.emit(own.RequestAnswered(request.request.id, request.request.digest, answers.remembered(answer)))

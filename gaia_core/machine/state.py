@@ -4,24 +4,20 @@ Routes an event to its workflow and keeps the fleet, the ready queue, the backof
 step with it. Replay and the live leader run the same code.
 """
 
-from collections import OrderedDict
 from dataclasses import replace
-from heapq import heappop, heappush
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from gaia_core.machine import events as own
 from gaia_core.machine.archived import Archived
+from gaia_core.machine.remembered import Answered, Answers
 from gaia_core.machine.resting import Resting
+from gaia_core.machine.timers import Timers
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
 from gaia_core.scheduling.ready import ReadyQueue
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.state import Consequences, Step, WorkflowState
 from gaia_core.workflow.states import StepState
 from gaia_core.workflow.views import summary
-
-ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
-"""Longer than any client retries."""
-
 
 REVIVED_MS: Final = 60_000
 """A workflow that came back stays for a minute at least, also where the change that it came back for was refused."""
@@ -30,12 +26,11 @@ WIPED_MAX: Final = 10_000
 """What was deleted long before that is not written any more: uploads end within days."""
 
 
-class Answered(NamedTuple):
-    """A mutation that was answered, for retries of it."""
+RetryTimer: TypeAlias = tuple[int, int, int, int]
+"""When it is due, uid, Step, attempt."""
 
-    digest: bytes
-    answer: object
-    at_ms: int
+QueueTimer: TypeAlias = tuple[int, int, int, int, int]
+"""When it is due, uid, Step, which time it became READY, how long it may be so."""
 
 
 class Deployment:
@@ -45,9 +40,8 @@ class Deployment:
         now_ms: time of the last entry; never goes back.
         last_uid: the highest workflow uid ever given.
         ready: READY Steps as they are to be dispatched; an index, made from the Steps.
-        timers: heap of (due_ms, uid, step, attempt) of Steps that are RETRYING; stale entries are skipped. An index.
-        queue_timers: heap of (due_ms, uid, step, which time it became READY, limit_ms) of READY Steps whose time in the
-            queue is limited. An index.
+        timers: of Steps that are RETRYING. An index.
+        queue_timers: of READY Steps whose time in the queue is limited. An index.
         doomed: uid → name of deleted workflows whose files are still to be deleted.
         archived: what is kept of workflows that have left memory, by name.
         archived_names: uid → name of those. An index.
@@ -62,14 +56,14 @@ class Deployment:
         self.by_uid: dict[int, WorkflowState] = {}
         self.fleet = Fleet()
         self.ready = ReadyQueue()
-        self.timers: list[tuple[int, int, int, int]] = []
-        self.queue_timers: list[tuple[int, int, int, int, int]] = []
+        self.timers: Timers[RetryTimer] = Timers(self._is_retrying)
+        self.queue_timers: Timers[QueueTimer] = Timers(self._is_queued)
         self.doomed: dict[int, str] = {}
         self.archived: dict[str, Archived] = {}
         self.archived_names: dict[int, str] = {}
         self.resting = Resting()
         self.wiped: dict[int, str] = {}
-        self.answered: OrderedDict[str, Answered] = OrderedDict()
+        self.answered = Answers()
 
     def apply(self, event: own.Event) -> Consequences:
         """Enter one event, as of `now_ms`, and return what followed from it."""
@@ -84,7 +78,7 @@ class Deployment:
             case own.WorkerLeft():
                 self.fleet.leave(event.worker)
             case own.RequestAnswered():
-                self._answered(event)
+                self.answered.remember(event.request_id, Answered(event.digest, event.answer, self.now_ms))
             case own.DataDeleted():
                 self._wiped(event)
             case own.WorkflowArchived():
@@ -100,42 +94,45 @@ class Deployment:
         return Consequences()
 
     def due(self, now_ms: int) -> list[tuple[int, int]]:
-        """Return (uid, step) of every backoff that has ended by now_ms, dropping stale timers."""
-        found = []
-        while self.timers and self.timers[0][0] <= now_ms:
-            _, uid, index, attempt = heappop(self.timers)
-            workflow = self.by_uid.get(uid)
-            if workflow is not None:
-                step = workflow.steps.get(index)
-                if step is not None and step.state is StepState.RETRYING and step.attempt == attempt:
-                    found.append((uid, index))
-        return found
+        """Return (uid, step) of every backoff that has ended by now_ms."""
+        return [(uid, index) for _, uid, index, _ in self.timers.take(now_ms)]
 
     def overdue(self, now_ms: int) -> list[tuple[int, int]]:
-        """Return (uid, step) of every Step that was READY too long by now_ms, dropping stale timers.
+        """Return (uid, step) of every Step that was READY too long by now_ms.
 
         While a workflow may start nothing, its Steps have all the time they are given anew.
         """
         found = []
-        while self.queue_timers and self.queue_timers[0][0] <= now_ms:
-            _, uid, index, times_ready, limit_ms = heappop(self.queue_timers)
-            workflow = self.by_uid.get(uid)
-            step = workflow.steps.get(index) if workflow is not None else None
-            if workflow is None or step is None or not step.is_ready_since(times_ready):
-                continue
-            counts_from_ms = now_ms if workflow.holds else max(step.ready_since_ms, workflow.released_ms)
+        for _, uid, index, times_ready, limit_ms in self.queue_timers.take(now_ms):
+            workflow = self.by_uid[uid]
+            released_ms = max(workflow.steps[index].ready_since_ms, workflow.released_ms)
+            counts_from_ms = now_ms if workflow.holds else released_ms
             if counts_from_ms + limit_ms > now_ms:
-                heappush(self.queue_timers, (counts_from_ms + limit_ms, uid, index, times_ready, limit_ms))
+                self.queue_timers.push((counts_from_ms + limit_ms, uid, index, times_ready, limit_ms))
             else:
                 found.append((uid, index))
         return found
+
+    def _is_retrying(self, timer: RetryTimer) -> bool:
+        _, uid, index, attempt = timer
+        step = self._step(uid, index)
+        return step is not None and step.state is StepState.RETRYING and step.attempt == attempt
+
+    def _is_queued(self, timer: QueueTimer) -> bool:
+        _, uid, index, times_ready, _ = timer
+        step = self._step(uid, index)
+        return step is not None and step.is_ready_since(times_ready)
+
+    def _step(self, uid: int, index: int) -> Step | None:
+        workflow = self.by_uid.get(uid)
+        return workflow.steps.get(index) if workflow is not None else None
 
     def adopt(self, workflow: WorkflowState) -> None:
         """Take in a workflow at rest, and make its part of the indexes."""
         self.workflows[workflow.name] = self.by_uid[workflow.uid] = workflow
         self.resting.note(workflow.uid)
         for step in workflow.in_state(StepState.RETRYING):
-            heappush(self.timers, (step.retry_at_ms, workflow.uid, step.index, step.attempt))
+            self.timers.push((step.retry_at_ms, workflow.uid, step.index, step.attempt))
         if workflow.counts[StepState.READY]:
             ready = (step for step in workflow.steps.values() if step.state is StepState.READY)
             for step in sorted(ready, key=lambda step: (step.ready_since_ms, step.index)):
@@ -206,7 +203,7 @@ class Deployment:
             case ev.AttemptFailed():
                 self.fleet.end(event.worker, AttemptId(event.uid, event.step, event.attempt))
                 if event.retry_at_ms is not None:
-                    heappush(self.timers, (event.retry_at_ms, event.uid, event.step, event.attempt))
+                    self.timers.push((event.retry_at_ms, event.uid, event.step, event.attempt))
         self._stop(event.uid, followed)
         if workflow is not None:
             self.resting.note(event.uid)
@@ -228,12 +225,4 @@ class Deployment:
         if limit_s is not None:
             limit_ms = max(1, int(limit_s * 1000))
             timer = (step.ready_since_ms + limit_ms, workflow.uid, step.index, step.times_ready, limit_ms)
-            heappush(self.queue_timers, timer)
-
-    def _answered(self, event: own.RequestAnswered) -> None:
-        self.answered[event.request_id] = Answered(event.digest, event.answer, self.now_ms)
-        while self.answered:
-            oldest = next(iter(self.answered))
-            if self.answered[oldest].at_ms > self.now_ms - ANSWERS_KEPT_MS:
-                break
-            del self.answered[oldest]
+            self.queue_timers.push(timer)

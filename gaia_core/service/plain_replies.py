@@ -27,6 +27,7 @@ def summary_plain(line: Summary) -> dict[str, Any]:
         "created": timestamp(line.created_ms).ToJsonString(),
         "updated": timestamp(line.updated_ms).ToJsonString(),
         "revision": line.revision,
+        **({"archived": True} if line.archived else {}),
     }
 
 

@@ -18,7 +18,8 @@ from gaia.v1 import snapshot_pb2 as pb
 from gaia_core.errors import SnapshotDamaged
 from gaia_core.machine.archived import Archived
 from gaia_core.machine.public import Announcer
-from gaia_core.machine.state import Answered, Deployment
+from gaia_core.machine.remembered import Answered
+from gaia_core.machine.state import Deployment
 from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.version import VERSION
 from gaia_core.wire.chunks import framed, unframed
@@ -273,7 +274,8 @@ def _feed(state: Deployment, part: pb.SnapshotPart) -> None:
             state.fleet.left.update(dict.fromkeys(zip(part.left.workers, part.left.incarnations, strict=True)))
         case "answers":
             for known, at_ms in zip(part.answers.requests, part.answers.at_ms, strict=True):
-                state.answered[known.request_id] = Answered(known.digest, json.loads(known.answer_json), at_ms)
+                answered = Answered(known.digest, json.loads(known.answer_json), at_ms)
+                state.answered.remember(known.request_id, answered)
         case "archives":
             for archived in part.archives.workflows:
                 state.put_aside(_archived_from(archived))
