@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Final
 
 from gaia_core.coordinator.ring import Ring
-from gaia_core.errors import Unavailable, UnknownName
+from gaia_core.errors import NoLongerKept, Unavailable, UnknownName
 from gaia_core.machine.public import Announcement, Update
 
 KEPT_MAX: Final = 100_000
@@ -119,12 +119,11 @@ class WatchHub:
             feed = self._all if uid == ALL else self._feeds.get(uid) or self._feed_again(uid)
             if feed is None:
                 raise UnknownName("There is no such workflow; it may have been deleted.")
-            if from_sequence == 0:
-                position = feed.events.end
-            elif from_sequence is None or uid == ALL:
-                position = feed.events.start
-            else:
-                position = feed.events.position_of(from_sequence)
+            try:
+                position = _start(feed, None if uid == ALL and from_sequence else from_sequence)
+            except NoLongerKept:
+                self._forget(uid, feed)
+                raise
             if feed.is_over and position == feed.events.end:
                 raise UnknownName("The workflow was deleted, and nothing of it is left to tell.")
             watcher = Watcher(feed, position, feed.events.latest, wake)
@@ -242,3 +241,10 @@ class WatchHub:
             del self._feeds[uid], self._all.updates[uid]
         elif feed.is_archived and not any(watcher.feed is feed for watcher in self._watchers):
             del self._feeds[uid]
+
+
+def _start(feed: Feed, from_sequence: int | None) -> int:
+    """Return the position of the first event that is wanted; raises as `Ring.position_of`."""
+    if from_sequence is None:
+        return feed.events.start
+    return feed.events.position_of(from_sequence) if from_sequence else feed.events.end

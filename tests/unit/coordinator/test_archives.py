@@ -1,6 +1,7 @@
 """Archived workflows over a real loop and publisher: put aside, read, brought back, whatever the store does."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,13 +18,16 @@ from gaia_core.coordinator.intake import Submission
 from gaia_core.coordinator.loop import Clock
 from gaia_core.coordinator.reign import Duties, Reign
 from gaia_core.coordinator.standby import Standby
+from gaia_core.coordinator.sweeping import Sweeper
 from gaia_core.errors import GaiaError, StoreError, TooLarge, Unavailable, UnknownName
 from gaia_core.machine import requests as rq
 from gaia_core.machine.archived import Archived
 from gaia_core.machine.effects import Archive, DropArchive
-from gaia_core.machine.public import Announcer
+from gaia_core.machine.public import Announcement, Announcer
+from gaia_core.machine.reports import Completed
 from gaia_core.ports import Store, Stored
-from gaia_core.workflow.model import FileVersion, Publication
+from gaia_core.workflow.marks import attempt_mark
+from gaia_core.workflow.model import Fence, FileVersion, Publication
 from gaia_core.workflow.validate import Rules
 from tests.support.waiting import wait_until
 from tests.unit.coordinator.shard import Hand
@@ -345,7 +349,9 @@ def test_watchers_of_an_archived_workflow_hear_how_it_stands(house: House) -> No
     assert hub.read(watcher, 10) == []
     house.ask(rq.Expire("flow", ("a",)))
     assert woken.wait(WAIT_S)
-    assert hub.read(watcher, 10)[0].sequence > watcher.latest > 0
+    found: list[Announcement] = []
+    wait_until(lambda: found.extend(hub.read(watcher, 10)) or bool(found), "an event")
+    assert found[0].sequence > watcher.latest > 0
     hub.leave(watcher)
 
 
@@ -365,3 +371,28 @@ def test_dropping_what_is_gone_is_fine(store: NotingStore) -> None:
         for _ in range(2):
             rig.archives.ask(DropArchive(archived.file))
         wait_until(lambda: not list(store.list_versions(None, PATH)), "the object to be dropped")
+
+
+def test_what_an_archived_workflow_refers_to_is_not_collected(house: House, store: NotingStore) -> None:
+    """The sweeper asks where it lies; its files and its object stay, their history and lost objects go."""
+    mark = attempt_mark("test", Fence(1, 0, 1))
+    house.ask(rq.Upload("flow", {}, COMMANDS, (make("a", "x"),)))
+    old, new = (store.put_bytes(None, "flow/x", data, mark) for data in (b"old", b"new"))
+    wait_until(lambda: bool(house.hand.read()), "an order")
+    file = FileVersion("x", new.version, 3, b"")
+    house.hand.say(Completed(house.hand.fences()["a"], (Publication("x", (file,)),), 1))
+    wait_until(lambda: house.line().state == "complete", "completion")
+    lost = [
+        store.put_bytes(None, path, b"lost") for path in (PATH, ".gaia/test/archive/99", ".gaia/test/snapshots/0/1")
+    ]
+    house.retire()
+    counting = house.reign._loop.term.state.archived["flow"].file.version
+    day_ms = 25 * 3600 * 1000
+    sweeper = Sweeper(store, house.reign.submit, "test", 1.0, 0.0, lambda: time.time_ns() // 10**6 + day_ms)
+    assert sweeper.sweep() == 3
+    left = {one.version for one in store.list_versions(None, "")}
+    assert left == {new.version, counting, lost[2].version}
+    assert old.version not in left
+    young = Sweeper(store, house.reign.submit, "test", 1.0, 0.0, lambda: time.time_ns() // 10**6 + 1000)
+    store.put_bytes(None, PATH, b"about to count")
+    assert young.sweep() == 0
