@@ -43,20 +43,22 @@ class SnapshotPart(_message.Message):
     def __init__(self, head: _Optional[_Union[SnapshotHead, _Mapping]] = ..., deployment: _Optional[_Union[SnapshotDeployment, _Mapping]] = ..., workers: _Optional[_Union[SnapshotWorkers, _Mapping]] = ..., held: _Optional[_Union[SnapshotHeld, _Mapping]] = ..., left: _Optional[_Union[SnapshotLeft, _Mapping]] = ..., answers: _Optional[_Union[SnapshotAnswers, _Mapping]] = ..., workflow: _Optional[_Union[SnapshotWorkflow, _Mapping]] = ..., commands: _Optional[_Union[SnapshotCommands, _Mapping]] = ..., specs: _Optional[_Union[SnapshotSpecs, _Mapping]] = ..., runs: _Optional[_Union[SnapshotRuns, _Mapping]] = ..., steps: _Optional[_Union[SnapshotSteps, _Mapping]] = ..., keys: _Optional[_Union[SnapshotKeys, _Mapping]] = ..., dropped: _Optional[_Union[SnapshotDropped, _Mapping]] = ..., workflow_end: _Optional[_Union[SnapshotWorkflowEnd, _Mapping]] = ..., tail: _Optional[_Union[SnapshotTail, _Mapping]] = ...) -> None: ...
 
 class SnapshotHead(_message.Message):
-    __slots__ = ("offset", "opening_offset", "reports_offset", "leader_address", "now_ms", "version")
+    __slots__ = ("offset", "opening_offset", "reports_offset", "leader_address", "now_ms", "version", "entry_id")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     OPENING_OFFSET_FIELD_NUMBER: _ClassVar[int]
     REPORTS_OFFSET_FIELD_NUMBER: _ClassVar[int]
     LEADER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
     offset: int
     opening_offset: int
     reports_offset: int
     leader_address: str
     now_ms: int
     version: str
-    def __init__(self, offset: _Optional[int] = ..., opening_offset: _Optional[int] = ..., reports_offset: _Optional[int] = ..., leader_address: _Optional[str] = ..., now_ms: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+    entry_id: bytes
+    def __init__(self, offset: _Optional[int] = ..., opening_offset: _Optional[int] = ..., reports_offset: _Optional[int] = ..., leader_address: _Optional[str] = ..., now_ms: _Optional[int] = ..., version: _Optional[str] = ..., entry_id: _Optional[bytes] = ...) -> None: ...
 
 class SnapshotDeployment(_message.Message):
     __slots__ = ("last_uid", "doomed_uids", "doomed_names")

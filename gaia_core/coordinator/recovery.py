@@ -13,6 +13,8 @@ from gaia_core.coordinator.snapshots import Kept, Snapshots
 from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine.public import Announcer
 from gaia_core.ports import Journal
+from gaia_core.wire.frame import unwrap
+from gaia_core.wire.snapshot import Place
 
 _RESTORE: Final = "the journal was cut, lost or exchanged; restore it, and the store, from one backup"
 
@@ -60,7 +62,7 @@ def begin(journal: Journal, snapshots: Snapshots | None, below: int = maxsize) -
     if found is not None:
         kept, snapshot = found
         place = snapshot.place
-        reader = EntryReader(place.opening_offset, place.offset)
+        reader = EntryReader(place.opening_offset, place.offset, place.entry_id)
         beginning = Beginning(
             snapshot.announcer, reader, place.offset + 1, place.reports_offset, place.leader_address, kept
         )
@@ -69,7 +71,19 @@ def begin(journal: Journal, snapshots: Snapshots | None, below: int = maxsize) -
         if snapshots is not None and snapshots.listed() != listed:
             raise Unavailable("The journal was cut while a snapshot was read.", hint="try again")
         _refuse_hole(start, beginning.kept)
+    if found is not None and start <= place.offset:
+        _refuse_another(journal, place)
     return beginning
+
+
+def _refuse_another(journal: Journal, place: Place) -> None:
+    """Refuse a journal that holds another entry where the snapshot knows one."""
+    for record in journal.read(place.offset, place.offset + 1):
+        frame = unwrap(record.offset, record.value)
+        if frame is not None and frame.entry_id == place.entry_id:
+            return
+    message = f"The journal entry at offset {place.offset} is not the one that the snapshot behind it knows."
+    raise JournalCorrupt(message, hint=_RESTORE)
 
 
 def _refuse_hole(start: int, kept: Kept | None) -> None:

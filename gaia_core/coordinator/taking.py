@@ -62,4 +62,4 @@ def _follow(journal: Journal, beginning: Beginning, below: int) -> Place:
             announcer.follow(entry.now_ms, entry.events)
             reports_offset = entry.reports_offset
             leader_address = entry.opening.leader_address if entry.opening is not None else leader_address
-    return Place(reader.last, reader.opening, reports_offset, leader_address)
+    return Place(reader.last, reader.opening, reports_offset, leader_address, reader.last_id)

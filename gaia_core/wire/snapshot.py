@@ -32,6 +32,7 @@ class Place:
 
     Attributes:
         offset: of the accepted entry that it is behind.
+        entry_id: what that entry is called in the journal.
         opening_offset: of the latest opening.
         reports_offset: of the reports to read next.
         leader_address: by which clients reach the leader of that term.
@@ -41,6 +42,7 @@ class Place:
     opening_offset: int
     reports_offset: int = 0
     leader_address: str = ""
+    entry_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def decode_snapshot(chunks: Iterable[bytes]) -> Snapshot:
     if reader is not None:
         raise SnapshotDamaged("The snapshot ends within a workflow.")
     head = first.head
-    place = Place(head.offset, head.opening_offset, head.reports_offset, head.leader_address)
+    place = Place(head.offset, head.opening_offset, head.reports_offset, head.leader_address, head.entry_id)
     return Snapshot(place, announcer)
 
 
@@ -122,6 +124,7 @@ def _snapshot_parts(snapshot: Snapshot) -> Iterator[bytes]:
         opening_offset=place.opening_offset,
         reports_offset=place.reports_offset,
         leader_address=place.leader_address,
+        entry_id=place.entry_id,
         now_ms=announcer.state.now_ms,
         version=VERSION,
     )
