@@ -9,9 +9,10 @@ from sys import maxsize
 from typing import Final
 
 from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.memory import building
 from gaia_core.coordinator.snapshots import Kept, Snapshots
 from gaia_core.errors import JournalCorrupt, Unavailable
-from gaia_core.machine.public import Announcer
+from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.ports import Journal
 from gaia_core.wire.frame import unwrap
 from gaia_core.wire.snapshot import Place
@@ -29,6 +30,7 @@ class Beginning:
         read_from: offset of the next record.
         reports_offset: of the reports to read next.
         leader_address: by which clients reach the leader of then.
+        recent: the latest announcements before it, the oldest first.
         kept: the snapshot, if there is one.
     """
 
@@ -37,6 +39,7 @@ class Beginning:
     read_from: int = 0
     reports_offset: int = 0
     leader_address: str = ""
+    recent: tuple[Announcement, ...] = ()
     kept: Kept | None = None
 
 
@@ -57,14 +60,21 @@ def begin(journal: Journal, snapshots: Snapshots | None, below: int = maxsize) -
     if listed and listed[0].offset >= end:
         message = f"There is a snapshot behind journal offset {listed[0].offset}, but the journal ends at {end}."
         raise JournalCorrupt(message, hint=_RESTORE)
-    found = snapshots.newest(below) if snapshots is not None else None
+    with building():
+        found = snapshots.newest(below) if snapshots is not None else None
     beginning = Beginning()
     if found is not None:
         kept, snapshot = found
         place = snapshot.place
         reader = EntryReader(place.opening_offset, place.offset, place.entry_id)
         beginning = Beginning(
-            snapshot.announcer, reader, place.offset + 1, place.reports_offset, place.leader_address, kept
+            snapshot.announcer,
+            reader,
+            place.offset + 1,
+            place.reports_offset,
+            place.leader_address,
+            snapshot.recent,
+            kept,
         )
     start, _ = journal.bounds()
     if start > beginning.read_from:

@@ -16,12 +16,13 @@ from google.protobuf.message import DecodeError, Message
 from gaia.v1 import journal_pb2
 from gaia.v1 import snapshot_pb2 as pb
 from gaia_core.errors import SnapshotDamaged
-from gaia_core.machine.public import Announcer
+from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.machine.state import Answered, Deployment
 from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.version import VERSION
 from gaia_core.wire.chunks import framed, unframed
-from gaia_core.wire.snapshot_workflow import Kept, WorkflowReader, by_count, by_size, workflow_parts
+from gaia_core.wire.public import announcement_of, event_message
+from gaia_core.wire.snapshot_workflow import Kept, WorkflowReader, by_count, by_size, by_weight, workflow_parts
 
 _NOTHING: Final[Mapping[int, Any]] = {}
 
@@ -47,10 +48,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state, where it stands, and what was announced of it."""
+    """A state, where it stands, and what was announced of it.
+
+    Attributes:
+        recent: the latest announcements, the oldest first.
+    """
 
     place: Place
     announcer: Announcer
+    recent: tuple[Announcement, ...] = ()
 
 
 def encode_snapshot(snapshot: Snapshot) -> Iterator[bytes]:
@@ -71,6 +77,7 @@ def decode_snapshot(chunks: Iterable[bytes]) -> Snapshot:
     announcer = Announcer()
     announcer.state.now_ms = first.head.now_ms
     reader: WorkflowReader | None = None
+    recent: list[Announcement] = []
     for part in parts:
         if reader is not None:
             if reader.feed(part):
@@ -78,13 +85,16 @@ def decode_snapshot(chunks: Iterable[bytes]) -> Snapshot:
                 reader = None
         elif part.HasField("workflow"):
             reader = WorkflowReader.begin(part.workflow)
+        elif part.HasField("events"):
+            named = zip(part.events.events, part.events.names, strict=True)
+            recent += (announcement_of(event, tuple(names.names)) for event, names in named)
         else:
             _feed(announcer.state, part)
     if reader is not None:
         raise SnapshotDamaged("The snapshot ends within a workflow.")
     head = first.head
     place = Place(head.offset, head.opening_offset, head.reports_offset, head.leader_address, head.entry_id)
-    return Snapshot(place, announcer)
+    return Snapshot(place, announcer, tuple(recent))
 
 
 def encode_workflow(kept: Kept) -> Iterator[bytes]:
@@ -130,6 +140,15 @@ def _snapshot_parts(snapshot: Snapshot) -> Iterator[bytes]:
     )
     yield from _bytes_of([pb.SnapshotPart(head=head)])
     yield from _bytes_of(_state_parts(announcer.state, announcer.sequences, announcer.rests))
+    for told in by_weight(snapshot.recent, _weight):
+        names = [pb.SnapshotNames(names=one.names) for one in told]
+        events = pb.SnapshotEvents(events=map(event_message, told), names=names)
+        yield from _bytes_of([pb.SnapshotPart(events=events)])
+
+
+def _weight(told: Announcement) -> int:
+    """Return about how many bytes an announcement takes."""
+    return 200 + 150 * len(getattr(told.fact, "outputs", ())) + 30 * len(getattr(told.fact, "names", ()))
 
 
 def _state_parts(

@@ -7,6 +7,7 @@ import pytest
 
 from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJournal
 from gaia_core.backends.memory_store import MemoryStore
+from gaia_core.coordinator import taking
 from gaia_core.coordinator.publisher import Publisher
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots, snapshot_folder
@@ -262,19 +263,51 @@ def test_a_snapshot_behind_the_entry_that_was_published_last_does_not_serve(hous
     assert events.events == before
 
 
-def test_watchers_of_a_server_that_began_from_a_snapshot_learn_what_they_missed(house: House) -> None:
-    """Every workflow is there to be watched; who asks for events before the snapshot is told that they are gone."""
+def test_watchers_go_on_across_a_restart_from_a_snapshot(house: House) -> None:
+    """The latest events before it are kept with it; who asks for others is told that they are gone."""
     events, hub = MemoryEvents(), WatchHub()
     publish_all(publisher(house, events))
-    house.take(below=events.position.entry_offset)
-    publisher(house, events, hub)
+    house.shard.ask(rq.Delete("flow-1"))
+    for _ in range(3):
+        house.work()
+    house.take()
+    publish_all(publisher(house, events))
+    house.work()
+    house.shard.log.cut(offsets(house)[0] + 1)
+    begun = Publisher(house.journal, lambda: MemoryEventLog(events), hub)
+    begun.claim()
+    begun.published = Position(house.end)
+    begun.begin(house.snapshots)
+    uid = house.shard.state.workflows["flow-2"].uid
+    watcher = hub.watch(uid, 2, lambda: None)
+    told = {one.sequence: one for one in hub.read(watcher, 1_000)}
+    assert sorted(told) == [key[1] for key in sorted(events.events) if key[0] == uid and key[1] > 1]
+    assert {names for one in told.values() if (names := one.names)} == {("a",)}
+    everything = hub.watch(ALL, None, lambda: None)
+    assert "flow-1" in {one.workflow for one in hub.read(everything, 1_000)}
+    assert "flow-1" not in {one.workflow for one in hub.updates(everything)}
+    last = hub.read(hub.watch(1, None, lambda: None), 1_000)[-1]
+    assert getattr(last.fact, "change", "") == "deleted"
+
+
+def test_events_that_a_snapshot_does_not_keep_are_told_to_be_gone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never is anything passed over in silence."""
+    monkeypatch.setattr(taking, "RECENT_MAX", 1)
+    house.work()
+    house.take()
+    events, hub = MemoryEvents(), WatchHub()
+    events.position = Position(house.end - 1)
+    made = Publisher(house.journal, lambda: MemoryEventLog(events), hub)
+    made.claim()
+    made.published = Position(house.end)
+    made.begin(house.snapshots)
     uid = house.shard.state.workflows["flow-1"].uid
-    latest = max(one.sequence for one in events.events.values())
     with pytest.raises(NoLongerKept, match="no longer kept"):
         hub.watch(uid, 1, lambda: None)
-    watcher = hub.watch(uid, latest, lambda: None)
-    assert [one.sequence for one in hub.read(watcher, 10)] == [latest]
-    assert [one.workflow for one in hub.updates(hub.watch(ALL, 0, lambda: None))] == ["flow-1"]
+    assert hub.read(hub.watch(uid, 0, lambda: None), 10) == []
+    assert {one.workflow for one in hub.updates(hub.watch(ALL, 0, lambda: None))} == {"flow-1", "flow-2"}
 
 
 # -- a standby
