@@ -5,6 +5,7 @@ input. It only reads the journal, needs no lock, gives way to others, and ends w
 composition root.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -106,6 +107,7 @@ def main() -> None:
     """Take one, and tell what there is then in JSON."""
     backing, below = sys.argv[1], int(sys.argv[2])
     os.nice(NICENESS)
+    gc.disable()  # what it makes it needs until its end
     logs.configure()
     config = load({}, {}, json.loads(sys.stdin.buffer.readline()))
     threading.Thread(target=_end_with_the_server, daemon=True).start()

@@ -1,3 +1,4 @@
+from gaia.v1 import events_pb2 as _events_pb2
 from gaia.v1 import journal_pb2 as _journal_pb2
 from gaia.v1 import model_pb2 as _model_pb2
 from google.protobuf.internal import containers as _containers
@@ -9,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SnapshotPart(_message.Message):
-    __slots__ = ("head", "deployment", "workers", "held", "left", "answers", "workflow", "commands", "specs", "runs", "steps", "keys", "dropped", "workflow_end", "tail", "archives")
+    __slots__ = ("head", "deployment", "workers", "held", "left", "answers", "workflow", "commands", "specs", "runs", "steps", "keys", "dropped", "workflow_end", "tail", "events", "archives")
     HEAD_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +26,7 @@ class SnapshotPart(_message.Message):
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_END_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
     ARCHIVES_FIELD_NUMBER: _ClassVar[int]
     head: SnapshotHead
     deployment: SnapshotDeployment
@@ -41,24 +43,27 @@ class SnapshotPart(_message.Message):
     dropped: SnapshotDropped
     workflow_end: SnapshotWorkflowEnd
     tail: SnapshotTail
+    events: SnapshotEvents
     archives: SnapshotArchives
-    def __init__(self, head: _Optional[_Union[SnapshotHead, _Mapping]] = ..., deployment: _Optional[_Union[SnapshotDeployment, _Mapping]] = ..., workers: _Optional[_Union[SnapshotWorkers, _Mapping]] = ..., held: _Optional[_Union[SnapshotHeld, _Mapping]] = ..., left: _Optional[_Union[SnapshotLeft, _Mapping]] = ..., answers: _Optional[_Union[SnapshotAnswers, _Mapping]] = ..., workflow: _Optional[_Union[SnapshotWorkflow, _Mapping]] = ..., commands: _Optional[_Union[SnapshotCommands, _Mapping]] = ..., specs: _Optional[_Union[SnapshotSpecs, _Mapping]] = ..., runs: _Optional[_Union[SnapshotRuns, _Mapping]] = ..., steps: _Optional[_Union[SnapshotSteps, _Mapping]] = ..., keys: _Optional[_Union[SnapshotKeys, _Mapping]] = ..., dropped: _Optional[_Union[SnapshotDropped, _Mapping]] = ..., workflow_end: _Optional[_Union[SnapshotWorkflowEnd, _Mapping]] = ..., tail: _Optional[_Union[SnapshotTail, _Mapping]] = ..., archives: _Optional[_Union[SnapshotArchives, _Mapping]] = ...) -> None: ...
+    def __init__(self, head: _Optional[_Union[SnapshotHead, _Mapping]] = ..., deployment: _Optional[_Union[SnapshotDeployment, _Mapping]] = ..., workers: _Optional[_Union[SnapshotWorkers, _Mapping]] = ..., held: _Optional[_Union[SnapshotHeld, _Mapping]] = ..., left: _Optional[_Union[SnapshotLeft, _Mapping]] = ..., answers: _Optional[_Union[SnapshotAnswers, _Mapping]] = ..., workflow: _Optional[_Union[SnapshotWorkflow, _Mapping]] = ..., commands: _Optional[_Union[SnapshotCommands, _Mapping]] = ..., specs: _Optional[_Union[SnapshotSpecs, _Mapping]] = ..., runs: _Optional[_Union[SnapshotRuns, _Mapping]] = ..., steps: _Optional[_Union[SnapshotSteps, _Mapping]] = ..., keys: _Optional[_Union[SnapshotKeys, _Mapping]] = ..., dropped: _Optional[_Union[SnapshotDropped, _Mapping]] = ..., workflow_end: _Optional[_Union[SnapshotWorkflowEnd, _Mapping]] = ..., tail: _Optional[_Union[SnapshotTail, _Mapping]] = ..., events: _Optional[_Union[SnapshotEvents, _Mapping]] = ..., archives: _Optional[_Union[SnapshotArchives, _Mapping]] = ...) -> None: ...
 
 class SnapshotHead(_message.Message):
-    __slots__ = ("offset", "opening_offset", "reports_offset", "leader_address", "now_ms", "version")
+    __slots__ = ("offset", "opening_offset", "reports_offset", "leader_address", "now_ms", "version", "entry_id")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     OPENING_OFFSET_FIELD_NUMBER: _ClassVar[int]
     REPORTS_OFFSET_FIELD_NUMBER: _ClassVar[int]
     LEADER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
     offset: int
     opening_offset: int
     reports_offset: int
     leader_address: str
     now_ms: int
     version: str
-    def __init__(self, offset: _Optional[int] = ..., opening_offset: _Optional[int] = ..., reports_offset: _Optional[int] = ..., leader_address: _Optional[str] = ..., now_ms: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+    entry_id: bytes
+    def __init__(self, offset: _Optional[int] = ..., opening_offset: _Optional[int] = ..., reports_offset: _Optional[int] = ..., leader_address: _Optional[str] = ..., now_ms: _Optional[int] = ..., version: _Optional[str] = ..., entry_id: _Optional[bytes] = ...) -> None: ...
 
 class SnapshotDeployment(_message.Message):
     __slots__ = ("last_uid", "doomed_uids", "doomed_names", "wiped_uids", "wiped_names")
@@ -261,6 +266,20 @@ class SnapshotWorkflowEnd(_message.Message):
     steps: int
     names_crc: int
     def __init__(self, steps: _Optional[int] = ..., names_crc: _Optional[int] = ...) -> None: ...
+
+class SnapshotEvents(_message.Message):
+    __slots__ = ("events", "names")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[_events_pb2.Event]
+    names: _containers.RepeatedCompositeFieldContainer[SnapshotNames]
+    def __init__(self, events: _Optional[_Iterable[_Union[_events_pb2.Event, _Mapping]]] = ..., names: _Optional[_Iterable[_Union[SnapshotNames, _Mapping]]] = ...) -> None: ...
+
+class SnapshotNames(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SnapshotTail(_message.Message):
     __slots__ = ("sha256",)

@@ -144,7 +144,8 @@ class KafkaJournal:
         place = TopicPartition(self._topic, 0, before)
         what = f"cut {self._topic}"
         with self._clients.asking(what):
-            answer = self._clients.admin().delete_records([place], request_timeout=CUT_S)[place]
+            admin = self._clients.admin()  # kept: an answer comes only while its client is there
+            answer = admin.delete_records([place], request_timeout=CUT_S)[place]
             try:
                 answer.result(2 * CUT_S)
             except TimeoutError as error:

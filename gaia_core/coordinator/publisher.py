@@ -51,14 +51,16 @@ class Publisher:
         self.published = Position(-1)
 
     def open(self, snapshots: Snapshots | None = None) -> None:
-        """Read the published position, begin from the newest snapshot before it, and replay the journal up to now.
+        """Claim the event log and begin; raises as `claim` and `begin` do."""
+        self.claim()
+        self.begin(snapshots)
 
-        Args:
-            snapshots: None where there are none.
+    def claim(self) -> None:
+        """Shut out who published before, and read how far that got.
 
         Raises:
-            JournalCorrupt: more was published than the journal holds, or the journal does not hold what follows.
-            Unavailable: the event log, the journal or the store does not answer.
+            JournalCorrupt: more was published than the journal holds.
+            Unavailable: the event log or the journal does not answer.
         """
         self._open_event_log()
         _, end = self._journal.bounds()
@@ -67,11 +69,24 @@ class Publisher:
                 f"Events are published up to journal offset {self.published.entry_offset}, but it ends at {end}.",
                 hint="the journal was cut or exchanged; restore it from its backup",
             )
+
+    def begin(self, snapshots: Snapshots | None = None) -> None:
+        """Begin from the newest snapshot before what is published, and replay the journal up to now.
+
+        A leader may be in office already: what it feeds meanwhile is followed after that.
+
+        Args:
+            snapshots: None where there are none.
+
+        Raises:
+            JournalCorrupt: the journal cannot be read, or does not hold what follows on the snapshot.
+            Unavailable: the journal or the store does not answer.
+        """
         # A snapshot behind the very entry that was published last does not serve: its events may not all be out.
         beginning = begin(self._journal, snapshots, self.published.entry_offset)
         self._announcer, self._reader = beginning.announcer, beginning.reader
         self._read_to, self._followed = beginning.read_from, beginning.reader.last
-        self._watchers.resume(self._announcer.standing())
+        self._watchers.resume(self._announcer.standing(), beginning.recent)
         self.catch_up()
 
     def catch_up(self) -> None:

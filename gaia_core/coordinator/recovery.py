@@ -9,10 +9,13 @@ from sys import maxsize
 from typing import Final
 
 from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.memory import building
 from gaia_core.coordinator.snapshots import Kept, Snapshots
 from gaia_core.errors import JournalCorrupt, Unavailable
-from gaia_core.machine.public import Announcer
+from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.ports import Journal
+from gaia_core.wire.frame import unwrap
+from gaia_core.wire.snapshot import Place
 
 _RESTORE: Final = "the journal was cut, lost or exchanged; restore it, and the store, from one backup"
 
@@ -27,6 +30,7 @@ class Beginning:
         read_from: offset of the next record.
         reports_offset: of the reports to read next.
         leader_address: by which clients reach the leader of then.
+        recent: the latest announcements before it, the oldest first.
         kept: the snapshot, if there is one.
     """
 
@@ -35,6 +39,7 @@ class Beginning:
     read_from: int = 0
     reports_offset: int = 0
     leader_address: str = ""
+    recent: tuple[Announcement, ...] = ()
     kept: Kept | None = None
 
 
@@ -55,21 +60,40 @@ def begin(journal: Journal, snapshots: Snapshots | None, below: int = maxsize) -
     if listed and listed[0].offset >= end:
         message = f"There is a snapshot behind journal offset {listed[0].offset}, but the journal ends at {end}."
         raise JournalCorrupt(message, hint=_RESTORE)
-    found = snapshots.newest(below) if snapshots is not None else None
+    with building():
+        found = snapshots.newest(below) if snapshots is not None else None
     beginning = Beginning()
     if found is not None:
         kept, snapshot = found
         place = snapshot.place
-        reader = EntryReader(place.opening_offset, place.offset)
+        reader = EntryReader(place.opening_offset, place.offset, place.entry_id)
         beginning = Beginning(
-            snapshot.announcer, reader, place.offset + 1, place.reports_offset, place.leader_address, kept
+            snapshot.announcer,
+            reader,
+            place.offset + 1,
+            place.reports_offset,
+            place.leader_address,
+            snapshot.recent,
+            kept,
         )
     start, _ = journal.bounds()
     if start > beginning.read_from:
         if snapshots is not None and snapshots.listed() != listed:
             raise Unavailable("The journal was cut while a snapshot was read.", hint="try again")
         _refuse_hole(start, beginning.kept)
+    if found is not None and start <= place.offset:
+        _refuse_another(journal, place)
     return beginning
+
+
+def _refuse_another(journal: Journal, place: Place) -> None:
+    """Refuse a journal that holds another entry where the snapshot knows one."""
+    for record in journal.read(place.offset, place.offset + 1):
+        frame = unwrap(record.offset, record.value)
+        if frame is not None and frame.entry_id == place.entry_id:
+            return
+    message = f"The journal entry at offset {place.offset} is not the one that the snapshot behind it knows."
+    raise JournalCorrupt(message, hint=_RESTORE)
 
 
 def _refuse_hole(start: int, kept: Kept | None) -> None:

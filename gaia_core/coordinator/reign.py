@@ -1,6 +1,5 @@
 """One server's time as the leader: the loop with all that works beside it, from taking office to the last thread."""
 
-import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from gaia_core.coordinator import memory
 from gaia_core.coordinator.archives import Archives
 from gaia_core.coordinator.encoding import Encoded, Encoding
 from gaia_core.coordinator.errands import Errands
@@ -110,12 +110,12 @@ class Reign:
             JournalCorrupt: the journal cannot be read, or holds less than was published or than a snapshot stands for.
             Unavailable: journal, bus, event log or store do not answer.
         """
-        self._publisher.open(snapshots)
-        self._loop.open(leader_address, version, snapshots)
-        self._publisher.catch_up()
-        _settle_memory()
+        self._publisher.claim()
+        with memory.building():
+            self._loop.open(leader_address, version, snapshots)
+        memory.settle()
         self._start("loop", self._loop.run)
-        self._start("publisher", self._publisher.run)
+        self._start("publisher", lambda: self._publish(snapshots))
         self._start("errands", self._errands.run)
         self._start("archives", self._archives.run)
         if self._polls:
@@ -151,6 +151,14 @@ class Reign:
         self._loop.give_up()
         self._publisher.close()
         self.watchers.close()
+        memory.unsettle()
+
+    def _publish(self, snapshots: Snapshots | None) -> None:
+        """Make the publisher's state, beside the loop, which need not wait for it, and publish from then on."""
+        with memory.building():
+            self._publisher.begin(snapshots)
+        memory.settle_more()
+        self._publisher.run()
 
     def _begin_upkeep(self, snapshots: Snapshots, taker: Taker) -> None:
         """Have snapshots taken and the journal cut from now on."""
@@ -185,13 +193,3 @@ class Reign:
 
         self._threads[name] = threading.Thread(target=guarded, name=name)
         self._threads[name].start()
-
-
-def _settle_memory() -> None:
-    """Keep the garbage collector away from the state: it lives long, has no cycles to find, and is costly to walk.
-
-    Source: with the default thresholds, 100,000 waiting Steps cost a third of the throughput.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1_000)

@@ -105,7 +105,7 @@ class Standby:
                 self.watchers.close()
                 self.watchers = WatchHub()
             self._read_to = beginning.read_from
-            self.watchers.resume(self._announcer.standing())
+            self.watchers.resume(self._announcer.standing(), beginning.recent)
 
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Answer a query at once; refuse a change.

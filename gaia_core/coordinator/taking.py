@@ -4,12 +4,17 @@ For a process of its own beside the server's, so that neither the loop nor its f
 only reads the journal; when to do it, and what may be cut from the journal then, is decided elsewhere (`upkeep`).
 """
 
-from typing import NamedTuple
+from collections import deque
+from typing import Final, NamedTuple
 
 from gaia_core.coordinator.recovery import Beginning, begin
 from gaia_core.coordinator.snapshots import Snapshots
+from gaia_core.machine.public import Announcement
 from gaia_core.ports import Journal
 from gaia_core.wire.snapshot import Place, Snapshot
+
+RECENT_MAX: Final = 10_000
+"""Public events that a snapshot keeps: watchers come back some seconds after a restart, and have read almost all."""
 
 
 class Taken(NamedTuple):
@@ -41,17 +46,18 @@ def take(journal: Journal, snapshots: Snapshots, below: int) -> Taken:
     """
     beginning = begin(journal, snapshots)
     known = beginning.reader.last
-    place = _follow(journal, beginning, below)
+    recent = deque(beginning.recent, RECENT_MAX)
+    place = _follow(journal, beginning, below, recent)
     before = beginning.kept
     if place.offset == known:
         return Taken(-1) if before is None else Taken(before.offset, before.size_bytes)
-    kept = snapshots.write(Snapshot(place, beginning.announcer))
+    kept = snapshots.write(Snapshot(place, beginning.announcer, tuple(recent)))
     second = before.offset if before is not None else -1
     snapshots.drop_before(kept.offset, {second})
     return Taken(kept.offset, kept.size_bytes, second)
 
 
-def _follow(journal: Journal, beginning: Beginning, below: int) -> Place:
+def _follow(journal: Journal, beginning: Beginning, below: int, recent: deque[Announcement]) -> Place:
     """Follow the journal up to an offset, and return where the state stands then."""
     reader, announcer = beginning.reader, beginning.announcer
     reports_offset, leader_address = beginning.reports_offset, beginning.leader_address
@@ -59,7 +65,7 @@ def _follow(journal: Journal, beginning: Beginning, below: int) -> Place:
     for record in journal.read(beginning.read_from, max(beginning.read_from, min(end, below))):
         entry = reader.feed(record)
         if entry is not None:
-            announcer.follow(entry.now_ms, entry.events)
+            recent.extend(announcer.follow(entry.now_ms, entry.events))
             reports_offset = entry.reports_offset
             leader_address = entry.opening.leader_address if entry.opening is not None else leader_address
-    return Place(reader.last, reader.opening, reports_offset, leader_address)
+    return Place(reader.last, reader.opening, reports_offset, leader_address, reader.last_id)

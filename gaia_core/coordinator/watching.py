@@ -5,7 +5,7 @@ nothing but its own place. What is no longer kept is told as such. Thread-safe.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
@@ -13,12 +13,15 @@ from typing import Final
 from gaia_core.coordinator.ring import Ring
 from gaia_core.errors import NoLongerKept, Unavailable, UnknownName
 from gaia_core.machine.public import Announcement, Update
+from gaia_core.workflow.states import StepState
 
 KEPT_MAX: Final = 100_000
 """Events of all workflows together, some 30 MB; the oldest go first."""
 
 KEPT_PER_WORKFLOW_MAX: Final = 50_000
 """A busy workflow does not push out the events of others before it has pushed out its own."""
+
+NO_STEPS: Final = (0,) * len(StepState)
 
 ALL: Final = 0
 """Stands for all workflows where a uid is asked for; uids begin with 1."""
@@ -96,11 +99,17 @@ class WatchHub:
         for watcher in woken:
             watcher.wake()
 
-    def resume(self, updates: Iterable[Update]) -> None:
-        """Take in how workflows stand of which earlier events are no longer known."""
+    def resume(self, updates: Iterable[Update], recent: Sequence[Announcement]) -> None:
+        """Take in how workflows stand, and the latest events; earlier ones are no longer known."""
         with self._lock:
-            for update in updates:
+            standing = {update.uid: update for update in updates}
+            gone = {event.uid: event for event in recent if event.uid and event.uid not in standing}
+            for event in recent:
+                self._keep(event)
+            for update in standing.values():
                 self._stand(update)
+            for event in gone.values():
+                self._stand(Update(event.workflow, event.uid, event.sequence, "deleted", False, NO_STEPS, deleted=True))
 
     def watch(self, uid: int, from_sequence: int | None, wake: Callable[[], object]) -> Watcher:
         """Begin to watch; to be ended by `leave`.

@@ -17,14 +17,15 @@ from gaia.v1 import journal_pb2
 from gaia.v1 import snapshot_pb2 as pb
 from gaia_core.errors import SnapshotDamaged
 from gaia_core.machine.archived import Archived
-from gaia_core.machine.public import Announcer
+from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.machine.remembered import Answered
 from gaia_core.machine.state import Deployment
 from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.version import VERSION
 from gaia_core.wire.chunks import framed, unframed
 from gaia_core.wire.files import file_from_proto, file_to_proto
-from gaia_core.wire.snapshot_workflow import Kept, WorkflowReader, by_count, by_size, workflow_parts
+from gaia_core.wire.public import announcement_of, event_message
+from gaia_core.wire.snapshot_workflow import Kept, WorkflowReader, by_count, by_size, by_weight, workflow_parts
 from gaia_core.workflow.states import StepState
 from gaia_core.workflow.views import Summary
 
@@ -37,6 +38,7 @@ class Place:
 
     Attributes:
         offset: of the accepted entry that it is behind.
+        entry_id: what that entry is called in the journal.
         opening_offset: of the latest opening.
         reports_offset: of the reports to read next.
         leader_address: by which clients reach the leader of that term.
@@ -46,14 +48,20 @@ class Place:
     opening_offset: int
     reports_offset: int = 0
     leader_address: str = ""
+    entry_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state, where it stands, and what was announced of it."""
+    """A state, where it stands, and what was announced of it.
+
+    Attributes:
+        recent: the latest announcements, the oldest first.
+    """
 
     place: Place
     announcer: Announcer
+    recent: tuple[Announcement, ...] = ()
 
 
 def encode_snapshot(snapshot: Snapshot) -> Iterator[bytes]:
@@ -74,6 +82,7 @@ def decode_snapshot(chunks: Iterable[bytes]) -> Snapshot:
     announcer = Announcer()
     announcer.state.now_ms = first.head.now_ms
     reader: WorkflowReader | None = None
+    recent: list[Announcement] = []
     for part in parts:
         if reader is not None:
             if reader.feed(part):
@@ -81,13 +90,16 @@ def decode_snapshot(chunks: Iterable[bytes]) -> Snapshot:
                 reader = None
         elif part.HasField("workflow"):
             reader = WorkflowReader.begin(part.workflow)
+        elif part.HasField("events"):
+            named = zip(part.events.events, part.events.names, strict=True)
+            recent += (announcement_of(event, tuple(names.names)) for event, names in named)
         else:
             _feed(announcer.state, part)
     if reader is not None:
         raise SnapshotDamaged("The snapshot ends within a workflow.")
     head = first.head
-    place = Place(head.offset, head.opening_offset, head.reports_offset, head.leader_address)
-    return Snapshot(place, announcer)
+    place = Place(head.offset, head.opening_offset, head.reports_offset, head.leader_address, head.entry_id)
+    return Snapshot(place, announcer, tuple(recent))
 
 
 def encode_workflow(kept: Kept) -> Iterator[bytes]:
@@ -132,11 +144,21 @@ def _snapshot_parts(snapshot: Snapshot) -> Iterator[bytes]:
         opening_offset=place.opening_offset,
         reports_offset=place.reports_offset,
         leader_address=place.leader_address,
+        entry_id=place.entry_id,
         now_ms=announcer.state.now_ms,
         version=VERSION,
     )
     yield from _bytes_of([pb.SnapshotPart(head=head)])
     yield from _bytes_of(_state_parts(announcer.state, announcer.sequences, announcer.rests))
+    for told in by_weight(snapshot.recent, _weight):
+        names = [pb.SnapshotNames(names=one.names) for one in told]
+        events = pb.SnapshotEvents(events=map(event_message, told), names=names)
+        yield from _bytes_of([pb.SnapshotPart(events=events)])
+
+
+def _weight(told: Announcement) -> int:
+    """Return about how many bytes an announcement takes."""
+    return 200 + 150 * len(getattr(told.fact, "outputs", ())) + 30 * len(getattr(told.fact, "names", ()))
 
 
 def _state_parts(

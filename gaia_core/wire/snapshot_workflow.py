@@ -5,7 +5,7 @@ by name. Called by `wire.snapshot`, which frames the messages.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Any, Final, TypeVar
@@ -75,7 +75,7 @@ def workflow_parts(kept: Kept) -> Iterator[pb.SnapshotPart]:
         yield pb.SnapshotPart(specs=pb.SnapshotSpecs(specs=written))
     for runs in by_count(runs_of(workflow, numbers, specs)):
         yield pb.SnapshotPart(runs=pb.SnapshotRuns(runs=[number for run in runs for number in run]))
-    for steps in _by_weight(workflow.steps.values()):
+    for steps in by_weight(workflow.steps.values(), _weight):
         yield pb.SnapshotPart(steps=_steps(steps))
     for keys in by_size(map(_key, rests_of(workflow))):
         yield pb.SnapshotPart(keys=pb.SnapshotKeys(keys=keys))
@@ -95,32 +95,28 @@ def by_count(items: Iterable[_Item]) -> Iterator[list[_Item]]:
 
 def by_size(messages: Iterable[Any]) -> Iterator[list[Any]]:
     """Yield messages in lists that take about `WEIGHT_MAX` bytes."""
-    part, weight = [], 0
-    for message in messages:
-        part.append(message)
-        weight += message.ByteSize()
-        if weight > WEIGHT_MAX:
-            yield part
-            part, weight = [], 0
-    if part:
-        yield part
+    return by_weight(messages, lambda message: int(message.ByteSize()))
 
 
-def _by_weight(steps: Iterable[Step]) -> Iterator[list[Step]]:
-    """Yield Steps in lists that make messages of a good size."""
-    part: list[Step] = []
+def by_weight(items: Iterable[_Item], weight_of: Callable[[_Item], int]) -> Iterator[list[_Item]]:
+    """Yield items in lists of about `WEIGHT_MAX` bytes and at most `ROWS_MAX` rows, by what each is said to take."""
+    part: list[_Item] = []
     weight = 0
-    for step in steps:
-        part.append(step)
-        if step.published:
-            weight += _FILE_WEIGHT * sum(1 + len(one.files) for one in step.published)
-        if step.failure is not None:
-            weight += len(step.failure.message) + len(step.failure.log_tail)
+    for item in items:
+        part.append(item)
+        weight += weight_of(item)
         if weight > WEIGHT_MAX or len(part) == ROWS_MAX:
             yield part
             part, weight = [], 0
     if part:
         yield part
+
+
+def _weight(step: Step) -> int:
+    """Return about how many bytes a Step takes beside its row."""
+    published = _FILE_WEIGHT * sum(1 + len(one.files) for one in step.published) if step.published else 0
+    failure = step.failure
+    return published if failure is None else published + len(failure.message) + len(failure.log_tail)
 
 
 def _specs_of(workflow: WorkflowState) -> tuple[list[StepSpec], list[int]]:

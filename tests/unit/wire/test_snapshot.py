@@ -10,6 +10,7 @@ import pytest
 
 from gaia.v1 import snapshot_pb2 as pb
 from gaia_core.errors import SnapshotDamaged
+from gaia_core.machine import public
 from gaia_core.machine.public import Announcer
 from gaia_core.wire.chunks import PAYLOAD_BYTES_MAX, framed, unframed
 from gaia_core.wire.snapshot import (
@@ -25,6 +26,7 @@ from gaia_core.wire.snapshot_workflow import ROWS_MAX, Kept
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import StepSpec
 from tests.unit.machine.deployment import MAKE, Driver, copy, make, restored
+from tests.unit.wire.test_public_events import FACTS
 
 PLACE = Place(41, 7, 300, "here:1")
 
@@ -214,3 +216,12 @@ def test_the_digest_leaves_out_the_time() -> None:
     before = digest(driver.state)
     driver.state.now_ms += 1
     assert digest(driver.state) == before
+
+
+def test_the_latest_announcements_come_back() -> None:
+    """Every kind of them, with the names that stand for their Steps."""
+    recent = tuple(
+        public.Announcement("flow", 1, n, 1_000 + n, fact, ("a", "s")) for n, fact in enumerate(FACTS.values())
+    )
+    snapshot = decode_snapshot(encode_snapshot(Snapshot(PLACE, Announcer(), recent)))
+    assert snapshot.recent == recent
