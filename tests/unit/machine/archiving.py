@@ -70,19 +70,12 @@ class Attic(Driver):
         data = self.objects[archived.file.key][archived.file.version]
         restored = Restored(data, decode_archived, decode_archived(data))
         answer: bool = super().ask(rq.Revive(archived.uid, archived.file, restored))
-        self.drop()
         return answer
 
     def revive_all(self) -> None:
         """Bring every workflow back."""
         for archived in list(self.state.archived.values()):
             self.revive(archived)
-
-    def drop(self) -> None:
-        """Delete the objects that nobody needs any more."""
-        for effect in self.effects:
-            if isinstance(effect, DropArchive):
-                del self.objects[effect.file.key][effect.file.version]
 
     def read(self, archived: Archived) -> Deployment:
         """Return a deployment that holds just the one workflow."""
@@ -100,3 +93,6 @@ class Attic(Driver):
         entry = decode_entry(encode_entry(Entry(0, 0, self.now_ms, tuple(decision.events))))
         self.told += self.announcer.follow(self.now_ms, entry.events)
         assert digest(self.announcer.state) == digest(self.state)
+        for effect in self.effects:
+            if isinstance(effect, DropArchive):
+                del self.objects[effect.file.key][effect.file.version]

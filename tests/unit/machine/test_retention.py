@@ -213,7 +213,6 @@ def test_it_is_deleted_where_it_lies(attic: Attic, data: bool) -> None:
         attic.ask(rq.Delete("flow", expected_revision=7))
     attic.ask(rq.Delete("flow", data, expected_revision=3))
     assert [one for one in attic.effects if isinstance(one, DeleteData)] == [DeleteData(1, "flow")] * data
-    attic.drop()
     last = attic.told[-1]
     assert (last.fact, last.sequence, last.workflow) == (WorkflowChanged("deleted"), sequence + 1, "flow")
     assert attic.announcer.updates[-1].deleted

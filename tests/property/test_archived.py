@@ -151,4 +151,4 @@ class Twins(RuleBasedStateMachine):
 
 
 TestTwins = Twins.TestCase
-TestTwins.settings = settings(max_examples=settings.default.max_examples // 8, stateful_step_count=30)
+TestTwins.settings = settings(max_examples=settings.default.max_examples // 4, stateful_step_count=30)
