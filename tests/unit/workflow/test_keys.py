@@ -3,6 +3,7 @@
 import pytest
 
 from gaia_core.workflow.keys import (
+    archive_folder,
     folder_of,
     is_tree,
     key_problem,
@@ -103,6 +104,7 @@ def test_a_key_lies_in_its_workflows_space_or_in_its_bucket() -> None:
     assert location("flow", "a/b") == (None, "flow/a/b")
     assert location("flow", "bucket:a/b") == ("bucket", "a/b")
     assert manifest_location("flow", 3, 1, 2, 0).path.startswith(".gaia/")
+    assert archive_folder("gaia").startswith(".gaia/")
 
 
 @pytest.mark.parametrize(
