@@ -30,7 +30,7 @@ def get_references(state: Deployment, request: rq.GetReferences) -> rq.Reference
                 if step.state is StepState.RUNNING:
                     busy.add(name)
                 found.update((id(one), one) for one in step.published)
-            elif key.arrived is not None:
+            if key.arrived is not None:
                 found[id(key.arrived)] = key.arrived
     return rq.References(workflow.uid, tuple(found.values()), frozenset(written), frozenset(busy))
 

@@ -184,6 +184,13 @@ def _attempts_ended(event: ev.AttemptsEnded) -> pb.JournalEvent:
     return pb.JournalEvent(attempts_ended=message)
 
 
+def _given_back(event: ev.AttemptsGivenBack) -> pb.JournalEvent:
+    message = pb.AttemptsGivenBack(
+        workflow_uid=event.uid, worker=event.worker, steps=event.steps, attempts=event.attempts
+    )
+    return pb.JournalEvent(attempts_given_back=message)
+
+
 def _joined(event: own.WorkerJoined) -> pb.JournalEvent:
     message = pb.WorkerJoined(
         worker=event.worker,
@@ -195,6 +202,7 @@ def _joined(event: own.WorkerJoined) -> pb.JournalEvent:
         executor=event.executor,
         host=event.host,
         draining=event.draining,
+        metadata_json=json.dumps(dict(event.metadata)) if event.metadata else "",
     )
     return pb.JournalEvent(worker_joined=message)
 
@@ -236,6 +244,7 @@ _ENCODE: Final[dict[type, Callable[[Any], pb.JournalEvent]]] = {
     ev.AttemptFailed: _attempt_failed,
     ev.BackoffsEnded: lambda e: pb.JournalEvent(backoffs_ended=pb.BackoffsEnded(workflow_uid=e.uid, steps=e.steps)),
     ev.AttemptsEnded: _attempts_ended,
+    ev.AttemptsGivenBack: _given_back,
     own.WorkflowArchived: _archived,
     own.WorkflowRevived: lambda e: pb.JournalEvent(
         workflow_revived=pb.WorkflowRevived(workflow_uid=e.uid, state=e.restored.data)
@@ -280,8 +289,18 @@ _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
     ),
     "backoffs_ended": lambda m: ev.BackoffsEnded(m.workflow_uid, tuple(m.steps)),
     "attempts_ended": lambda m: ev.AttemptsEnded(m.workflow_uid, m.worker, tuple(m.steps), tuple(m.attempts)),
+    "attempts_given_back": lambda m: ev.AttemptsGivenBack(m.workflow_uid, m.worker, tuple(m.steps), tuple(m.attempts)),
     "worker_joined": lambda m: own.WorkerJoined(
-        m.worker, m.incarnation, m.pool, m.slots, m.prefetch, m.partition, m.executor, m.host, m.draining
+        m.worker,
+        m.incarnation,
+        m.pool,
+        m.slots,
+        m.prefetch,
+        m.partition,
+        m.executor,
+        m.host,
+        m.draining,
+        json.loads(m.metadata_json or "{}"),
     ),
     "workflow_archived": lambda m: own.WorkflowArchived(m.workflow_uid, file_from_proto(m.file), m.sequence, m.rest),
     "workflow_revived": lambda m: own.WorkflowRevived(m.workflow_uid, Restored(m.state, decode_archived)),

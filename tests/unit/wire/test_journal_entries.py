@@ -77,7 +77,7 @@ def resets(draw: st.DrawFn) -> ev.StepsReset:
 EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.WorkflowCreated: st.builds(ev.WorkflowCreated, uid, text, text, maps),
     ev.CommandsSet: st.builds(ev.CommandsSet, uid, st.lists(commands, max_size=2).map(tuple)),
-    ev.StepsMerged: st.builds(ev.StepsMerged, uid, st.lists(steps, max_size=2).map(tuple)),
+    ev.StepsMerged: st.builds(ev.StepsMerged, uid, st.lists(steps, max_size=2).map(tuple), indexes),
     ev.StepsReset: st.builds(ev.StepsReset, uid, indexes, text) | resets(),
     ev.StepsRemoved: st.builds(ev.StepsRemoved, uid, indexes),
     ev.WorkflowDeleted: st.builds(ev.WorkflowDeleted, uid, st.booleans()),
@@ -98,8 +98,19 @@ EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     own.WorkflowRevived: st.builds(
         own.WorkflowRevived, uid, st.binary(max_size=9).map(lambda data: Restored(data, decode_archived))
     ),
+    ev.AttemptsGivenBack: st.builds(lambda one, who, c: ev.AttemptsGivenBack(one, who, c[0], c[1]), uid, text, columns),
     own.WorkerJoined: st.builds(
-        own.WorkerJoined, text, text, text, number, number, st.integers(-1, 2**31 - 1), text, text, st.booleans()
+        own.WorkerJoined,
+        text,
+        text,
+        text,
+        number,
+        number,
+        st.integers(-1, 2**31 - 1),
+        text,
+        text,
+        st.booleans(),
+        st.dictionaries(text, text, max_size=2),
     ),
     own.WorkerLeft: st.builds(own.WorkerLeft, text, text, text),
     own.RequestAnswered: st.builds(own.RequestAnswered, text, st.binary(max_size=9), maps),
