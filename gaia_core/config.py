@@ -112,7 +112,7 @@ def _advertised(text: str) -> str:
 
 def _json_object(text: str) -> str:
     try:
-        is_object = isinstance(json.loads(text), dict)
+        is_object = not text or isinstance(json.loads(text), dict)
     except ValueError:
         is_object = False
     if not is_object:
