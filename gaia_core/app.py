@@ -12,8 +12,10 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -39,13 +41,16 @@ from gaia_core.coordinator.desk import Desk, Submit
 from gaia_core.coordinator.loop import Clock
 from gaia_core.coordinator.office import Backing, Office
 from gaia_core.coordinator.reign import Duties
+from gaia_core.coordinator.snapshots import Snapshots, snapshot_folder
 from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
+from gaia_core.ports import Store
 from gaia_core.service import http_api
 from gaia_core.service.grpc_api import GaiaService
 from gaia_core.service.interceptor import ErrorInterceptor
 from gaia_core.service.launching import Launcher
 from gaia_core.service.limits import MESSAGE_BYTES_MAX
 from gaia_core.service.reception import Reception
+from gaia_core.snapshot_process import CLUSTER, EMBEDDED, SnapshotProcess
 from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
@@ -68,6 +73,11 @@ once from one client (gRPC 1.85) about 6,000 ended as CANCELLED, none with this.
 SYSTEM_CLOCK: Final = Clock(lambda: time.time_ns() // 1_000_000, time.monotonic)
 
 
+def embedded_deployment(config: Config) -> str:
+    """Return the name of the Gaia in a data folder, which containers and stored versions carry."""
+    return f"embedded-{uuid.uuid5(uuid.NAMESPACE_URL, str(config.data.absolute()))}"
+
+
 @contextmanager
 def embedded_backing(config: Config) -> Iterator[Backing]:
     """Open SQLite files and folders below the data folder.
@@ -82,17 +92,35 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
         synchronous: Any = config.synchronous
         bus = InProcessBus()
         stack.callback(bus.close)
-        store = FolderStore(folder / "store", EMBEDDED_BUCKET)
+        store = embedded_store(config)
         store.check()
         yield Backing(
-            open_journal=lambda: SqliteJournal(folder / "journal.sqlite", synchronous),
+            open_journal=lambda: SqliteJournal(embedded_journal(config), synchronous),
             open_bus=lambda: bus,
             open_event_log=lambda: SqliteEventLog(folder / "events.sqlite", synchronous),
             open_election=None,
             store=store,
             own_bucket=EMBEDDED_BUCKET,
             buckets=None,
+            deployment=embedded_deployment(config),
+            snapshots=snapshots_in(store, None),
+            open_taker=lambda: SnapshotProcess(EMBEDDED, config),
         )
+
+
+def embedded_store(config: Config) -> FolderStore:
+    """Return the store of an embedded Gaia."""
+    return FolderStore(config.data.absolute() / "store", EMBEDDED_BUCKET)
+
+
+def embedded_journal(config: Config) -> Path:
+    """Return the file of an embedded Gaia's journal."""
+    return config.data.absolute() / "journal.sqlite"
+
+
+def snapshots_in(store: Store, config: Config | None) -> Snapshots:
+    """Return the snapshots in a store, of a cluster or, without a configuration, of an embedded Gaia."""
+    return Snapshots(store, snapshot_folder(EMBEDDED if config is None else config.topic_prefix))
 
 
 def s3_store(config: Config) -> S3Store:
@@ -156,6 +184,9 @@ def cluster_backing(config: Config) -> Backing:
         store=store,
         own_bucket=config.bucket,
         buckets=frozenset(config.buckets),
+        deployment=config.topic_prefix,
+        snapshots=snapshots_in(store, config),
+        open_taker=lambda: SnapshotProcess(CLUSTER, config),
     )
 
 
@@ -203,8 +234,17 @@ class Server:
         self._backing = backing
         self._desk = Desk()
         self._launcher = launcher(self._desk.submit)
-        rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
-        duties = Duties(config.lease_s, config.poll_s, config.outside_changes == "expire", rules)
+        rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets, config.retention_s)
+        duties = Duties(
+            config.lease_s,
+            config.poll_s,
+            config.outside_changes == "expire",
+            rules,
+            deployment=backing.deployment,
+            sweep_s=config.sweep_s,
+            versions_kept_s=config.versions_kept_s,
+            snapshot_bytes=int(config.snapshot_mb * 2**20),
+        )
         address = config.advertise or config.listen
         self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
         self._asyncio: asyncio.AbstractEventLoop | None = None

@@ -169,6 +169,10 @@ class JournalCorrupt(Bug):
     """A journal record carries our mark but cannot be read; offset and cause are in the message."""
 
 
+class SnapshotDamaged(Bug):
+    """A snapshot cannot be read; an older one, or the journal, has to serve."""
+
+
 class InvariantBroken(Bug):
     """The state contradicts itself."""
 
@@ -193,6 +197,7 @@ BY_NAME: dict[str, type[GaiaError]] = {
         ObjectMissing,
         Bug,
         JournalCorrupt,
+        SnapshotDamaged,
         InvariantBroken,
     )
 }

@@ -20,6 +20,9 @@ from gaia_core.ports import Record
 APPEND_S: Final = 10.0
 """An append that takes longer has failed: the leader's session ends after six seconds without Kafka anyway."""
 
+CUT_S: Final = 30.0
+"""Deleting may wait for followers; nobody waits for it."""
+
 READ_MOST: Final = 1_000
 """Records per read from librdkafka's queue; its own limit of 64 MiB bounds the memory."""
 
@@ -135,6 +138,18 @@ class KafkaJournal:
         """Return (first offset kept, offset after the last record)."""
         with self._consumer() as consumer:
             return self._clients.bounds(consumer, self._topic, 0)
+
+    def cut(self, before: int) -> None:
+        """Have the broker delete records; see `ports.Journal.cut`."""
+        place = TopicPartition(self._topic, 0, before)
+        what = f"cut {self._topic}"
+        with self._clients.asking(what):
+            admin = self._clients.admin()  # kept: an answer comes only while its client is there
+            answer = admin.delete_records([place], request_timeout=CUT_S)[place]
+            try:
+                answer.result(2 * CUT_S)
+            except TimeoutError as error:
+                raise self._clients.unavailable(what, f"silent for {2 * CUT_S:g} s") from error
 
     def close(self) -> None:
         """Close the clients; what is being read in another thread ends first. Safe to call twice."""

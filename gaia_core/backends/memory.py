@@ -89,6 +89,10 @@ class MemoryJournal:
         """Return (first offset kept, offset after the last record)."""
         return self.log.bounds()
 
+    def cut(self, before: int) -> None:
+        """Drop every record below an offset; see `ports.Journal.cut`."""
+        self.log.cut(before)
+
     def close(self) -> None:
         """Take nothing more."""
         self._broken = self._broken or "The journal is closed."

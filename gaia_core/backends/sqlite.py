@@ -24,6 +24,12 @@ BUSY_S: Final = 5.0
 ROWS_PER_READ: Final = 64
 """Records are at most 512 KiB, so a chunk stays below 32 MiB."""
 
+ROWS_PER_CUT: Final = 1_000
+BYTES_PER_CUT: Final = 4 * 2**20
+"""A cut holds up an append for as long as it takes to free so much: some milliseconds."""
+
+_TO_CUT: Final = "SELECT offset, length(value) FROM journal WHERE offset < ? ORDER BY offset LIMIT ?"
+
 _JOURNAL: Final = "CREATE TABLE IF NOT EXISTS journal (offset INTEGER PRIMARY KEY AUTOINCREMENT, value BLOB NOT NULL)"
 
 _EVENTS: Final = """
@@ -86,10 +92,11 @@ class SqliteJournal:
         if start >= end:
             return
         check_start(f"The journal {self._path}", start, *self.bounds())
-        chunk = self._chunk(start, end)
-        while chunk:
+        while chunk := self._chunk(start, end):
+            if chunk[0].offset > start:  # a gap, or cut away between two looks
+                check_start(f"The journal {self._path}", start, *self.bounds())
             yield from chunk
-            chunk = self._chunk(chunk[-1].offset + 1, end)
+            start = chunk[-1].offset + 1
 
     def _chunk(self, start: int, end: int) -> list[Record]:
         query = "SELECT offset, value FROM journal WHERE offset >= ? AND offset < ? ORDER BY offset LIMIT ?"
@@ -102,6 +109,26 @@ class SqliteJournal:
             end = _end(self._reader)
             (first,) = self._reader.execute("SELECT min(offset) FROM journal").fetchone()
             return end if first is None else first, end
+
+    def cut(self, before: int) -> None:
+        """Delete records in small transactions, between which appends come through; see `ports.Journal.cut`.
+
+        The file does not shrink: new records take the pages that become free.
+        """
+        while self._cut_some(before):
+            pass
+
+    def _cut_some(self, before: int) -> bool:
+        with self._writing, _words(self._path):
+            last, freed_bytes = None, 0
+            for offset, size_bytes in self._writer.execute(_TO_CUT, (before, ROWS_PER_CUT)).fetchall():
+                if last is not None and freed_bytes + size_bytes > BYTES_PER_CUT:
+                    break
+                last, freed_bytes = offset, freed_bytes + size_bytes
+            if last is not None:
+                with _transaction(self._writer):
+                    self._writer.execute("DELETE FROM journal WHERE offset <= ?", (last,))
+            return last is not None
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

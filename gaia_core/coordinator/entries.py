@@ -13,17 +13,20 @@ from gaia_core.wire.journal import Entry, decode_entry
 
 
 class EntryReader:
-    """Feeds on records in order of offset.
+    """Feeds on records in order of offset, from the first one or behind an accepted entry.
 
     Attributes:
         opening: offset of the latest opening; -1 before the first.
         last: offset of the latest accepted entry; -1 before the first.
+        last_id: what its writer called it, which no other entry is called; b"" before the first.
         void: number of records that were passed over.
     """
 
-    def __init__(self) -> None:
-        self.opening = -1
-        self.last = -1
+    def __init__(self, opening: int = -1, last: int = -1, last_id: bytes = b"") -> None:
+        self.opening = opening
+        self.last = last
+        self.last_id = last_id
+        self._assembled_id = b""
         self.void = 0
         self._parts: dict[bytes, list[bytes]] = {}
 
@@ -43,7 +46,7 @@ class EntryReader:
         elif (entry.opening_offset, entry.previous_offset) != (self.opening, self.last):
             self.void += 1
             return None
-        self.last = record.offset
+        self.last, self.last_id = record.offset, self._assembled_id
         return entry
 
     def _refuse_loss(self, offset: int, entry: Entry) -> None:
@@ -57,7 +60,7 @@ class EntryReader:
         if named > known:
             raise JournalCorrupt(
                 f"The journal entry at offset {offset} follows on the one at offset {named}, which is not there.",
-                hint="the journal was cut or damaged; restore it from its backup",
+                hint="the journal was cut, damaged or exchanged; restore it from its backup",
             )
 
     def assemble(self, record: Record) -> Entry | None:
@@ -76,6 +79,7 @@ class EntryReader:
             if len(parts) < frame.parts:
                 return None
             payload = b"".join(self._parts.pop(frame.entry_id))
+        self._assembled_id = frame.entry_id
         try:
             return decode_entry(payload)
         except (DecodeError, ValueError) as error:

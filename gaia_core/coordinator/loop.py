@@ -14,12 +14,14 @@ from typing import Any, Final
 from gaia_core.coordinator.inboxes import Inboxes
 from gaia_core.coordinator.intake import Batch, Intake, Submission
 from gaia_core.coordinator.leases import Leases
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.term import Term
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError, RequestError, Unavailable
 from gaia_core.machine import requests as rq
+from gaia_core.machine.archived import Archived, IsArchived
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import DeleteData, Effect, LookUp, SendCancels, SendDispatches
+from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, StoreEffect
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import reports as enter_reports
 from gaia_core.machine.public import Announcement, started
@@ -64,6 +66,9 @@ class Loop:
         ask_store: called with what is wanted of the store; must be quick.
         watchers: told which attempts have started.
         rules: what the deployment allows.
+
+    Attributes:
+        answer_later: takes over requests about workflows that have left memory; must be quick.
     """
 
     def __init__(
@@ -73,13 +78,14 @@ class Loop:
         clock: Clock,
         lease_s: float,
         followers: Callable[[int, Entry], None],
-        ask_store: Callable[[LookUp | DeleteData], None],
+        ask_store: Callable[[StoreEffect], None],
         watchers: WatchHub,
         rules: Rules = ANY,
     ) -> None:
         self.intake = Intake()
         self.term = Term(journal)
         self.refused_reports = 0
+        self.answer_later: Callable[[Submission, Archived], None] = _refuse_archived
         self._bus = bus
         self._clock = clock
         self._leases = Leases(lease_s)
@@ -97,8 +103,13 @@ class Loop:
         """Queue a request; see `Intake.submit`."""
         return self.intake.submit(request)
 
-    def open(self, leader_address: str, version: str) -> None:
+    def open(self, leader_address: str, version: str, snapshots: Snapshots | None = None) -> None:
         """Replay the journal, take office, and take in every report that waits, before anything is decided.
+
+        Args:
+            leader_address: by which clients reach this server.
+            version: of this Gaia.
+            snapshots: to begin from; None where there are none.
 
         Raises:
             JournalCorrupt: a record of ours cannot be read.
@@ -106,15 +117,15 @@ class Loop:
         """
         waiting: list[Submission] = []
         try:
-            self._take_office(leader_address, version, waiting)
+            self.term.open(self._clock.wall_ms(), leader_address, version, snapshots)
+            self._take_office(waiting)
         except BaseException:
             _give_up([*waiting, *self.intake.close()])
             raise
         log.info("took office", extra={"term": self.term.number, "void_records": self.term.void_records})
 
-    def _take_office(self, leader_address: str, version: str, waiting: list[Submission]) -> None:
-        """Open the term, and catch up with the reports while requests wait."""
-        self.term.open(self._clock.wall_ms(), leader_address, version)
+    def _take_office(self, waiting: list[Submission]) -> None:
+        """Catch up with the reports while requests wait."""
         self._base_ms = self.term.state.now_ms
         self._base_s = self._journaled_s = self._clock.monotonic_s()
         self._inboxes = Inboxes(self._bus, self.term.state.fleet, self.term.number)
@@ -165,14 +176,16 @@ class Loop:
                 submission.answer.set_exception(Unavailable("It is not known whether this was done.", hint=_ASK_AGAIN))
             raise
         for submission, (answer, refusal) in zip(wanted, answers, strict=True):
-            if refusal is not None:
+            if isinstance(refusal, IsArchived):
+                self.answer_later(submission, refusal.archived)
+            elif refusal is not None:
                 submission.answer.set_exception(refusal)
             else:
                 submission.answer.set_result(answer)
 
     def _carry_out(
         self, batch: list[ReportBatch], submissions: list[Submission], *, catching_up: bool
-    ) -> list[tuple[Any, RequestError | None]]:
+    ) -> list[tuple[Any, RequestError | IsArchived | None]]:
         """Decide, journal, act; return the answers, or refusals, of the submissions."""
         now_s = self._clock.monotonic_s()
         state = self.term.state
@@ -185,7 +198,8 @@ class Loop:
         if not catching_up:
             self._keep_time(decision, now_s)
             dispatch(decision)
-        if decision.events or self._offset_is_old(now_s):
+        is_asked = any(isinstance(one.request, rq.Confirm) for one in submissions)
+        if decision.events or is_asked or self._offset_is_old(now_s):
             entry = self.term.append(decision.events, state.now_ms, self._reports_offset)
             self._journaled_s = now_s
             self._tell_started()
@@ -204,11 +218,11 @@ class Loop:
         """Tell whether the journal should hear how far the reports were read, though nothing happened."""
         return self._reports_offset != self.term.reports_offset and now_s - self._journaled_s > OFFSET_KEPT_S
 
-    def _answer(self, decision: Decision, request: rq.Request) -> tuple[Any, RequestError | None]:
-        """Carry out a request; return its answer or its refusal."""
+    def _answer(self, decision: Decision, request: rq.Request) -> tuple[Any, RequestError | IsArchived | None]:
+        """Carry out a request; return its answer, or why there is none (yet)."""
         try:
             return handle(decision, request), None
-        except RequestError as refusal:
+        except (RequestError, IsArchived) as refusal:
             return None, refusal
 
     def _enter(self, decision: Decision, batch: ReportBatch, now_s: float, extra: list[Effect]) -> None:
@@ -275,8 +289,13 @@ class Loop:
         self._inboxes.note_deliveries()
         self._inboxes.perform(effects)
         for effect in effects:
-            if isinstance(effect, LookUp | DeleteData):
+            if isinstance(effect, StoreEffect):
                 self._ask_store(effect)
+
+
+def _refuse_archived(submission: Submission, archived: Archived) -> None:
+    """Answer for a loop that nobody keeps archives for."""
+    submission.answer.set_exception(Unavailable(f"The workflow {archived.name!r} is archived."))
 
 
 def _give_up(submissions: Iterable[Submission]) -> None:

@@ -11,10 +11,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from gaia_core.coordinator.archives import Archives
 from gaia_core.coordinator.desk import Desk
 from gaia_core.coordinator.loop import Clock
 from gaia_core.coordinator.reign import Duties, Reign
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.standby import Standby
+from gaia_core.coordinator.upkeep import Taker
 from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, Store
 from gaia_core.version import VERSION
@@ -35,7 +38,10 @@ class Backing:
     Attributes:
         open_election: None where nobody else can lead.
         own_bucket: holds all data spaces.
+        snapshots: to begin from; None where there are none.
+        open_taker: for who takes further ones; None to take none.
         buckets: others that Keys may name; None for any.
+        deployment: name by which attempts mark what they store.
     """
 
     open_journal: Callable[[], Journal]
@@ -45,6 +51,9 @@ class Backing:
     store: Store
     own_bucket: str
     buckets: frozenset[str] | None
+    deployment: str = ""
+    snapshots: Snapshots | None = None
+    open_taker: Callable[[], Taker] | None = None
 
 
 class Office:
@@ -114,7 +123,8 @@ class Office:
     def _stand_by(self, ready: Callable[[str], None]) -> None:
         """Follow the journal and answer what only reads, until elected."""
         with closing(self._backing.open_journal()) as journal:
-            standby = Standby(journal)
+            archives = Archives(self._backing.store, self._backing.deployment, self._duties.rules)
+            standby = Standby(journal, self._backing.snapshots, archives)
             self._end = None
             following = threading.Thread(target=self._guarded, args=(standby.run,), name="standby")
             following.start()
@@ -135,9 +145,10 @@ class Office:
         self._end = None
         with closing(backing.open_journal()) as journal, closing(backing.open_bus()) as bus:
             reign = Reign(journal, bus, backing.open_event_log, backing.store, self._clock, self._duties, self._ended)
+            taker = backing.open_taker() if backing.open_taker is not None else None
             try:
                 self._desk.seat(reign)  # what is asked while it replays the journal waits for it
-                reign.open(self._address, VERSION)
+                reign.open(self._address, VERSION, backing.snapshots, taker)
                 self._enter("leader", ready)
                 self._await(lambda: not self._is_elected)
             finally:

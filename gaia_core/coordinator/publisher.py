@@ -10,9 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from sys import maxsize
-from typing import Final
+from typing import Final, TypeAlias
 
 from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.recovery import begin
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine.public import Announcer
@@ -21,6 +23,8 @@ from gaia_core.wire.journal import Entry
 from gaia_core.wire.public import encode_announcement, subject_of
 
 log = logging.getLogger(__name__)
+
+Task: TypeAlias = Callable[[Announcer], None]
 
 EVENTS_PER_PUBLISH_MAX: Final = 10_000
 """Keeps a Kafka transaction well under its timeout of 10 s."""
@@ -37,7 +41,7 @@ class Publisher:
         self._watchers = watchers
         self._announcer = Announcer()
         self._changed = threading.Condition()
-        self._entries: deque[tuple[int, Entry] | Future[None]] = deque()
+        self._entries: deque[tuple[int, Entry] | Future[None] | Task] = deque()
         self._pending: deque[tuple[int, list[EventRecord]]] = deque()
         self._stopping = False
         self._log: EventLog | None = None
@@ -46,20 +50,43 @@ class Publisher:
         self._followed = -1
         self.published = Position(-1)
 
-    def open(self) -> None:
-        """Read the published position and replay the journal up to now.
+    def open(self, snapshots: Snapshots | None = None) -> None:
+        """Claim the event log and begin; raises as `claim` and `begin` do."""
+        self.claim()
+        self.begin(snapshots)
+
+    def claim(self) -> None:
+        """Shut out who published before, and read how far that got.
 
         Raises:
             JournalCorrupt: more was published than the journal holds.
             Unavailable: the event log or the journal does not answer.
         """
         self._open_event_log()
-        self._read_to, end = self._journal.bounds()
+        _, end = self._journal.bounds()
         if self.published.entry_offset >= end:
             raise JournalCorrupt(
                 f"Events are published up to journal offset {self.published.entry_offset}, but it ends at {end}.",
                 hint="the journal was cut or exchanged; restore it from its backup",
             )
+
+    def begin(self, snapshots: Snapshots | None = None) -> None:
+        """Begin from the newest snapshot before what is published, and replay the journal up to now.
+
+        A leader may be in office already: what it feeds meanwhile is followed after that.
+
+        Args:
+            snapshots: None where there are none.
+
+        Raises:
+            JournalCorrupt: the journal cannot be read, or does not hold what follows on the snapshot.
+            Unavailable: the journal or the store does not answer.
+        """
+        # A snapshot behind the very entry that was published last does not serve: its events may not all be out.
+        beginning = begin(self._journal, snapshots, self.published.entry_offset)
+        self._announcer, self._reader = beginning.announcer, beginning.reader
+        self._read_to, self._followed = beginning.read_from, beginning.reader.last
+        self._watchers.resume(self._announcer.standing(), beginning.recent)
         self.catch_up()
 
     def catch_up(self) -> None:
@@ -94,6 +121,15 @@ class Publisher:
                 self._changed.notify_all()
         return settled
 
+    def between(self, task: Task) -> None:
+        """Have something done with the state once all that was fed until now is followed; it must be quick.
+
+        It may be left undone at the end.
+        """
+        with self._changed:
+            self._entries.append(task)
+            self._changed.notify_all()
+
     def run(self) -> None:
         """Publish until `stop`, and then what is left."""
         while self._gather():
@@ -123,6 +159,8 @@ class Publisher:
         for one in entries:
             if isinstance(one, Future):
                 _settle(one)
+            elif callable(one):
+                one(self._announcer)
             else:
                 self._follow(*one)
         return bool(self._pending) or not self._stopping

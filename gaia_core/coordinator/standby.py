@@ -9,10 +9,14 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Final
 
-from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.archives import Archives
+from gaia_core.coordinator.intake import Submission
+from gaia_core.coordinator.recovery import begin
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import NotLeading, RequestError, Unavailable
 from gaia_core.machine import requests as rq
+from gaia_core.machine.archived import IsArchived
 from gaia_core.machine.handle import answer_query
 from gaia_core.machine.public import Announcer
 from gaia_core.ports import Journal
@@ -29,12 +33,19 @@ log = logging.getLogger(__name__)
 
 
 class Standby:
-    """Follows one shard."""
+    """Follows one shard from the newest snapshot on, and anew should it fall behind what the journal keeps.
 
-    def __init__(self, journal: Journal) -> None:
+    Args:
+        journal: to follow.
+        snapshots: to begin from; None where there are none.
+        archives: reads workflows that have left memory; None where none do.
+    """
+
+    def __init__(self, journal: Journal, snapshots: Snapshots | None = None, archives: Archives | None = None) -> None:
         self.watchers = WatchHub()
         self._journal = journal
-        self._reader = EntryReader()
+        self._snapshots = snapshots
+        self._archives = archives
         self._announcer = Announcer()
         self._lock = threading.Lock()
         self._read_to = -1
@@ -48,22 +59,29 @@ class Standby:
         Raises:
             JournalCorrupt: a record of ours cannot be read.
         """
+        reading = threading.Thread(target=self._archives.run, name="archives") if self._archives is not None else None
+        if reading is not None:
+            reading.start()
         while not self._stopping.is_set():
             try:
                 self.follow()
             except Unavailable as error:
                 log.warning("cannot follow the journal", extra={"cause": error.message})
             self._stopping.wait(LOOK_EVERY_S)
+        if reading is not None:
+            reading.join()
 
     def follow(self) -> None:
         """Take in what the journal holds by now.
 
         Raises:
             JournalCorrupt: a record of ours cannot be read.
-            Unavailable: the journal does not answer.
+            Unavailable: the journal, or the store with the snapshots, does not answer.
         """
         start, end = self._journal.bounds()
-        for record in self._journal.read(max(start, self._read_to), end):
+        if self._read_to < start or self._read_to < 0:
+            self._begin()
+        for record in self._journal.read(self._read_to, end):
             if self._stopping.is_set():
                 return
             entry = self._reader.feed(record)
@@ -75,6 +93,19 @@ class Standby:
                     self.watchers.tell(announced, self._announcer.updates)
         self._read_to = max(self._read_to, end)
         self._is_up_to_date = True
+
+    def _begin(self) -> None:
+        """Take over the newest snapshot; watchers that were here before begin again, since they would miss events."""
+        beginning = begin(self._journal, self._snapshots)
+        with self._lock:
+            self._announcer, self._reader = beginning.announcer, beginning.reader
+            self._leader = beginning.leader_address
+            if self._read_to >= 0:
+                log.warning("the journal was cut before this server had read it", extra={"read_to": self._read_to})
+                self.watchers.close()
+                self.watchers = WatchHub()
+            self._read_to = beginning.read_from
+            self.watchers.resume(self._announcer.standing(), beginning.recent)
 
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Answer a query at once; refuse a change.
@@ -94,6 +125,11 @@ class Standby:
                 answer.set_result(answer_query(self._announcer.state, request))
         except RequestError as refusal:
             answer.set_exception(refusal)
+        except IsArchived as away:
+            if self._archives is None:
+                raise Unavailable(f"The workflow {away.archived.name!r} is archived.") from away
+            answer.set_running_or_notify_cancel()
+            self._archives.answer(Submission(request, answer), away.archived)
         return answer
 
     def settled(self) -> "Future[None]":
@@ -105,4 +141,6 @@ class Standby:
     def stop(self) -> None:
         """Make `run` return, and every stream end."""
         self._stopping.set()
+        if self._archives is not None:
+            self._archives.stop()
         self.watchers.close()

@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Sequence
 
 from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.recovery import begin
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.errors import Unavailable
 from gaia_core.machine.events import Event
 from gaia_core.machine.state import Deployment
@@ -27,12 +29,14 @@ class Term:
         number: offset of the opening entry; grows from term to term.
         state: the deployment, as of the last entry.
         reports_offset: offset of the reports to read next.
+        grown_bytes: what was journaled, by this term and before, since the snapshot that it began from.
     """
 
     def __init__(self, journal: Journal) -> None:
         self.state = Deployment()
         self.number = -1
         self.reports_offset = 0
+        self.grown_bytes = 0
         self._journal = journal
         self._reader = EntryReader()
         self._end = 0
@@ -42,15 +46,24 @@ class Term:
         """Return the number of journal records that were passed over."""
         return self._reader.void
 
-    def open(self, now_ms: int, leader_address: str, version: str) -> None:
-        """Replay the journal and take office.
+    def open(self, now_ms: int, leader_address: str, version: str, snapshots: Snapshots | None = None) -> None:
+        """Begin from the newest snapshot, replay the journal behind it, and take office.
+
+        Args:
+            now_ms: the time; never earlier than the journal's.
+            leader_address: by which clients reach this server.
+            version: of this Gaia.
+            snapshots: None where there are none.
 
         Raises:
-            JournalCorrupt: a record of ours cannot be read.
-            Unavailable: the journal does not answer, or somebody else took office meanwhile.
+            JournalCorrupt: a record of ours cannot be read, or the journal does not hold what follows on the snapshot.
+            Unavailable: journal or store do not answer, or somebody else took office meanwhile.
         """
-        start, self._end = self._journal.bounds()
-        self._replay(start, self._end)
+        beginning = begin(self._journal, snapshots)
+        self.state, self._reader = beginning.announcer.state, beginning.reader
+        self.reports_offset = beginning.reports_offset
+        _, self._end = self._journal.bounds()
+        self._replay(beginning.read_from, self._end)
         opening = Opening(secrets.token_bytes(16), leader_address, version)
         entry = Entry(-1, self._reader.last, max(now_ms, self.state.now_ms), (), self.reports_offset, opening)
         offset = self._journal.append(wrap(encode_entry(entry), secrets.token_bytes(8)))[-1]
@@ -65,8 +78,9 @@ class Term:
             TermEnded: the append failed, or another leader wrote in between.
         """
         entry = Entry(self.number, self._reader.last, now_ms, tuple(events), reports_offset)
+        records = wrap(encode_entry(entry), secrets.token_bytes(8))
         try:
-            offsets = self._journal.append(wrap(encode_entry(entry), secrets.token_bytes(8)))
+            offsets = self._journal.append(records)
         except Unavailable as error:
             raise TermEnded(f"The journal took no entry: {error.message}") from error
         if offsets != list(range(self._end, self._end + len(offsets))):
@@ -74,11 +88,13 @@ class Term:
         self._end = offsets[-1] + 1
         self._reader.last = offsets[-1]
         self.reports_offset = reports_offset
+        self.grown_bytes += sum(map(len, records))
         return offsets[-1], entry
 
     def _replay(self, start: int, end: int) -> None:
         for record in self._journal.read(start, end):
             entry = self._reader.feed(record)
+            self.grown_bytes += len(record.value)
             if entry is not None:
                 self.state.now_ms = max(self.state.now_ms, entry.now_ms)
                 self.reports_offset = entry.reports_offset

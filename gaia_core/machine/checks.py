@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem, RequestError, UnknownName
+from gaia_core.machine.archived import IsArchived
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.state import WorkflowState
@@ -26,21 +27,41 @@ def find(state: Deployment, name: str) -> WorkflowState:
 
     Raises:
         UnknownName: there is none.
+        IsArchived: it has left memory.
     """
-    workflow = state.workflows.get(name)
+    workflow = find_live(state, name)
     if workflow is None:
         raise UnknownName(f"There is no workflow {name!r}{suggestion(name, state.workflows) or '.'}")
     return workflow
+
+
+def find_live(state: Deployment, name: str | None) -> WorkflowState | None:
+    """Return a workflow by name, or None; None too where no name was understood.
+
+    Raises:
+        IsArchived: it has left memory.
+    """
+    if name is None:
+        return None
+    archived = state.archived.get(name)
+    if archived is not None:
+        raise IsArchived(archived)
+    return state.workflows.get(name)
 
 
 def obstacle_to(state: Deployment, name: str | None, expected_revision: int | None) -> RequestError | None:
     """Return what keeps a change from being made now, whatever is in it: another revision, a name not free yet."""
     workflow = state.workflows.get(name) if name is not None else None
     revision = workflow.revision if workflow is not None else 0
-    if expected_revision in (None, revision):
-        return doomed(state, name) if workflow is None else None
-    new = "" if workflow is not None else ", which does not exist yet,"
-    message = f"Workflow {name!r}{new} has revision {revision}, not {expected_revision}."
+    return other_revision(name, revision, expected_revision) or (doomed(state, name) if workflow is None else None)
+
+
+def other_revision(name: str | None, revision: int, expected: int | None) -> RequestError | None:
+    """Return why a change that expects another revision may not be made, or None; a new workflow has revision 0."""
+    if expected in (None, revision):
+        return None
+    new = "" if revision else ", which does not exist yet,"
+    message = f"Workflow {name!r}{new} has revision {revision}, not {expected}."
     return NotAllowedNow(message, hint="read it again, and decide anew")
 
 

@@ -11,9 +11,9 @@ from gaia_core.machine import diff as df
 from gaia_core.machine import requests as rq
 from gaia_core.machine.answers import CommandsAnswer, FlowAnswer
 from gaia_core.machine.arrivals import look_up_missing
-from gaia_core.machine.checks import doomed, find, find_existing, obstacle_to, refuse
+from gaia_core.machine.checks import doomed, find, find_existing, find_live, obstacle_to, other_revision, refuse
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import DeleteData
+from gaia_core.machine.effects import DeleteData, DropArchive
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.cascade import Cause, dependents, own_causes
 from gaia_core.workflow.expire import resolve_steps
@@ -96,11 +96,17 @@ def remove(decision: Decision, request: rq.Remove) -> df.Diff:
 
 def delete(decision: Decision, request: rq.Delete) -> FlowAnswer:
     """Forget a workflow, and have its files deleted if that is wanted; what runs is cancelled."""
-    workflow = find_existing(decision.state, request)
-    decision.emit(ev.WorkflowDeleted(workflow.uid, request.data))
+    archived = decision.state.archived.get(request.workflow)
+    if archived is not None:
+        refuse([], other_revision(request.workflow, archived.summary.revision, request.expected_revision))
+        uid = archived.uid
+        decision.effects.append(DropArchive(archived.file))
+    else:
+        uid = find_existing(decision.state, request).uid
+    decision.emit(ev.WorkflowDeleted(uid, request.data))
     if request.data:
-        decision.effects.append(DeleteData(workflow.uid, workflow.name))
-    return FlowAnswer(workflow.name, "deleted")
+        decision.effects.append(DeleteData(uid, request.workflow))
+    return FlowAnswer(request.workflow, "deleted")
 
 
 def check_upload(decision: Decision, request: rq.CheckUpload) -> None:
@@ -133,7 +139,7 @@ def _admit_upload(
     judged = judge_commands(commands, {})
     draft = draft_steps(None, judged if commands.is_list else None, steps, rules=decision.rules)
     obstacle: RequestError | None = doomed(decision.state, name)
-    if name in decision.state.workflows:
+    if name in decision.state.workflows or name in decision.state.archived:
         obstacle = AlreadyExists(f"There already is a workflow {name!r}.", hint="use merge to add Steps to it")
     refuse([*problems, *judged.problems, *draft.problems], obstacle)
     return draft
@@ -143,7 +149,7 @@ def _admit_commands(
     decision: Decision, name: str | None, commands: Reading[Command], revision: int | None
 ) -> tuple[WorkflowState | None, Draft]:
     """Return the workflow and what Commands make of it, or refuse them, with all that is wrong with them."""
-    workflow = decision.state.workflows.get(name) if name is not None else None
+    workflow = find_live(decision.state, name)
     judged = judge_commands(commands, workflow.commands if workflow is not None else {})
     draft = draft_commands(workflow, commands, judged, decision.rules) if workflow is not None else Draft()
     problems = [*commands.problems, *_named(name), *judged.problems, *draft.problems]
@@ -155,7 +161,7 @@ def _admit_steps(
     decision: Decision, name: str | None, steps: Reading[StepSpec], revision: int | None, *, prune: bool
 ) -> tuple[WorkflowState | None, Draft]:
     """Return the workflow and what Steps make of it, or refuse them, with all that is wrong with them."""
-    workflow = decision.state.workflows.get(name) if name is not None else None
+    workflow = find_live(decision.state, name)
     wrong_name = _named(name)
     judged = Judged(workflow.commands if workflow is not None else {}) if name is not None and not wrong_name else None
     draft = draft_steps(workflow, judged, steps, prune=prune, rules=decision.rules)

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from gaia_core.machine.archived import Restored
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.events import WorkflowEvent
+from gaia_core.workflow.model import FileVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,33 @@ class DataDeleted:
     workflow_uid: int
 
 
-Event: TypeAlias = WorkflowEvent | WorkerJoined | WorkerLeft | RequestAnswered | DataDeleted
+@dataclass(frozen=True, slots=True)
+class WorkflowArchived:
+    """A finished workflow left memory; it lies in the store.
+
+    Attributes:
+        file: where, in the own bucket.
+        sequence: number of its latest public event.
+        rest: the state that was told of last.
+    """
+
+    uid: int
+    file: FileVersion
+    sequence: int
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRevived:
+    """An archived workflow is back in memory, as it was."""
+
+    uid: int
+    restored: Restored
+
+
+Event: TypeAlias = (
+    WorkflowEvent | WorkerJoined | WorkerLeft | RequestAnswered | DataDeleted | WorkflowArchived | WorkflowRevived
+)
 
 
 def stop_reason(event: Event) -> str:

@@ -86,7 +86,7 @@ def _explanation(state: Deployment, workflow: WorkflowState, step: Step) -> Expl
         step.attempt,
         step.worker,
         step.reason,
-        tuple(_chain(step)),
+        tuple(_chain(workflow, step)),
         wanted,
         len(lacking),
         step.failure,
@@ -94,12 +94,15 @@ def _explanation(state: Deployment, workflow: WorkflowState, step: Step) -> Expl
     )
 
 
-def _chain(step: Step) -> Iterator[Affected]:
+def _chain(workflow: WorkflowState, step: Step) -> Iterator[Affected]:
     """Yield the Steps that made one run again, the nearest first, each with the reason for which it did."""
     seen = {step}
-    while step.cause is not None and step.cause not in seen and len(seen) <= CHAIN_MAX:
-        yield Affected(step.name, UPSTREAM, step.cause.name, _key_between(step.cause, step))
-        step = step.cause
+    while step.cause is not None and len(seen) <= CHAIN_MAX:
+        cause = workflow.steps.get(step.cause)
+        if cause is None or cause in seen:
+            break
+        yield Affected(step.name, UPSTREAM, cause.name, _key_between(cause, step))
+        step = cause
         seen.add(step)
     if len(seen) > 1:
         yield Affected(step.name, step.reason)

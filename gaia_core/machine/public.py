@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from gaia_core.machine import events as own
+from gaia_core.machine.archived import Archived
 from gaia_core.machine.reports import Started, WorkerReports
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow import events as ev
@@ -159,6 +160,7 @@ class Update:
     Attributes:
         sequence: of its latest event.
         steps: number of Steps by StepState.
+        archived: it has left memory.
     """
 
     workflow: str
@@ -168,6 +170,7 @@ class Update:
     stalled: bool
     steps: tuple[int, ...]
     deleted: bool = False
+    archived: bool = False
 
 
 def started(state: Deployment, said: WorkerReports) -> Iterator[Announcement]:
@@ -185,13 +188,20 @@ def started(state: Deployment, said: WorkerReports) -> Iterator[Announcement]:
 
 
 class Announcer:
-    """Follows the journal and tells what the world should know of it."""
+    """Follows the journal and tells what the world should know of it.
+
+    Attributes:
+        state: the deployment, as of the last entry.
+        sequences: uid → number of the workflow's latest event.
+        rests: uid → the state that was compared last, to tell only what is new.
+        updates: how the workflows stand that the last entry touched.
+    """
 
     def __init__(self) -> None:
         self.state = Deployment()
         self.sequences: dict[int, int] = {}
         self.updates: list[Update] = []
-        self._rest: dict[int, str] = {}
+        self.rests: dict[int, str] = {}
 
     def follow(self, now_ms: int, events: Iterable[own.Event]) -> list[Announcement]:
         """Apply one entry's events and return what they announce; `updates` tells how the workflows stand then."""
@@ -202,14 +212,21 @@ class Announcer:
         for event in events:
             told += self._about_workers(event, now_ms)
             uid = getattr(event, "uid", None)
+            archived = self.state.archived_of(uid) if uid is not None else None
+            if archived is not None:
+                told += self._about_archived(archived, event, now_ms)
             workflow = self.state.by_uid.get(uid) if uid is not None else None
             followed = self.state.apply(event)
             workflow = workflow or (self.state.by_uid.get(uid) if uid is not None else None)
-            if workflow is not None:
+            if isinstance(event, own.WorkflowArchived):
+                self._put_aside(event.uid)
+                touched.pop(event.uid, None)
+            elif workflow is not None:
                 touched[workflow.uid] = None
                 told += self._number(workflow, _facts(workflow, event, followed), now_ms)
         self.state.due(now_ms)  # who only follows starts nothing; its timers must not pile up
         self.state.overdue(now_ms)
+        self.state.resting.drop()
         for uid in touched:
             present = self.state.by_uid.get(uid)
             if present is not None:
@@ -218,10 +235,33 @@ class Announcer:
         self._forget_deleted(touched, told)
         return told
 
+    def standing(self) -> list[Update]:
+        """Return how every workflow stands."""
+        live = [self._update(workflow) for workflow in self.state.workflows.values()]
+        return [*live, *map(_update_of, self.state.archived.values())]
+
     def _update(self, workflow: WorkflowState) -> Update:
         state, stalled = workflow.flow_state
         sequence = self.sequences.get(workflow.uid, 0)
         return Update(workflow.name, workflow.uid, sequence, state.value, stalled, tuple(workflow.counts))
+
+    def _put_aside(self, uid: int) -> None:
+        """Forget what was kept of a workflow that has left memory."""
+        self.sequences.pop(uid, None)
+        self.rests.pop(uid, None)
+        archived = self.state.archived_of(uid)
+        if archived is not None:
+            self.updates.append(_update_of(archived))
+
+    def _about_archived(self, archived: Archived, event: own.Event, now_ms: int) -> Iterator[Announcement]:
+        """Go on with the numbers of a workflow that comes back, or yield that one is deleted."""
+        if isinstance(event, own.WorkflowRevived):
+            self.sequences[archived.uid], self.rests[archived.uid] = archived.sequence, archived.rest
+        elif isinstance(event, ev.WorkflowDeleted):
+            sequence = archived.sequence + 1
+            yield Announcement(archived.name, archived.uid, sequence, now_ms, WorkflowChanged("deleted"))
+            none = (0,) * len(StepState)
+            self.updates.append(Update(archived.name, archived.uid, sequence, "deleted", False, none, deleted=True))
 
     def _forget_deleted(self, touched: Iterable[int], told: Iterable[Announcement]) -> None:
         """Drop what was kept of workflows that are no more."""
@@ -230,7 +270,7 @@ class Announcer:
             name = next(one.workflow for one in told if one.uid == uid)
             none = (0,) * len(StepState)
             self.updates.append(Update(name, uid, self.sequences.pop(uid), "deleted", False, none, deleted=True))
-            self._rest.pop(uid, None)
+            self.rests.pop(uid, None)
 
     def _about_workers(self, event: own.Event, now_ms: int) -> Iterator[Announcement]:
         """Yield what watchers are told of workers; nobody numbers it."""
@@ -250,10 +290,17 @@ class Announcer:
         """Yield complete, error or stalled when the workflow has only now become so."""
         state, stalled = workflow.flow_state
         rest = "stalled" if stalled else state.value
-        if rest != self._rest.get(workflow.uid):
-            self._rest[workflow.uid] = rest
+        if rest != self.rests.get(workflow.uid):
+            self.rests[workflow.uid] = rest
             if rest in (FlowState.COMPLETE, FlowState.ERROR, "stalled"):
                 yield WorkflowChanged(rest), ()
+
+
+def _update_of(archived: Archived) -> Update:
+    """Return how an archived workflow stands."""
+    line = archived.summary
+    steps = tuple(line.steps.values())
+    return Update(line.name, archived.uid, archived.sequence, line.state, False, steps, archived=True)
 
 
 def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences) -> Iterator[Told]:

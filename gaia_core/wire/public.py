@@ -1,4 +1,4 @@
-"""Public events as protobuf: the value of the events topic's records."""
+"""Public events as protobuf, the value of the events topic's records, and back, as snapshots keep the latest."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -7,7 +7,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gaia.v1 import events_pb2 as pb
 from gaia_core.machine import public
-from gaia_core.wire.files import failure_to_proto, file_to_proto, publication_to_proto
+from gaia_core.wire.files import (
+    failure_from_proto,
+    failure_to_proto,
+    file_from_proto,
+    file_to_proto,
+    publication_to_proto,
+    publications_from_proto,
+)
 
 
 def encode_announcement(told: public.Announcement) -> tuple[str, bytes]:
@@ -32,9 +39,26 @@ def event_message(told: public.Announcement) -> pb.Event:
     )
 
 
+def announcement_of(message: pb.Event, names: tuple[str, ...]) -> public.Announcement:
+    """Decode a public event.
+
+    Args:
+        message: one that this version knows.
+        names: what the Step it is about is called, which is not in the message.
+    """
+    kind = message.WhichOneof("event")
+    fact = _FACTS[kind](getattr(message, kind)) if kind is not None else public.WorkflowChanged("")
+    time_ms = _milliseconds(message.time)
+    return public.Announcement(message.workflow, message.workflow_uid, message.sequence, time_ms, fact, names)
+
+
 def timestamp(time_ms: int) -> Timestamp:
     """Return milliseconds since the epoch as protobuf has them."""
     return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)
+
+
+def _milliseconds(moment: Timestamp) -> int:
+    return moment.seconds * 1000 + moment.nanos // 1_000_000
 
 
 def subject_of(fact: public.Fact) -> str:
@@ -87,4 +111,21 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
         "worker_changed",
         lambda f: pb.WorkerChanged(worker=f.worker, change=f.change, pool=f.pool, reason=f.reason),
     ),
+}
+
+_FACTS: Final[dict[str, Callable[[Any], public.Fact]]] = {
+    "workflow_changed": lambda m: public.WorkflowChanged(m.change, tuple(m.names), m.count),
+    "step_completed": lambda m: public.StepCompleted(
+        m.step, m.attempt, m.worker, publications_from_proto(m.outputs), m.run_ms
+    ),
+    "step_failed": lambda m: public.StepFailed(m.step, m.attempt, m.worker, failure_from_proto(m.failure)),
+    "step_cancelled": lambda m: public.StepCancelled(m.step, m.attempt, m.reason),
+    "step_expired": lambda m: public.StepExpired(m.step, m.reason),
+    "step_retrying": lambda m: public.StepRetrying(
+        m.step, m.attempt, failure_from_proto(m.failure), _milliseconds(m.not_before)
+    ),
+    "key_available": lambda m: public.KeyAvailable(m.key, tuple(map(file_from_proto, m.files)), m.count),
+    "key_forgotten": lambda m: public.KeyForgotten(m.key),
+    "step_started": lambda m: public.StepStarted(m.step, m.attempt, m.worker),
+    "worker_changed": lambda m: public.WorkerChanged(m.worker, m.change, m.pool, m.reason),
 }

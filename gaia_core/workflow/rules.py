@@ -15,11 +15,13 @@ class Rules:
         sweep_steps_max: how many Steps one spec may make.
         own_bucket: holds all data spaces; Keys reach it only without naming it. "" where nothing is known of buckets.
         buckets: other buckets that Keys may name; None for any.
+        retention_s: how long a finished workflow stays in memory that does not say so itself; 0 for ever.
     """
 
     sweep_steps_max: int = SWEEP_STEPS_MAX
     own_bucket: str = ""
     buckets: frozenset[str] | None = None
+    retention_s: float = 0.0
 
     def bucket_problem(self, key: str) -> str | None:
         """Return why a Key may not name its bucket, or None."""

@@ -17,6 +17,8 @@ class Unspliceable(Exception):
 
 def scalar_text(value: Scalar) -> str:
     """Return what a var's value writes: a string as it is, a number or boolean as its JSON text."""
+    if type(value) is int:
+        return str(value)  # the same, and four times as fast: large sweeps have many
     return value if isinstance(value, str) else json.dumps(value)
 
 

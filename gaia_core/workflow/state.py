@@ -1,6 +1,7 @@
 """The state of one workflow, and `apply`, the only thing that changes it.
 
-`apply` is deterministic and cannot refuse: everything was checked before the event was made. It returns what followed
+`apply` is deterministic and cannot refuse: everything was checked before the event was made. What it does depends on
+what the state holds, not on the order in which that came: Steps are gone through by index. It returns what followed
 from the event (Steps that became ready, attempts to stop), so that the scheduler and the announcer need not look for
 it. A completion costs O(its consumers).
 """
@@ -8,6 +9,7 @@ it. A completion costs O(its consumers).
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final
 
 from gaia_core.errors import Problem
@@ -39,16 +41,17 @@ class Step:
         published: what the accepted attempt wrote; () unless COMPLETE.
         failure: why an attempt failed last, since it last had to run.
         reason: why it last had to run (again); "upstream" where `cause` tells more.
-        cause: the Step that it depends on and that made it run again, or None.
+        cause: index of the Step that it depended on and that made it run again, or None; that Step may be no more.
         retry_at_ms: when it is tried again, while it is RETRYING.
         times_ready: how often it became READY.
+        ready_since_ms: when it became READY last.
         queued: the ready queue that holds it, for the scheduler's use alone.
     """
 
     __slots__ = (
         "aliases", "attempt", "attempts_before", "cause", "commands", "disturbances", "element", "failure", "faults",
         "index", "input_names", "inputs", "missing", "name", "options", "output_names", "outputs", "published",
-        "queued", "reason", "retry_at_ms", "spec", "state", "times_ready", "values", "worker",
+        "queued", "ready_since_ms", "reason", "retry_at_ms", "spec", "state", "times_ready", "values", "worker",
     )  # fmt: skip
 
     def __init__(self, index: int, flat: FlatStep, attempts_before: int = 0) -> None:
@@ -66,9 +69,10 @@ class Step:
         self.published: tuple[Publication, ...] = ()
         self.failure: Failure | None = None
         self.reason = "first"
-        self.cause: Step | None = None
+        self.cause: int | None = None
         self.retry_at_ms = 0
         self.times_ready = 0
+        self.ready_since_ms = 0
         self.queued: object = None
         self.define(flat)
 
@@ -118,6 +122,11 @@ class Step:
         return f"Step({self.name!r}, {self.state.word})"
 
 
+def by_index(steps: Iterable[Step]) -> list[Step]:
+    """Return Steps in the order of their indexes."""
+    return sorted(steps, key=attrgetter("index"))
+
+
 @dataclass(slots=True)
 class Consequences:
     """What followed from one event.
@@ -146,13 +155,14 @@ class WorkflowState:
         attempts_of_dropped: name → highest number of an attempt, of Steps that ran and are no more.
         members: RUNNING, RETRYING and FAILED Steps by StepState, in the order they became so; None for other states.
         users: name of a Command → the Steps that use it, or lie in a composite of that name.
+        released_ms: when it last became free to start Steps after it could not; 0 for never.
         revision: number of changes so far to what it is or whether it runs, its beginning included.
     """
 
     __slots__ = (
         "attempts_of_dropped", "by_alias", "by_name", "commands", "counts", "created_ms", "graph", "halted", "members",
-        "name", "next_index", "owner", "properties", "revision", "steps", "stops_on_error", "uid", "updated_ms",
-        "users",
+        "name", "next_index", "owner", "properties", "released_ms", "revision", "steps", "stops_on_error", "uid",
+        "updated_ms", "users",
     )  # fmt: skip
 
     def __init__(self, created: ev.WorkflowCreated, now_ms: int) -> None:
@@ -175,6 +185,7 @@ class WorkflowState:
             {} if state in _INDEXED else None for state in StepState
         )
         self.halted = False
+        self.released_ms = 0
         self.revision = 1
 
     @property
@@ -190,7 +201,7 @@ class WorkflowState:
     def steps_named(self, name: str) -> list[Step]:
         """Return the Steps that a name stands for: its own, and all made from the sweep or composite of that name."""
         own = self.by_name.get(name)
-        return [*([own] if own is not None else ()), *self.by_alias.get(name, ())]
+        return [*([own] if own is not None else ()), *by_index(self.by_alias.get(name, ()))]
 
     def first_named(self, name: str) -> Iterator[Step]:
         """Yield the Step of this name, and one of those that the name stands for as an alias."""
@@ -206,16 +217,18 @@ class WorkflowState:
     def specs_using(self, commands: Iterable[str]) -> list[tuple[StepSpec, dict[str, Step]]]:
         """Return each spec that uses one of these Commands, with the elements it defines (element → one Step of it)."""
         found: dict[int, tuple[StepSpec, dict[str, Step]]] = {}
-        for command in commands:
-            for step in self.users.get(command, ()):
-                found.setdefault(id(step.spec), (step.spec, {}))[1][step.element] = step
+        for step in by_index({step for command in commands for step in self.users.get(command, ())}):
+            found.setdefault(id(step.spec), (step.spec, {}))[1][step.element] = step
         return list(found.values())
 
     def apply(self, event: ev.WorkflowEvent, now_ms: int) -> Consequences:
         """Enter one event and return what followed from it."""
         self.updated_ms = now_ms
         followed = Consequences()
+        held = self.holds
         _APPLY[type(event)](self, event, followed)
+        if held and not self.holds:
+            self.released_ms = now_ms
         return followed
 
     def _commands_set(self, event: ev.CommandsSet, followed: Consequences) -> None:
@@ -242,7 +255,8 @@ class WorkflowState:
         """
         names = {flat.name for flat in flats}
         elements = {flat.element for flat in flats}
-        self._drop([s for each in elements for s in self.steps_of_element(each) if s.name not in names], followed)
+        gone = [step for each in elements for step in self.steps_of_element(each) if step.name not in names]
+        self._drop(by_index(gone), followed)
         changed = []
         for flat in flats:
             known = self.by_name.get(flat.name)
@@ -258,7 +272,7 @@ class WorkflowState:
             else:
                 self._leave_indexes(step)
                 step.define(flat)
-            self._enter_indexes(step)
+            self.enter_indexes(step)
             self.graph.link(step, flat.inputs, flat.outputs)
 
     def _add(self, flat: FlatStep) -> Step:
@@ -269,7 +283,8 @@ class WorkflowState:
         self.counts[StepState.WAITING] += 1
         return step
 
-    def _enter_indexes(self, step: Step) -> None:
+    def enter_indexes(self, step: Step) -> None:
+        """Make a Step found by its aliases and Commands."""
         for alias in step.aliases:
             self.by_alias.setdefault(alias, {})[step] = None
         for command in step.commands:
@@ -309,7 +324,7 @@ class WorkflowState:
                 step.published = ()
                 followed.expired.append(step)
             upstream = event.upstream[place] if event.upstream else None
-            step.cause = self.steps.get(upstream) if upstream is not None and step.attempt else None
+            step.cause = upstream if upstream in self.steps and step.attempt else None
             step.reason = "first" if not step.attempt else event.reason if upstream is None else "upstream"
             self._start_afresh(step, followed)
         for step in steps:
@@ -345,8 +360,8 @@ class WorkflowState:
         step.state = state
 
     def in_state(self, *states: StepState) -> list[Step]:
-        """Return the Steps in these states, each of which must be RUNNING, RETRYING or FAILED."""
-        return [step for state in states for step in self.members[state] or ()]
+        """Return the Steps in these states, each of which must be RUNNING, RETRYING or FAILED, by index."""
+        return by_index(step for state in states for step in self.members[state] or ())
 
     def _halted(self, _: ev.WorkflowHalted, followed: Consequences) -> None:
         self.revision += 1

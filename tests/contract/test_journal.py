@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gaia_core.backends import sqlite as module
 from gaia_core.backends.folder_lock import lock_folder
 from gaia_core.backends.kafka import KafkaSettings
 from gaia_core.backends.kafka_journal import KafkaJournal
@@ -137,6 +138,35 @@ def test_a_start_beyond_the_end_is_refused(journals: JournalRig) -> None:
         list(journal.read(5, 6))
 
 
+def test_a_cut_drops_what_lies_below(journals: JournalRig) -> None:
+    """Records from the offset on stay where they are, others see them too, and appends go on."""
+    leader, follower = journals.open(), journals.open()
+    leader.append([b"a", b"b", b"c", b"d"])
+    leader.cut(2)
+    assert leader.bounds() == follower.bounds() == (2, 4)
+    assert list(follower.read(2, 4)) == [Record(2, b"c"), Record(3, b"d")]
+    assert leader.append([b"e"]) == [4]
+    assert [record.value for record in leader.read(2, 5)] == [b"c", b"d", b"e"]
+
+
+def test_a_cut_of_what_is_gone_changes_nothing(journals: JournalRig) -> None:
+    """A cut may be asked for twice, and below where the journal begins."""
+    journal = journals.open()
+    journal.append([b"a", b"b", b"c"])
+    for before in (2, 2, 1, 0):
+        journal.cut(before)
+        assert journal.bounds() == (2, 3)
+
+
+def test_everything_may_be_cut(journals: JournalRig) -> None:
+    """A journal that was cut to its end goes on from there."""
+    journal = journals.open()
+    journal.append([b"a", b"b"])
+    journal.cut(2)
+    assert journal.bounds() == (2, 2)
+    assert journal.append([b"c"]) == [2]
+
+
 def test_offsets_are_never_used_twice(journals: JournalRig) -> None:
     """The end stays where it is when every record was cut away."""
     journal = journals.open()
@@ -183,6 +213,68 @@ def test_sqlite_shows_everything_when_opened_again(tmp_path: Path) -> None:
     assert [record.value for record in again.read(0, 200)] == [b"%d" % number for number in range(200)]
     assert again.append([b"next"]) == [200]
     again.close()
+
+
+def test_sqlite_lets_appends_through_while_it_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut is done in small transactions, so the loop never waits for the whole of it."""
+    monkeypatch.setattr(module, "BYTES_PER_CUT", 100)
+    journal = SqliteJournal(tmp_path / "journal.sqlite")
+    journal.append([b"x" * 40] * 3 + [b"y" * 1_000] + [b"z"] * 5)
+    steps = []
+    while journal._cut_some(8):
+        steps.append(journal.bounds()[0])
+        journal.append([b"new"])
+    assert steps == [2, 3, 4, 8]
+    assert journal.bounds() == (8, 13)
+    journal.close()
+
+
+def test_sqlite_stays_as_small_as_what_it_keeps(tmp_path: Path) -> None:
+    """What a cut frees is used again: over many cuts the file does not grow."""
+    path = tmp_path / "journal.sqlite"
+    journal = SqliteJournal(path, synchronous="NORMAL")
+    sizes = []
+    for _ in range(6):
+        end = journal.append([b"x" * 50_000] * 100)[-1] + 1
+        sizes.append(path.stat().st_size)
+        journal.cut(end)
+    journal.append([b"x"])
+    assert max(sizes) <= 2 * 5_000_000
+    assert path.stat().st_size <= 2 * 5_000_000
+    journal.close()
+
+
+def test_sqlite_that_is_cut_while_it_is_read_says_so(tmp_path: Path) -> None:
+    """A reader that is overtaken by a cut learns it, instead of passing over what it missed."""
+    journal = SqliteJournal(tmp_path / "journal.sqlite")
+    journal.append([b"x"] * (3 * module.ROWS_PER_READ))
+    reading = iter(journal.read(0, 3 * module.ROWS_PER_READ))
+    assert next(reading).offset == 0
+    journal.cut(2 * module.ROWS_PER_READ)
+    with pytest.raises(Unavailable, match="was cut"):
+        list(reading)
+    journal.close()
+
+
+def test_sqlite_can_be_read_by_another_process_while_it_is_written(tmp_path: Path) -> None:
+    """Who takes snapshots reads beside the server, and needs no lock."""
+    path = tmp_path / "journal.sqlite"
+    script = (
+        "import sys; from pathlib import Path; from gaia_core.backends.sqlite import SqliteJournal\n"
+        "journal = SqliteJournal(Path(sys.argv[1]))\n"
+        "print(len(list(journal.read(*journal.bounds()))), flush=True); sys.stdin.read()"
+    )
+    journal = SqliteJournal(path)
+    journal.append([b"a", b"b"])
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "2\n"
+        assert journal.append([b"c"]) == [2]
+        journal.cut(2)
+        reader.communicate()
+    assert reader.returncode == 0
+    journal.close()
 
 
 def test_sqlite_syncs_every_commit_unless_told_otherwise(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from gaia_core.workflow.events import StepsDispatched
 from gaia_core.workflow.execution import execution_of
 from gaia_core.workflow.model import Command, Failure, FailureClass, Fence, FileVersion, Options, Publication, StepSpec
 from tests.property import oracle as naive
-from tests.unit.machine.deployment import Driver, snapshot
+from tests.unit.machine.deployment import Driver, restored, snapshot
 
 FLOWS = ("one", "two")
 KEYS = ("a", "b", "c", "s0", "t/a", "t/b", "t/u/c", "t/u/", "t/", "t", "u/{{n}}", "u/1", "u/")
@@ -137,7 +137,7 @@ class Deployment(RuleBasedStateMachine):
         super().__init__()
         self.driver = Driver()
         self.oracle = naive.Oracle()
-        self.announcer = Announcer()
+        self.announcer, self.witness = Announcer(), Announcer()
         self.announced: dict[int, int] = {}
         self.completions: set[tuple[int, str, int]] = set()
         self.ends: list[tuple[str, str, Fence, naive.Attempt]] = []
@@ -273,6 +273,13 @@ class Deployment(RuleBasedStateMachine):
             self.oracle.wait()
         self.driver.ask(rq.Tick())
         self.follow()
+
+    @rule(leader=st.booleans())
+    def go_on_from_a_snapshot(self, leader: bool) -> None:
+        """Let the follower, and perhaps the leader, forget all and read a snapshot of themselves."""
+        self.announcer = restored(self.announcer)
+        if leader:
+            self.driver.restart()
 
     # -- workers
 
@@ -425,7 +432,10 @@ class Deployment(RuleBasedStateMachine):
                     attempt = self.oracle.adopt(state.name, step.name, number, event.worker)
                     fence = self.fences[attempt] = Fence(state.uid, index, number)
                     self.names[fence] = (step.name, [key.name for key in step.outputs])
-        for told in self.announcer.follow(self.driver.now_ms, self.driver.events):
+        announced = self.announcer.follow(self.driver.now_ms, self.driver.events)
+        assert announced == self.witness.follow(self.driver.now_ms, self.driver.events)
+        assert self.announcer.updates == self.witness.updates
+        for told in announced:
             if isinstance(told.fact, public.WorkerChanged):
                 assert told.sequence == 0
                 continue
@@ -483,7 +493,7 @@ class Deployment(RuleBasedStateMachine):
 
     @invariant()
     def the_follower_agrees(self) -> None:
-        """A state that only replays the journal keeps every counter right, too."""
+        """A state that only replays the journal, or goes on from snapshots, keeps every counter right, too."""
         for workflow in self.announcer.state.workflows.values():
             invariants.check(workflow)
 

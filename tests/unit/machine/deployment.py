@@ -10,8 +10,10 @@ from gaia_core.machine.effects import Effect, SendCancels, SendDispatches
 from gaia_core.machine.events import Event
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import reports
+from gaia_core.machine.public import Announcer
 from gaia_core.machine.state import Deployment
 from gaia_core.wire.journal import Entry, decode_entry, encode_entry
+from gaia_core.wire.snapshot import Place, Snapshot, decode_snapshot, digest, encode_snapshot
 from gaia_core.workflow import invariants
 from gaia_core.workflow.model import (
     Command,
@@ -134,6 +136,16 @@ class Driver:
             done.append(running[0].name)
         return done
 
+    def restart(self) -> None:
+        """Go on from a snapshot, leader and replica alike."""
+        for name in ("state", "replica"):
+            announcer = Announcer()
+            announcer.state = getattr(self, name)
+            setattr(self, name, restored(announcer).state)
+        for workflow in self.state.workflows.values():
+            invariants.check(workflow)
+        assert snapshot(self.replica) == snapshot(self.state)
+
     def sent(self) -> tuple[list[str], list[str]]:
         """Return names of Steps dispatched and cancelled by the last input."""
         dispatched = [step.name for one in self.effects if isinstance(one, SendDispatches) for step in one.steps]
@@ -163,6 +175,15 @@ class Driver:
         for workflow in self.state.workflows.values():
             invariants.check(workflow)
         assert snapshot(self.replica) == snapshot(self.state)
+        assert digest(self.replica) == digest(self.state)
+
+
+def restored(announcer: Announcer) -> Announcer:
+    """Return what a snapshot gives back, which must be the same."""
+    again = decode_snapshot(encode_snapshot(Snapshot(Place(7, 0), announcer))).announcer
+    before, after = (digest(one.state, one.sequences, one.rests) for one in (announcer, again))
+    assert before == after
+    return again
 
 
 def published(key: str, version: str) -> Publication:
@@ -183,7 +204,7 @@ def snapshot(state: Deployment) -> Any:
             list(flow.commands.values()),
             list(flow.counts),
             [tuple(getattr(s, name) for name in STEP_FIELDS) for s in flow.steps.values()],
-            [s.cause.name if s.cause is not None else None for s in flow.steps.values()],
+            [s.cause for s in flow.steps.values()],
             sorted((alias, [s.name for s in found]) for alias, found in flow.by_alias.items()),
             {
                 name: (key.pending, key.writers, key.available, key.arrived, key.arrived_as)
@@ -195,7 +216,7 @@ def snapshot(state: Deployment) -> Any:
     workers = {
         name: (w.incarnation, w.slots, w.prefetch, list(w.held.items())) for name, w in state.fleet.workers.items()
     }
-    return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed)
+    return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed), dict(state.wiped)
 
 
 OPTIONS_RETRY = Options(retries=2)
