@@ -134,13 +134,17 @@ class Loop:
         """
         try:
             while not self._stopping.is_set():
-                self._turn(self.intake.drain(LOOK_EVERY_S))
+                self.turn()
         except GaiaError:
             raise
         except Exception as error:
             raise Bug(f"The coordinator broke: {error!r}") from error
         finally:
             self.give_up()
+
+    def turn(self, wait_s: float = LOOK_EVERY_S) -> None:
+        """Deal with what waits, as one batch, waiting at most wait_s for the first of it; raises as `run` does."""
+        self._turn(self.intake.drain(wait_s))
 
     def stop(self) -> None:
         """Make `run` return after the current batch."""
