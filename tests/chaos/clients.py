@@ -54,6 +54,10 @@ class Client(Process):
         """Make the first request soon."""
         self.later(self.world.soon(3.0), self._next)
 
+    def turn_to(self, server: Server) -> None:
+        """Ask this server from now on."""
+        self._server = server
+
     def _next(self) -> None:
         """Make the next request."""
         if not self.left:
@@ -61,6 +65,8 @@ class Client(Process):
             return
         self.left -= 1
         self._number += 1
+        if self.world.happens(0.3):
+            self._server = self.world.random.choice(self._servers)
         request = self._make_up()
         if isinstance(request, rq.Arrive):
             self.tell(f"puts {request.keys[0].key} of {request.workflow}")

@@ -129,6 +129,8 @@ class Simulation:
             lambda: random.choice(self.workers).pause(random.uniform(1, 60)),
             lambda: random.choice(self.workers).leave(),
             lambda: self.election.move(random.uniform(0, 40)),
+            self._split,
+            self._split,
             lambda: random.choice(self.servers).shift_clock(random.uniform(-4000, 4000)),
             self._deafen,
             self._cut_off,
@@ -136,6 +138,13 @@ class Simulation:
         ]
         for _ in range(random.randint(1, 4)):
             world.at(random.uniform(1.0, TROUBLE_S), random.choice(happenings))
+
+    def _split(self) -> None:
+        """Let two lead for long, and nobody disturb the one of them that does not know."""
+        self.election.move(self.world.random.uniform(30, 60))
+        for client in self.clients:
+            if self.election.elected is not None:
+                client.turn_to(self.election.elected)
 
     def _deafen(self) -> None:
         for server in self.servers:
