@@ -39,6 +39,9 @@ LOOK_EVERY_S: Final = 0.5
 OFFSET_KEPT_S: Final = 600.0
 """When nothing but heartbeats was read for so long, that is journaled too: reports are not kept for ever."""
 
+CONFIRM_EVERY_S: Final = 2.0
+"""How often a leader that has nothing to journal makes sure that it still leads: one question to the journal."""
+
 _ASK_AGAIN: Final = "ask again with the same request id"
 
 
@@ -87,6 +90,7 @@ class Loop:
         self._stopping = threading.Event()
         self._reports_offset = 0
         self._journaled_s = 0.0
+        self._confirmed_s = 0.0
         self._suspects: dict[str, int] = {}
 
     def submit(self, request: rq.Request) -> "Future[Any]":
@@ -112,7 +116,7 @@ class Loop:
         """Open the term, and catch up with the reports while requests wait."""
         self.term.open(self._clock.wall_ms(), leader_address, version)
         self._base_ms = self.term.state.now_ms
-        self._base_s = self._journaled_s = self._clock.monotonic_s()
+        self._base_s = self._journaled_s = self._confirmed_s = self._clock.monotonic_s()
         self._inboxes = Inboxes(self._bus, self.term.state.fleet, self.term.number)
         self._reports_offset = self.term.reports_offset
         target = self._bus.end_offset()
@@ -187,9 +191,12 @@ class Loop:
             dispatch(decision)
         if decision.events or self._offset_is_old(now_s):
             entry = self.term.append(decision.events, state.now_ms, self._reports_offset)
-            self._journaled_s = now_s
+            self._journaled_s = self._confirmed_s = now_s
             self._tell_started()
             self._followers(*entry)
+        elif submissions or now_s - self._confirmed_s > CONFIRM_EVERY_S:
+            self.term.confirm()  # no append will tell, and a deposed leader may not answer from what it once knew
+            self._confirmed_s = now_s
         self._tell_started()
         self._perform(decision.effects + extra)
         return answers

@@ -16,6 +16,7 @@ from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import GaiaError, NotLeading, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import LookUp
+from gaia_core.machine.events import Event
 from gaia_core.wire.journal import Entry
 from tests.chaos.surroundings import Announced, JournalLog, SimCoordinatorBus, SimEventLog, SimJournal, SimStore, Wire
 from tests.chaos.world import Broken, Killed, Process, World
@@ -245,6 +246,8 @@ class Server(Process):
             raise Broken(f"the loop of {self.name} broke: {error!r}") from error
 
     def _feed(self, offset: int, entry: Entry) -> None:
+        if entry.events:
+            self.tell(f"journals at {offset}: {', '.join(map(_short, entry.events))}")
         self.meet("after ack")
         if self.publisher is not None:
             self.publisher.feed(offset, entry)
@@ -287,4 +290,8 @@ class Server(Process):
         return answer
 
 
-
+def _short(event: Event) -> str:
+    """Say in a few words what an event is about."""
+    steps = getattr(event, "steps", getattr(event, "step", ""))
+    about = [getattr(event, name) for name in ("uid", "worker", "request_id") if hasattr(event, name)]
+    return " ".join(map(str, [type(event).__name__, *about, *([steps] if isinstance(steps, int | tuple) else ())]))
