@@ -7,6 +7,7 @@ that clients got. Decides by itself which journal entries count, so that a broke
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from gaia_core.errors import RequestError
@@ -32,6 +33,9 @@ from tests.unit.machine.deployment import snapshot
 UNREAD_S: Final = 10.0
 """A sign of life that lay unread for longer must not be overlooked when its worker is given up as silent."""
 
+IS_THERE: Final = "is there already"
+IS_NOT_THERE: Final = "is not there"
+
 Attempt = tuple[int, int, int]
 """Workflow uid, Step, number."""
 
@@ -54,11 +58,21 @@ class ReportSeen(NamedTuple):
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What a client was told of a mutation; an answer of None is a refusal."""
+    """What a client was told of a mutation; an answer of None is a refusal.
+
+    Attributes:
+        workflow: which it was about.
+        refusal: IS_THERE or IS_NOT_THERE where that is why it was refused.
+        asked_s: when it was first asked, and `answered_s`, in the clock of the journal's times; None: not known.
+    """
 
     request_id: str
     digest: bytes
     answer: Mapping[str, Any] | None
+    workflow: str = ""
+    refusal: str = ""
+    asked_s: float | None = None
+    answered_s: float | None = None
 
 
 @dataclass
@@ -116,6 +130,7 @@ def audit(recording: Recording) -> Verdict:
     checks: list[Callable[[], Iterable[Violation]]] = [
         history.follow,
         lambda: acknowledged_requests_are_kept(recording, entries),
+        lambda: refusals_are_true(recording, entries),
         lambda: dispatches_are_journaled(recording, history),
         lambda: silent_workers_were_silent(recording, entries),
         lambda: events_are_announced_once(recording, entries),
@@ -180,13 +195,13 @@ class History:
                     return  # the state is not worth looking at any more
                 try:
                     self.state.apply(event)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - whatever breaks is a finding
                     yield Violation("journal replays", f"{event} at {offset} cannot be applied: {error!r}")
                     return
         for workflow in self.state.workflows.values():
             try:
                 invariants.check(workflow)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 yield Violation("journal replays", f"{workflow.name}: {error}")
 
     def _problems(self, offset: int, event: own.Event) -> Iterator[Violation]:
@@ -233,7 +248,7 @@ class History:
         if not self._is_current(attempt, event.worker):
             yield Violation("only the current attempt ends", f"{attempt} of {event.worker!r} fails at offset {offset}")
         if event.failure.kind is FailureClass.LOST and "gave the attempt up" in event.failure.message:
-            yield Violation("stops are journaled", f"{attempt} was stopped, and nobody had decided so (offset {offset})")
+            yield Violation("stops are journaled", f"{attempt} was stopped, as nobody had decided (offset {offset})")
         self._publish(event.uid, event.outputs)
 
     def _is_current(self, attempt: Attempt, worker: str) -> bool:
@@ -250,9 +265,7 @@ class History:
             self.published.update(_places(workflow.name, publications))
 
 
-def acknowledged_requests_are_kept(
-    recording: Recording, entries: list[tuple[int, Entry]]
-) -> Iterator[Violation]:
+def acknowledged_requests_are_kept(recording: Recording, entries: list[tuple[int, Entry]]) -> Iterator[Violation]:
     """Find answers that clients got and the journal does not know, and requests that were carried out twice."""
     kept: dict[str, own.RequestAnswered] = {}
     for offset, entry in entries:
@@ -272,6 +285,40 @@ def acknowledged_requests_are_kept(
             yield Violation("answers are true", f"{one.request_id!r} was answered otherwise than the journal says")
 
 
+def refusals_are_true(recording: Recording, entries: list[tuple[int, Entry]]) -> Iterator[Violation]:
+    """Find refusals by somebody who did not know what was journaled before the client asked.
+
+    A workflow that was refused because it is there, or is not, was so at some moment between question and answer.
+    """
+    lives = _lives(entries, recording.journal_times) if recording.journal_times else {}
+    for one in recording.acknowledged:
+        if one.asked_s is None or one.answered_s is None:
+            continue
+        there = lives.get(one.workflow, [])
+        always = any(from_s < one.asked_s and to_s > one.answered_s for from_s, to_s in there)
+        ever = any(from_s <= one.answered_s and to_s >= one.asked_s for from_s, to_s in there)
+        if (one.refusal == IS_NOT_THERE and always) or (one.refusal == IS_THERE and not ever):
+            yield Violation(
+                "refusals are true", f"{one.request_id!r}: it is not so that {one.workflow!r} {one.refusal}"
+            )
+
+
+def _lives(entries: Iterable[tuple[int, Entry]], times: Mapping[int, float]) -> dict[str, list[tuple[float, float]]]:
+    """Return when there were workflows of which names, as (from, to)."""
+    lives: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    begun: dict[int, tuple[str, float]] = {}
+    for offset, entry in entries:
+        for event in entry.events:
+            if isinstance(event, ev.WorkflowCreated):
+                begun[event.uid] = (event.name, times[offset])
+            elif isinstance(event, ev.WorkflowDeleted):
+                name, from_s = begun.pop(event.uid)
+                lives[name].append((from_s, times[offset]))
+    for name, from_s in begun.values():
+        lives[name].append((from_s, inf))
+    return lives
+
+
 def dispatches_are_journaled(recording: Recording, history: History) -> Iterator[Violation]:
     """Find orders to run something that the journal does not know, or did not know yet, or that pin other files."""
     for seen in recording.inboxes:
@@ -285,7 +332,9 @@ def dispatches_are_journaled(recording: Recording, history: History) -> Iterator
                 attempt = (fence.workflow_uid, fence.step, fence.attempt)
                 offset, worker = history.dispatched.get(attempt, (None, ""))
                 if offset is None or worker != inbox.worker:
-                    yield Violation("dispatches are journaled", f"{attempt} was sent to {inbox.worker!r} unknown to all")
+                    yield Violation(
+                        "dispatches are journaled", f"{attempt} was sent to {inbox.worker!r} out of nowhere"
+                    )
                 elif seen.journal_end is not None and offset >= seen.journal_end:
                     yield Violation("dispatches are journaled", f"{attempt} was sent before it was journaled")
                 pinned = {
@@ -320,32 +369,43 @@ def silent_workers_were_silent(recording: Recording, entries: list[tuple[int, En
 
 def events_are_announced_once(recording: Recording, entries: list[tuple[int, Entry]]) -> Iterator[Violation]:
     """Compare the public events with what an Announcer makes of the journal."""
-    announcer = Announcer()
-    expected: dict[int, list[bytes]] = defaultdict(list)
     try:
-        for _, entry in entries:
-            for told in announcer.follow(entry.now_ms, entry.events):
-                if told.sequence:
-                    expected[told.uid].append(encode_announcement(told)[1])
-    except Exception as error:
+        expected = _announced(entries)
+    except Exception as error:  # noqa: BLE001
         yield Violation("journal replays", f"the announcer broke: {error!r}")
         return
     found: dict[int, list[EventRecord]] = defaultdict(list)
     for event in recording.events:
         found[event.workflow_uid].append(event)
     for uid, events in found.items():
-        numbers = [event.sequence for event in events]
-        doubled = sorted(number for number, times in Counter(numbers).items() if times > 1)
-        if doubled:
-            yield Violation("events come once", f"numbers {doubled} of workflow {uid} were published again")
-        elif numbers != list(range(1, len(numbers) + 1)):
-            yield Violation("events have no gaps", f"workflow {uid} was told as {numbers}")
-        elif [event.value for event in events] != expected[uid][: len(events)]:
-            yield Violation("events are true", f"workflow {uid} was told otherwise than the journal says")
+        yield from _event_problems(uid, events, expected[uid])
     if recording.at_rest:
         for uid, values in expected.items():
             if len(found[uid]) < len(values):
-                yield Violation("events all come", f"{len(found[uid])} of {len(values)} of workflow {uid} were published")
+                yield Violation("events all come", f"{len(found[uid])} of {len(values)} of workflow {uid} were told")
+
+
+def _event_problems(uid: int, events: Sequence[EventRecord], expected: Sequence[bytes]) -> Iterator[Violation]:
+    """Yield what is wrong with the events of one workflow, in the order in which they were published."""
+    numbers = [event.sequence for event in events]
+    doubled = sorted(number for number, times in Counter(numbers).items() if times > 1)
+    if doubled:
+        yield Violation("events come once", f"numbers {doubled} of workflow {uid} were published again")
+    elif numbers != list(range(1, len(numbers) + 1)):
+        yield Violation("events have no gaps", f"workflow {uid} was told as {numbers}")
+    elif [event.value for event in events] != list(expected[: len(events)]):
+        yield Violation("events are true", f"workflow {uid} was told otherwise than the journal says")
+
+
+def _announced(entries: Iterable[tuple[int, Entry]]) -> dict[int, list[bytes]]:
+    """Return what the world should be told of each workflow."""
+    announcer = Announcer()
+    told: dict[int, list[bytes]] = defaultdict(list)
+    for _, entry in entries:
+        for one in announcer.follow(entry.now_ms, entry.events):
+            if one.sequence:
+                told[one.uid].append(encode_announcement(one)[1])
+    return told
 
 
 def published_files_exist(recording: Recording, history: History) -> Iterator[Violation]:

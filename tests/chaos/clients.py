@@ -4,13 +4,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from gaia_core.errors import GaiaError, NotLeading, RequestError, Unavailable
+from gaia_core.errors import AlreadyExists, GaiaError, NotLeading, RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.answers import remembered
 from gaia_core.workflow.model import Command, FileVersion, Options, Publication, StepSpec
-from tests.chaos.audit import Acknowledged
+from tests.chaos.audit import IS_NOT_THERE, IS_THERE, Acknowledged
 from tests.chaos.servers import Server
 from tests.chaos.surroundings import SimStore
 from tests.chaos.workers import ENDLESS
@@ -22,6 +22,8 @@ PATIENCE_S: Final = 15.0
 FLOWS: Final = ("a", "a", "a", "b", "b", "c")
 """Most requests are about the same workflows."""
 
+OUTSIDE: Final = "outside/x"
+
 COMMANDS: Final = (
     Command("make", "image", ("make",), {}, {"out": "/out"}),
     Command("copy", "image", ("cp",), {"in": "/in"}, {"out": "/out"}),
@@ -29,6 +31,13 @@ COMMANDS: Final = (
     Command("list", "image", ("ls",), {"in": "/in/"}, {"out": "/out"}),
     Command(ENDLESS, "image", ("sleep",), {}, {"out": "/out"}),
 )
+
+
+class Put(NamedTuple):
+    """Put a file from outside."""
+
+    workflow: str
+    data: bytes
 
 
 class Client(Process):
@@ -47,6 +56,7 @@ class Client(Process):
         self._servers, self._store = servers, store
         self._number = 0
         self._tries = 0
+        self._asked_s = 0.0
         self._server = servers[0]
         self.born()
 
@@ -67,9 +77,10 @@ class Client(Process):
         self._number += 1
         if self.world.happens(0.3):
             self._server = self.world.random.choice(self._servers)
+        self._asked_s = self.world.now_s
         request = self._make_up()
-        if isinstance(request, rq.Arrive):
-            self.tell(f"puts {request.keys[0].key} of {request.workflow}")
+        if isinstance(request, Put):
+            self.tell(f"puts {OUTSIDE} into {request.workflow}")
         else:
             self.tell(f"asks {request.request.id}: {describe(request)}")
         self._ask(request)
@@ -82,7 +93,7 @@ class Client(Process):
     def _submit(self, request: Any, server: Server, tried: int) -> None:
         """Hand the request over, in the server's time."""
         try:
-            answer = server.submit(request)
+            answer = server.submit(self._stored(request) if isinstance(request, Put) else request)
         except GaiaError as error:
             self._reply(request, tried, error, None)
         else:
@@ -104,7 +115,9 @@ class Client(Process):
             self._note(request, error, answer)
             self.later(self.world.soon(6.0), self._next)
         elif isinstance(error, Unavailable):
-            named = [server for server in self._servers if isinstance(error, NotLeading) and error.leader == server.name]
+            named = [
+                server for server in self._servers if isinstance(error, NotLeading) and error.leader == server.name
+            ]
             self._server = named[0] if named else self.world.random.choice(self._servers)
             self._tries += 1
             self.later(0.5 + self.world.soon(1.0), partial(self._ask, request))
@@ -117,15 +130,19 @@ class Client(Process):
             self._ask(request)
 
     def _note(self, request: Any, error: BaseException | None, answer: Any) -> None:
-        if isinstance(request, rq.Arrive):
+        if isinstance(request, Put):
             return
+        identity, said = request.request, None
         if error is None:
-            self.tell(f"has the answer to {request.request.id}")
-            digest = request.request.digest
-            self.acknowledged.append(Acknowledged(request.request.id, digest, dict(remembered(answer))))
+            self.tell(f"has the answer to {identity.id}")
+            said = dict(remembered(answer))
         else:
-            self.tell(f"is refused {request.request.id}: {error}")
-            self.acknowledged.append(Acknowledged(request.request.id, request.request.digest, None))
+            self.tell(f"is refused {identity.id}: {error}")
+        self.acknowledged.append(
+            Acknowledged(
+                identity.id, identity.digest, said, request.workflow, _why(error), self._asked_s, self.world.now_s
+            )
+        )
 
     # ---- what it wants
 
@@ -142,10 +159,10 @@ class Client(Process):
             (3, lambda: rq.Run(flow)),
             (2, lambda: rq.Remove(flow, names)),
             (1, lambda: rq.Delete(flow, data=random.random() < 0.5)),
-            (2, lambda: self._put(flow)),
+            (2, lambda: Put(flow, f"{self.name} {self._number}".encode())),
         ]
         request = random.choices([each for _, each in make], [weight for weight, _ in make])[0]()
-        if isinstance(request, rq.Arrive):
+        if isinstance(request, Put):
             return request
         identity = rq.RequestId(f"{self.name}-{self._number}", str(self._number).encode())
         return replace(request, request=identity)
@@ -166,7 +183,7 @@ class Client(Process):
         random = self.world.random
         name, options = f"s{number}", Options(retries=random.choice((0, 1, 3)))
         kind = random.choice(("make", "copy", "copy", "copy", "tree", "list", ENDLESS))
-        source = random.choice(["outside/x", *(f"k{one}" for one in range(number))] if number else ["outside/x", "k9"])
+        source = random.choice([OUTSIDE, *(f"k{one}" for one in range(number))] if number else [OUTSIDE, "k9"])
         if kind in ("make", ENDLESS):
             return StepSpec(name, kind, {}, {"out": f"k{number}"}, options=options)
         if kind == "tree":
@@ -175,16 +192,21 @@ class Client(Process):
             return StepSpec(name, kind, {"in": f"t{random.randrange(number)}/"}, {"out": f"k{number}"}, options=options)
         return StepSpec(name, "copy", {"in": source}, {"out": f"k{number}"}, options=options)
 
-    def _put(self, flow: str) -> Any:
-        """Put a file from outside, as the service does: into the store first."""
-        stored = self._store.put_bytes(None, f"{flow}/outside/x", f"{self.name} {self._number}".encode())
-        file = FileVersion("outside/x", stored.version, stored.size_bytes, b"\0" * 32)
-        return rq.Arrive(flow, (Publication("outside/x", (file,)),))
+    def _stored(self, put: Put) -> rq.Arrive:
+        """Put a file into the store, as the service does, and return what the machine is told of it."""
+        stored = self._store.put_bytes(None, f"{put.workflow}/{OUTSIDE}", put.data)
+        file = FileVersion(OUTSIDE, stored.version, stored.size_bytes, b"\0" * 32)
+        return rq.Arrive(put.workflow, (Publication(OUTSIDE, (file,)),))
+
+
+def _why(error: BaseException | None) -> str:
+    """Say whether a request was refused because a workflow is there, or is not."""
+    if isinstance(error, AlreadyExists):
+        return IS_THERE
+    return IS_NOT_THERE if str(error).startswith("There is no workflow") else ""
 
 
 def describe(request: Any) -> str:
     """Say what a request is about, in a few words."""
     names = [*getattr(request, "names", ()), *(step.name for step in getattr(request, "steps", ()))]
     return " ".join([type(request).__name__, request.workflow, *names])
-
-

@@ -87,7 +87,7 @@ def reader_that_trusts_any_term() -> AbstractContextManager[Any]:
 
 def leader_that_looks_at_no_strangers() -> AbstractContextManager[Any]:
     """Go on after another leader has written."""
-    return mock.patch.object(Term, "_check_strangers", lambda self, offsets: None)
+    return mock.patch.object(Term, "_check_strangers", return_value=None)
 
 
 def fence_without_attempt_number() -> AbstractContextManager[Any]:
@@ -155,15 +155,22 @@ def dispatches_not_sent_again() -> AbstractContextManager[Any]:
     return mock.patch.object(loop_module, "compare", trusting)
 
 
-def worker_that_obeys_deposed_leaders() -> AbstractContextManager[Any]:
-    """Follow orders of a lower term than the highest seen."""
+def leader_that_answers_from_memory() -> AbstractContextManager[Any]:
+    """Answer what needs no entry without looking whether somebody else leads by now."""
+    return mock.patch.object(Term, "confirm", return_value=None)
+
+
+@contextmanager
+def worker_that_obeys_deposed_leaders() -> Iterator[None]:
+    """Follow orders of a lower term than the highest seen; of leaders who have no reason to look at the journal."""
     take = Agent._take
 
     def obedient(self: Agent, record: Record) -> None:
         self._term = 0
         take(self, record)
 
-    return mock.patch.object(Agent, "_take", obedient)
+    with mock.patch.object(Agent, "_take", obedient), leader_that_answers_from_memory():
+        yield
 
 
 def worker_that_forgets_attempts() -> AbstractContextManager[Any]:
@@ -183,6 +190,6 @@ PLANTS: Final[dict[str, Plant]] = {
         effects_before_the_append, reader_that_trusts_any_predecessor, reader_that_trusts_any_term,
         leader_that_looks_at_no_strangers, fence_without_attempt_number, request_ids_forgotten,
         publisher_that_knows_its_position, ticks_before_reports, cancels_not_sent_again, dispatches_not_sent_again,
-        worker_that_obeys_deposed_leaders, worker_that_forgets_attempts,
+        leader_that_answers_from_memory, worker_that_obeys_deposed_leaders, worker_that_forgets_attempts,
     )
 }  # fmt: skip

@@ -64,8 +64,6 @@ class SimErrands(Errands):
             act(errand.wanted, errand)
 
 
-
-
 class Election:
     """Decides who leads; who led before may learn it late."""
 
@@ -190,7 +188,8 @@ class Server(Process):
 
     def _step_down(self, why: str, vacate_after_s: float | None) -> None:
         """Stop leading, publish what is left, stand by."""
-        assert self.loop is not None and self.bus is not None and self.publisher is not None
+        assert self.loop is not None and self.bus is not None  # noqa: PT018
+        assert self.publisher is not None
         self.tell(f"steps down: {why}")
         self.bus.close()
         self.loop.give_up()

@@ -1,7 +1,7 @@
 """One seed, one story: servers, workers and clients over simulated surroundings, and an audit of what they left.
 
-    python -m tests.chaos.simulate --seed 1234 --story     replays a run and tells what happened
-    python -m tests.chaos.simulate --minutes 10            tries fresh seeds
+python -m tests.chaos.simulate --seed 1234 --story     replays a run and tells what happened
+python -m tests.chaos.simulate --minutes 10            tries fresh seeds
 """
 
 import argparse
@@ -19,7 +19,7 @@ from unittest import mock
 
 from gaia_core.coordinator import publisher
 from gaia_core.wire import frame
-from tests.chaos.audit import Recording, Verdict, Violation, audit
+from tests.chaos.audit import Recording, Violation, audit
 from tests.chaos.clients import Client
 from tests.chaos.servers import Election, Server
 from tests.chaos.surroundings import Announced, JournalLog, SimStore, Wire
@@ -103,17 +103,22 @@ class Simulation:
         self.clients = [Client(world, f"client-{n}", self.servers, self.store, random.randint(3, 9)) for n in range(2)]
         self._plan()
 
-    def run(self) -> Verdict:
-        """Let trouble come and go, and audit what is left."""
+    def run(self) -> Recording:
+        """Let trouble come and go, and everything come to its end; return what is left."""
         for process in (*self.servers, *self.workers, *self.clients):
             process.start()
         self.world.run_until(TROUBLE_S)
         self._make_peace()
-        at_rest = self._rest()
-        verdict = audit(self._recording())
-        if not at_rest:
-            verdict.violations += self._unrest()
-        return verdict
+        self._rest()
+        return self._recording()
+
+    def unrest(self) -> Iterator[Violation]:
+        """Say what keeps the run from its end, where the journal cannot tell."""
+        for client in self.clients:
+            if not client.is_done:
+                yield Violation("everything ends", f"{client.name} has no answer")
+        if self._leader() is None:
+            yield Violation("everything ends", "nobody leads, or two do")
 
     def _plan(self) -> None:
         """Choose what goes wrong."""
@@ -169,16 +174,15 @@ class Simulation:
         for worker in self.workers:
             worker.peace()
 
-    def _rest(self) -> bool:
-        """Let everything come to its end; return whether it did."""
+    def _rest(self) -> None:
+        """Let everything come to its end, if it does."""
         end_s = self.world.now_s + REST_S
         quiet = 0
         while self.world.now_s < end_s:
             self.world.run_until(self.world.now_s + 5.0)
             quiet = quiet + 1 if self._is_quiet() else 0
             if quiet >= 3:
-                return True
-        return False
+                return
 
     def _leader(self) -> Server | None:
         """Return the one server that leads, once nobody else believes so."""
@@ -202,14 +206,6 @@ class Simulation:
             and leader.bus.end_offset() == leader.bus._next
         )
 
-    def _unrest(self) -> Iterator[Violation]:
-        """Say what keeps the run from its end, where the journal cannot tell."""
-        for client in self.clients:
-            if not client.is_done:
-                yield Violation("everything ends", f"{client.name} has no answer")
-        if self._leader() is None:
-            yield Violation("everything ends", "nobody leads, or two do")
-
     def _is_current(self, job: Job) -> bool:
         leader = self._leader()
         if leader is None or leader.loop is None:
@@ -229,7 +225,6 @@ class Simulation:
             acknowledged=[one for client in self.clients for one in client.acknowledged],
             journal_times=self.log.times,
             live=leader.loop.term.state if leader is not None and leader.loop is not None else None,
-            at_rest=True,
         )
 
 
@@ -251,17 +246,23 @@ def quick_and_quiet(seed: int) -> Iterator[None]:
         logging.disable(before)
 
 
+def recorded(seed: int) -> Recording:
+    """Run one seed and return what it left."""
+    with quick_and_quiet(seed):
+        return Simulation(seed).run()
+
+
 def simulate(seed: int) -> Outcome:
     """Run one seed."""
     outcome = Outcome(seed)
     with quick_and_quiet(seed):
         simulation = Simulation(seed)
         try:
-            verdict = simulation.run()
+            verdict = audit(simulation.run())
         except Broken as problem:
             outcome.violations.append(Violation("nothing breaks", str(problem)))
         else:
-            outcome.violations += verdict.violations
+            outcome.violations += [*verdict.violations, *simulation.unrest()]
             outcome.entries, outcome.completions = verdict.entries, verdict.completions
             outcome.unreferenced = verdict.unreferenced
     outcome.events = simulation.world.events

@@ -275,7 +275,8 @@ class SimWorker(Process):
 
     def _end_of(self, execution: Execution, control: Control, say: Say) -> Report:
         """Return the end of the attempt that the agent reports now."""
-        assert self._job is not None and self._job.end is not None
+        assert self._job is not None
+        assert self._job.end is not None
         return self._job.end
 
 
