@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from gaia_core.errors import RequestError
 from gaia_core.machine import events as own
@@ -41,12 +41,12 @@ Attempt = tuple[int, int, int]
 
 
 class InboxSeen(NamedTuple):
-    """One inbox record, with the journal's end when it was sent (None: not known)."""
+    """One inbox record, with the journal's end, or the time, when it was sent (None: not known)."""
 
     worker: str
     record: bytes
     journal_end: int | None = None
-    time_s: float = 0.0
+    time_s: float | None = None
 
 
 class ReportSeen(NamedTuple):
@@ -58,21 +58,32 @@ class ReportSeen(NamedTuple):
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What a client was told of a mutation; an answer of None is a refusal.
+    """What a client was told of a mutation.
 
     Attributes:
+        answer: what is remembered of it; None: not known.
         workflow: which it was about.
         refusal: IS_THERE or IS_NOT_THERE where that is why it was refused.
         asked_s: when it was first asked, and `answered_s`, in the clock of the journal's times; None: not known.
     """
 
     request_id: str
-    digest: bytes
-    answer: Mapping[str, Any] | None
+    is_refused: bool
+    answer: Mapping[str, Any] | None = None
     workflow: str = ""
     refusal: str = ""
     asked_s: float | None = None
     answered_s: float | None = None
+
+
+class Versions(Protocol):
+    """What lies in the store."""
+
+    def holds(self, path: str, version: str) -> bool:
+        """Tell whether there is a version of an object."""
+
+    def all(self) -> Iterable[tuple[str, str]]:
+        """Return (path, version) of everything, as far as the store can tell."""
 
 
 @dataclass
@@ -82,7 +93,7 @@ class Recording:
     Attributes:
         journal: every record of the journal.
         journal_times: offset → when it was written, in the clock of the reports' times.
-        versions: path → versions in the deployment's own bucket.
+        store: the deployment's own bucket; None: not looked at.
         live: the leader's state after the last entry, where it is at hand.
         at_rest: everything was let run to its end.
     """
@@ -91,7 +102,7 @@ class Recording:
     reports: list[ReportSeen] = field(default_factory=list)
     inboxes: list[InboxSeen] = field(default_factory=list)
     events: list[EventRecord] = field(default_factory=list)
-    versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    store: Versions | None = None
     acknowledged: list[Acknowledged] = field(default_factory=list)
     journal_times: Mapping[int, float] = field(default_factory=dict)
     live: Deployment | None = None
@@ -276,12 +287,12 @@ def acknowledged_requests_are_kept(recording: Recording, entries: list[tuple[int
                 kept[event.request_id] = event
     for one in recording.acknowledged:
         known = kept.get(one.request_id)
-        if one.answer is None:
+        if one.is_refused:
             if known is not None:
                 yield Violation("answers are true", f"{one.request_id!r} was refused, and carried out all the same")
         elif known is None:
             yield Violation("acknowledged is kept", f"{one.request_id!r} was answered and is not in the journal")
-        elif (known.digest, dict(known.answer)) != (one.digest, dict(one.answer)):
+        elif one.answer is not None and dict(known.answer) != dict(one.answer):
             yield Violation("answers are true", f"{one.request_id!r} was answered otherwise than the journal says")
 
 
@@ -335,7 +346,7 @@ def dispatches_are_journaled(recording: Recording, history: History) -> Iterator
                     yield Violation(
                         "dispatches are journaled", f"{attempt} was sent to {inbox.worker!r} out of nowhere"
                     )
-                elif seen.journal_end is not None and offset >= seen.journal_end:
+                elif _is_too_early(seen, offset, recording.journal_times):
                     yield Violation("dispatches are journaled", f"{attempt} was sent before it was journaled")
                 pinned = {
                     place
@@ -344,6 +355,13 @@ def dispatches_are_journaled(recording: Recording, history: History) -> Iterator
                 }
                 if not pinned <= history.published:
                     yield Violation("inputs are published", f"{attempt} reads {sorted(pinned - history.published)}")
+
+
+def _is_too_early(seen: InboxSeen, offset: int, times: Mapping[int, float]) -> bool:
+    """Tell whether an order was sent before the entry at an offset was durable."""
+    if seen.journal_end is not None:
+        return offset >= seen.journal_end
+    return seen.time_s is not None and seen.time_s < times.get(offset, 0.0)
 
 
 def silent_workers_were_silent(recording: Recording, entries: list[tuple[int, Entry]]) -> Iterator[Violation]:
@@ -411,7 +429,7 @@ def _announced(entries: Iterable[tuple[int, Entry]]) -> dict[int, list[bytes]]:
 def published_files_exist(recording: Recording, history: History) -> Iterator[Violation]:
     """Find files that readers would be sent to and that are not in the store."""
     for path, version in sorted(_referenced(history)):
-        if version not in recording.versions.get(path, ()):
+        if recording.store is not None and not recording.store.holds(path, version):
             yield Violation("published files exist", f"{path!r} has no version {version!r}")
 
 
@@ -496,4 +514,4 @@ def _referenced(history: History) -> set[tuple[str, str]]:
 
 def _unreferenced(recording: Recording, history: History) -> int:
     referenced = _referenced(history)
-    return sum((path, version) not in referenced for path, each in recording.versions.items() for version in each)
+    return sum(place not in referenced for place in recording.store.all()) if recording.store is not None else 0

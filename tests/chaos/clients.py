@@ -140,7 +140,7 @@ class Client(Process):
             self.tell(f"is refused {identity.id}: {error}")
         self.acknowledged.append(
             Acknowledged(
-                identity.id, identity.digest, said, request.workflow, _why(error), self._asked_s, self.world.now_s
+                identity.id, error is not None, said, request.workflow, _why(error), self._asked_s, self.world.now_s
             )
         )
 

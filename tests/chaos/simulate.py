@@ -221,7 +221,7 @@ class Simulation:
             reports=self.wire.reports,
             inboxes=self.wire.inbox,
             events=self.announced.events,
-            versions=self.store.versions(),
+            store=self.store,
             acknowledged=[one for client in self.clients for one in client.acknowledged],
             journal_times=self.log.times,
             live=leader.loop.term.state if leader is not None and leader.loop is not None else None,

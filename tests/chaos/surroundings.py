@@ -350,9 +350,11 @@ class SimEventLog:
 class SimStore(MemoryStore):
     """The store as all processes see it."""
 
-    def versions(self) -> dict[str, list[str]]:
-        """Return every version that there is, by path."""
-        return {path: list(found) for path, found in self._objects["gaia"].items() if found}
+    def holds(self, path: str, version: str) -> bool:
+        return version in self._objects["gaia"].get(path, {})
+
+    def all(self) -> list[tuple[str, str]]:
+        return [(path, version) for path, versions in self._objects["gaia"].items() for version in versions]
 
 
 def stored(process: Process, store: SimStore, path: str, data: bytes) -> Stored:

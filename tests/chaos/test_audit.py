@@ -20,6 +20,7 @@ from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
 from tests.chaos.audit import IS_NOT_THERE, Acknowledged, History, InboxSeen, Recording, ReportSeen, accepted, audit
 from tests.chaos.simulate import recorded
+from tests.chaos.surroundings import SimStore
 
 LOST = Failure(FailureClass.LOST, "worker 'worker-0' gave the attempt up")
 
@@ -39,7 +40,7 @@ def run() -> Recording:
     """The recorded run, to be forged; what is in it must be replaced, not changed."""
     whole = _run()
     lists = ("journal", "reports", "inboxes", "events", "acknowledged")
-    return replace(whole, versions=dict(whole.versions), **{name: list(getattr(whole, name)) for name in lists})
+    return replace(whole, **{name: list(getattr(whole, name)) for name in lists})
 
 
 def _events(recording: Recording, kind: type) -> Iterator[tuple[int, own.Event]]:
@@ -82,7 +83,7 @@ def append(run: Recording, *events: own.Event) -> None:
 
 def a_lost_answer(run: Recording) -> None:
     """A client has an answer that the journal does not know."""
-    run.acknowledged.append(Acknowledged("never", b"", {}))
+    run.acknowledged.append(Acknowledged("never", is_refused=False))
 
 
 def another_answer(run: Recording) -> None:
@@ -93,8 +94,8 @@ def another_answer(run: Recording) -> None:
 
 def a_refusal_that_was_none(run: Recording) -> None:
     """A client was refused what was carried out."""
-    place = next(n for n, one in enumerate(run.acknowledged) if one.answer is not None)
-    run.acknowledged[place] = replace(run.acknowledged[place], answer=None)
+    place = next(n for n, one in enumerate(run.acknowledged) if not one.is_refused)
+    run.acknowledged[place] = replace(run.acknowledged[place], is_refused=True)
 
 
 def a_refusal_from_long_ago(run: Recording) -> None:
@@ -103,7 +104,7 @@ def a_refusal_from_long_ago(run: Recording) -> None:
     run.journal = [record for record in run.journal if record.offset <= born]
     asked_s = run.journal_times[born] + 1
     name = event.name  # type: ignore[union-attr]
-    run.acknowledged = [Acknowledged("late", b"", None, name, IS_NOT_THERE, asked_s, asked_s + 1)]
+    run.acknowledged = [Acknowledged("late", True, None, name, IS_NOT_THERE, asked_s, asked_s + 1)]
 
 
 def a_request_carried_out_twice(run: Recording) -> None:
@@ -198,7 +199,7 @@ def the_last_event_left_out(run: Recording) -> None:
 
 def a_published_file_deleted(run: Recording) -> None:
     """What a Key stands for is not in the store."""
-    run.versions = {}
+    run.store = SimStore()
 
 
 def a_live_state_of_its_own(run: Recording) -> None:
