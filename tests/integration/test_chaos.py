@@ -31,7 +31,7 @@ from tests.integration.gaia_processes import GaiaProcess, Up, free_address
 from tests.support.services import KafkaService, MinioService
 from tests.support.waiting import wait_until
 
-CLUSTER_TROUBLE_S = 60.0
+CLUSTER_TROUBLE_S = 45.0
 EMBEDDED_KILLS = 6
 REST_S = 120.0
 
