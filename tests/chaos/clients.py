@@ -158,7 +158,7 @@ class Client(Process):
             (2, lambda: rq.Halt(flow)),
             (3, lambda: rq.Run(flow)),
             (2, lambda: rq.Remove(flow, names)),
-            (1, lambda: rq.Delete(flow, data=random.random() < 0.5)),
+            (2, lambda: rq.Delete(flow, data=random.random() < 0.7)),
             (2, lambda: Put(flow, f"{self.name} {self._number}".encode())),
         ]
         request = random.choices([each for _, each in make], [weight for weight, _ in make])[0]()

@@ -42,11 +42,23 @@ class SimLoop(Loop):
         return answers
 
 
+class DeletingStore:
+    """The store as errands see it, with a juncture before anything is deleted."""
+
+    def __init__(self, server: "Server", store: SimStore) -> None:
+        self._server, self._store = server, store
+        self.stat, self.list = store.stat, store.list
+
+    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
+        self._server.meet("before deleting")
+        return self._store.delete_all(bucket, prefix, most)
+
+
 class SimErrands(Errands):
     """The real errands; pauses are simulated ones."""
 
     def __init__(self, server: "Server", store: SimStore) -> None:
-        super().__init__(store, server.ask_now)
+        super().__init__(DeletingStore(server, store), server.ask_now)
         self._server = server
         self._waiting = self  # type: ignore[assignment]
 
@@ -85,6 +97,11 @@ class Election:
         if former is not None and others:
             former.later(tell_after_s, partial(former.deposed, former.loop))
             self._choose(others)
+
+    def miss(self, server: "Server") -> None:
+        """Elect somebody else because the leader gives no sign of life."""
+        if self.elected is server:
+            self.move(0.0)
 
     def _elect(self) -> None:
         if self.elected is None:
@@ -210,6 +227,11 @@ class Server(Process):
         self.loop = self.bus = self.publisher = self.errands = self.standby = None
         self.election.vacate(self, SESSION_S)
         self.world.later(2.0 + self.world.soon(20.0), self.start)
+
+    def stopped(self, seconds: float) -> None:
+        """Be missed as the leader, after a while."""
+        if seconds > SESSION_S:
+            self.world.later(SESSION_S, partial(self.election.miss, self))
 
     # ---- the leader's threads
 

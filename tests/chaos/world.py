@@ -74,6 +74,7 @@ class Process:
         if self.is_alive and not self._is_busy:
             self.tell(f"is stopped for {seconds:.0f} s")
             self._paused_until_s = max(self._paused_until_s, self.world.now_s + seconds)
+            self.stopped(seconds)
 
     def wait(self, seconds: float) -> None:
         """Let time pass inside a call of this process."""
@@ -91,6 +92,7 @@ class Process:
             self._is_killed = True
             raise Killed
         if fault.kind == "stop":
+            self.stopped(fault.seconds)
             self.wait(fault.seconds)
             self.tell("goes on")
             return None
@@ -121,6 +123,9 @@ class Process:
 
     def died(self) -> None:
         """See to what follows from the end of a life."""
+
+    def stopped(self, seconds: float) -> None:
+        """See to what follows when it does nothing for so long."""
 
     def tell(self, what: str) -> None:
         """Add a line to the story."""
