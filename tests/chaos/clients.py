@@ -182,14 +182,23 @@ class Client(Process):
     def _step(self, number: int) -> StepSpec:
         random = self.world.random
         name, options = f"s{number}", Options(retries=random.choice((0, 1, 3)))
-        kind = random.choice(("make", "copy", "copy", "copy", "tree", "list", ENDLESS))
+        kind = random.choice(("make", "copy", "copy", "copy", "sweep", "tree", "list", ENDLESS))
         source = random.choice([OUTSIDE, *(f"k{one}" for one in range(number))] if number else [OUTSIDE, "k9"])
         if kind in ("make", ENDLESS):
             return StepSpec(name, kind, {}, {"out": f"k{number}"}, options=options)
+        if kind == "sweep":
+            values = {"N": tuple(range(random.randint(1, 3)))}
+            return StepSpec(name, "copy", {"in": source}, {"out": f"k{number}/{{{{N}}}}"}, values, options)
         if kind == "tree":
             return StepSpec(name, kind, {}, {"out": f"t{number}/"}, options=options)
         if kind == "list" and number:
-            return StepSpec(name, kind, {"in": f"t{random.randrange(number)}/"}, {"out": f"k{number}"}, options=options)
+            return StepSpec(
+                name,
+                kind,
+                {"in": f"{random.choice('tk')}{random.randrange(number)}/"},
+                {"out": f"k{number}"},
+                options=options,
+            )
         return StepSpec(name, "copy", {"in": source}, {"out": f"k{number}"}, options=options)
 
     def _stored(self, put: Put) -> rq.Arrive:

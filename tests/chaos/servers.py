@@ -5,11 +5,13 @@ so too late, is decided here.
 """
 
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 from gaia_core.coordinator.errands import Errand, Errands
 from gaia_core.coordinator.loop import Clock, Loop
+from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
 from gaia_core.coordinator.standby import Standby
 from gaia_core.coordinator.watching import WatchHub
@@ -19,7 +21,7 @@ from gaia_core.machine.effects import LookUp
 from gaia_core.machine.events import Event
 from gaia_core.wire.journal import Entry
 from tests.chaos.surroundings import Announced, JournalLog, SimCoordinatorBus, SimEventLog, SimJournal, SimStore, Wire
-from tests.chaos.world import Broken, Killed, Process, World
+from tests.chaos.world import Process, World, broken
 
 LEASE_S: Final = 30.0
 LOOK_S: Final = 3.0
@@ -27,6 +29,9 @@ LOOK_S: Final = 3.0
 
 SESSION_S: Final = 6.0
 """After which a dead leader is missed."""
+
+POLL_S: Final = 20.0
+"""Between two looks for files from outside."""
 
 WALL_S: Final = 1_000_000.0
 
@@ -133,6 +138,7 @@ class Server(Process):
         self.bus: SimCoordinatorBus | None = None
         self.publisher: Publisher | None = None
         self.errands: SimErrands | None = None
+        self.poller: Poller | None = None
         self.standby: Standby | None = None
         self._turn_at_s: float | None = None
         self._publishes = False
@@ -162,12 +168,8 @@ class Server(Process):
 
     def _follow(self, standby: Standby) -> None:
         if self.standby is standby:
-            try:
+            with suppress(Unavailable):
                 standby.follow()
-            except Unavailable:
-                pass
-            except Exception as error:
-                raise Broken(f"the standby broke: {error!r}") from error
             self.later(2.0 + self.world.soon(2.0), partial(self._follow, standby))
 
     def lead(self) -> None:
@@ -182,6 +184,7 @@ class Server(Process):
         self.bus = SimCoordinatorBus(self, self.wire, self.wake)
         self.publisher = Publisher(journal, lambda: SimEventLog(self, self.announced), watchers)
         self.errands = SimErrands(self, self.store)
+        self.poller = Poller(self.store, self.ask_now, POLL_S, expire_changed=True, clock=lambda: self.world.now_s)
         self.loop = SimLoop(journal, self.bus, clock, LEASE_S, self._feed, self.errands.ask, watchers)
         self.loop.process = self
         self.meet("before opening")
@@ -191,12 +194,11 @@ class Server(Process):
             self.publisher.catch_up()
         except Unavailable as error:
             self._step_down(error.message, 1.0)
-        except GaiaError as error:
-            raise Broken(f"{self.name} cannot take office: {error.message}") from error
         else:
             self.tell(f"leads, term {self.loop.term.number}")
             self._look()
             self._publish_soon()
+            self.later(self.world.soon(POLL_S), partial(self._poll, self.poller))
 
     def deposed(self, loop: SimLoop | None) -> None:
         """Learn that somebody else was elected; a term that is over by now is none of its business."""
@@ -211,7 +213,7 @@ class Server(Process):
         self.bus.close()
         self.loop.give_up()
         publisher, self.publisher = self.publisher, None
-        self.loop = self.bus = self.errands = None
+        self.loop = self.bus = self.errands = self.poller = None
         if vacate_after_s is not None:
             self.election.vacate(self, vacate_after_s)
         publisher.stop()
@@ -224,7 +226,7 @@ class Server(Process):
         """Lose everything that is only in memory; start again after a while."""
         if self.bus is not None:
             self.bus.close()
-        self.loop = self.bus = self.publisher = self.errands = self.standby = None
+        self.loop = self.bus = self.publisher = self.errands = self.poller = self.standby = None
         self.election.vacate(self, SESSION_S)
         self.world.later(2.0 + self.world.soon(20.0), self.start)
 
@@ -261,10 +263,8 @@ class Server(Process):
             self.loop.turn(0)
         except Unavailable as error:
             self._step_down(error.message, 1.0)
-        except Killed:
-            raise
         except Exception as error:
-            raise Broken(f"the loop of {self.name} broke: {error!r}") from error
+            raise broken(self.name, error) from error
 
     def _feed(self, offset: int, entry: Entry) -> None:
         if entry.events:
@@ -285,6 +285,13 @@ class Server(Process):
             self.publisher.turn()
             if self.publisher is not None and self.publisher.is_behind:
                 self._publish_soon()
+
+    def _poll(self, poller: Poller) -> None:
+        """Look for files from outside."""
+        if self.poller is poller:
+            with suppress(GaiaError, TimeoutError):
+                poller.look()
+            self.later(POLL_S, partial(self._poll, poller))
 
     # ---- the interface
 

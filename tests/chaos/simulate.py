@@ -49,6 +49,7 @@ FAULTS: Final[dict[str, list[tuple[str, float]]]] = {
     "before publish": [("kill", 0), ("stop", 30)],
     "publish": [("unknown", 0), ("refused", 0)],
     "after publish": [("kill", 0), ("stop", 30)],
+    "receive": [("lost", 0)],
     "before report": [("kill", 0), ("stop", 50)],
     "report": [("slow", 50), ("twice", 20)],
     "after report": [("kill", 0), ("stop", 50)],

@@ -11,7 +11,7 @@ from typing import Final
 from gaia_core.backends.checks import check_start
 from gaia_core.backends.memory import MemoryLog
 from gaia_core.backends.memory_store import MemoryStore
-from gaia_core.errors import StoreError, Unavailable
+from gaia_core.errors import InboxLost, StoreError, Unavailable
 from gaia_core.ports import Delivery, EventRecord, Position, Record, ReportBatch, Stored
 from tests.chaos.audit import InboxSeen, ReportSeen
 from tests.chaos.world import Process, World
@@ -242,6 +242,8 @@ class SimWorkerBus:
     def receive(self, timeout_s: float) -> list[Record]:
         if self._cut_until_s > self._process.world.now_s:
             return []
+        if self._process.meet("receive") is not None:
+            raise InboxLost("Orders were deleted before they were read.")
         found = [
             Record(offset, order.record)
             for offset, order in enumerate(self._wire.inbox[self._read_to :], self._read_to)

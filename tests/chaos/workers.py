@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from gaia_core.errors import ObjectMissing, Unavailable
+from gaia_core.errors import InboxLost, ObjectMissing, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Started
 from gaia_core.workflow.keys import is_tree, location
 from gaia_core.workflow.model import Execution, Failure, FailureClass, FileVersion, Output, Publication
@@ -154,8 +154,9 @@ class SimWorker(Process):
         self._turn_at_s = None
         try:
             reason = self.agent.turn()
-        except Exception as error:
-            raise Broken(f"the agent of {self.name} broke: {error!r}") from error
+        except InboxLost:
+            self._begin_anew()
+            return
         self._stop_stopped()
         if reason:
             self.tell(f"leaves: {reason}")
@@ -163,6 +164,15 @@ class SimWorker(Process):
             self.later(1.0, self.kill)
         else:
             self._turn_by(self.world.now_s + HEARTBEAT_S)
+
+    def _begin_anew(self) -> None:
+        """Give up what runs, and go on as another incarnation, as `gaia_worker.cluster` does."""
+        assert self.agent is not None and self.bus is not None  # noqa: PT018
+        self.tell("has lost its inbox")
+        self.agent._close_slots()
+        self._stop_stopped()
+        self.bus.close()
+        self.start()
 
     def _stop_stopped(self) -> None:
         """End the programs of attempts that were stopped, as executors do at once."""

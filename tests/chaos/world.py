@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
+from pathlib import Path
 from random import Random
+from traceback import extract_tb
 from typing import Final, NamedTuple
 
 Act = Callable[[], object]
@@ -23,6 +25,12 @@ class Killed(BaseException):
 
 class Broken(BaseException):
     """The product did what it never may: the run is over, whatever the product would catch."""
+
+
+def broken(who: str, error: Exception) -> Broken:
+    """Return what is to be raised when something that must not fail does."""
+    place = extract_tb(error.__traceback__)[-1]
+    return Broken(f"{who} broke at {Path(place.filename).name}:{place.lineno}: {error!r}")
 
 
 class Fault(NamedTuple):
@@ -113,6 +121,8 @@ class Process:
             act()
         except Killed:
             self._is_killed = True
+        except Exception as error:
+            raise broken(self.name, error) from error
         finally:
             self._is_busy = False
         if self._is_killed:
