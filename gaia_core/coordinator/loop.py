@@ -30,6 +30,7 @@ from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.scheduling.heartbeats import compare
 from gaia_core.wire.journal import Entry
 from gaia_core.wire.reports import decode_reports
+from gaia_core.workflow.validate import ANY, Rules
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Loop:
         followers: called with each entry and its offset once it is durable; must be quick.
         ask_store: called with what is wanted of the store; must be quick.
         watchers: told which attempts have started.
+        rules: what the deployment allows.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Loop:
         followers: Callable[[int, Entry], None],
         ask_store: Callable[[LookUp | DeleteData], None],
         watchers: WatchHub,
+        rules: Rules = ANY,
     ) -> None:
         self.intake = Intake()
         self.term = Term(journal)
@@ -86,6 +89,7 @@ class Loop:
         self._followers = followers
         self._ask_store = ask_store
         self._watchers = watchers
+        self._rules = rules
         self._started: list[Announcement] = []
         self._stopping = threading.Event()
         self._reports_offset = 0
@@ -181,7 +185,7 @@ class Loop:
         now_s = self._clock.monotonic_s()
         state = self.term.state
         state.now_ms = max(state.now_ms, self._base_ms + int((now_s - self._base_s) * 1000))
-        decision = Decision(state)
+        decision = Decision(state, self._rules)
         extra: list[Effect] = []
         for reports in batch:
             self._enter(decision, reports, now_s, extra)

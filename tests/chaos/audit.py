@@ -190,7 +190,7 @@ class History:
         self.dispatched: dict[Attempt, tuple[int, str]] = {}
         self.published: set[tuple[str, str]] = set()
         self._entries = entries
-        self._numbers: dict[tuple[int, int], int] = {}
+        self._numbers: dict[tuple[int, str], int] = {}
         self._completed: set[Attempt] = set()
         self._said = _said(recording.reports)
         self._has_reports = bool(recording.reports)
@@ -230,12 +230,13 @@ class History:
                 self._publish(event.uid, event.keys)
 
     def _dispatch(self, offset: int, event: ev.StepsDispatched, step: int, attempt: int) -> Iterator[Violation]:
-        known = self._numbers.get((event.uid, step), 0)
-        if attempt != known + 1:
-            yield Violation(
-                "attempts grow", f"attempt {attempt} of Step {event.uid}/{step} follows on {known} (offset {offset})"
-            )
-        self._numbers[event.uid, step] = attempt
+        workflow = self.state.by_uid.get(event.uid)
+        known = workflow.steps.get(step) if workflow is not None else None
+        name = known.name if known is not None else ""
+        before = self._numbers.get((event.uid, name), 0)
+        if not name or attempt <= before:
+            yield Violation("attempts grow", f"attempt {attempt} of {name!r} follows on {before} (offset {offset})")
+        self._numbers[event.uid, name] = attempt
         self.dispatched[event.uid, step, attempt] = (offset, event.worker)
 
     def _complete(

@@ -129,9 +129,13 @@ def test_a_drained_worker_gives_back_what_waits(coordinator: Coordinator, worker
     coordinator.order(5, dispatch(1, 5, "sleep", "600"), dispatch(2, 5, "true"))
     coordinator.heard(rp.Started)
     coordinator.order(5, Drain())
-    coordinator.heard(rp.Failed, lambda report: report.fence.step == 2 and report.failure.kind.name == "LOST")
+    coordinator.heard(
+        rp.Failed, lambda report: report.fence.step == 2 and report.failure.kind.name == "LOST" and report.unstarted
+    )
     coordinator.order(5, dispatch(3, 5, "true"))
-    coordinator.heard(rp.Failed, lambda report: report.fence.step == 3 and report.failure.kind.name == "LOST")
+    coordinator.heard(
+        rp.Failed, lambda report: report.fence.step == 3 and report.failure.kind.name == "LOST" and report.unstarted
+    )
     coordinator.order(5, Cancel(Fence(7, 1, 1, 5)))
     assert worker.process.wait(timeout=30) == 0, worker.said()
     coordinator.heard(rp.Goodbye)

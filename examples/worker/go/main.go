@@ -171,7 +171,9 @@ func (w *worker) end(a *attempt, outputs []*pb.Publication, why *pb.Failure) {
 	if a.ctx.Err() != nil {
 		w.say(&pb.Report{Report: &pb.Report_Cancelled{Cancelled: &pb.Cancelled{Fence: fence}}})
 	} else if why != nil {
-		w.say(&pb.Report{Report: &pb.Report_Failed{Failed: &pb.Failed{Fence: fence, Failure: why, Outputs: outputs}}})
+		unstarted := why.Class == pb.FailureClass_FAILURE_CLASS_LOST // only what waits is given back
+		failed := &pb.Failed{Fence: fence, Failure: why, Outputs: outputs, Unstarted: unstarted}
+		w.say(&pb.Report{Report: &pb.Report_Failed{Failed: failed}})
 	} else {
 		completed := &pb.Completed{Fence: fence, Outputs: outputs, RunMs: uint32(a.took.Milliseconds())}
 		w.say(&pb.Report{Report: &pb.Report_Completed{Completed: completed}})
