@@ -146,7 +146,7 @@ def workloads(hosts: str, seed: int, count: int = 2) -> Iterator[list[Workload]]
                 one.stop()
 
 
-def check_at_rest(read: Callable[[], Recording], seed: int) -> None:
+def check_at_rest(read: Callable[[], Recording], scratch: Path, seed: int) -> None:
     """Wait until everything has come to its end, then audit it."""
     wait_until(
         lambda: not any(one.rule in ("everything ends", "events all come") for one in audit(read()).violations),
@@ -158,6 +158,7 @@ def check_at_rest(read: Callable[[], Recording], seed: int) -> None:
     verdict = audit(read())
     assert verdict.violations == [], f"seed {seed}: " + "\n".join(map(str, verdict.violations))
     assert verdict.completions > 20
+    assert list(scratch.glob("*/*")) == [], "scratch folders are left"
 
 
 def test_an_embedded_gaia_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_an_embedded_gaia_that_is_killed_again_and_again_loses_nothing(tmp_path:
                 up.kill()
                 up.start()
         acknowledged = [one for client in clients for one in client.acknowledged]
-        check_at_rest(lambda: durable.of_folder(up.data, acknowledged), seed)
+        check_at_rest(lambda: durable.of_folder(up.data, acknowledged), up.data / "scratch", seed)
     assert sum(not one.is_refused for one in acknowledged) > 10
 
 
@@ -191,7 +192,7 @@ class Trouble:
             _let_it_work(self._random.uniform(1.0, 4.0))
             name = self._random.choice([*self._processes, *self._processes, *self._services])
             if name in self._services:
-                self._pause(name)
+                self._restart(name) if self._random.random() < 0.3 else self._pause(name)
             elif self._random.random() < 0.5:
                 self._kill(name)
             else:
@@ -212,6 +213,13 @@ class Trouble:
             _let_it_work(seconds)
         finally:
             process.send_signal(signal.SIGCONT)
+
+    def _restart(self, name: str) -> None:
+        self.done.append(f"kill and restart {name}")
+        self._services[name].container.kill()
+        _let_it_work(self._random.uniform(0.0, 3.0))
+        self._services[name].container.start()
+        self._services[name].wait_ready()
 
     def _pause(self, name: str) -> None:
         seconds = self._random.choice((2.0, 6.0))
@@ -258,7 +266,11 @@ def test_a_cluster_in_trouble_keeps_its_promises(own_cluster: Cluster) -> None:
             cluster.minio.endpoint, cluster.minio.access_key, cluster.minio.secret_key, False, bucket=cluster.bucket
         )
     )
-    check_at_rest(lambda: durable.of_topics(cluster.kafka.bootstrap, cluster.prefix, store, acknowledged), seed)
+    check_at_rest(
+        lambda: durable.of_topics(cluster.kafka.bootstrap, cluster.prefix, store, acknowledged),
+        cluster.folder / "scratch",
+        seed,
+    )
     assert sum(not one.is_refused for one in acknowledged) > 10
 
 
