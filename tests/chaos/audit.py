@@ -278,18 +278,24 @@ class History:
 
 
 def acknowledged_requests_are_kept(recording: Recording, entries: list[tuple[int, Entry]]) -> Iterator[Violation]:
-    """Find answers that clients got and the journal does not know, and requests that were carried out twice."""
+    """Find answers that clients got and the journal does not know, and requests that were carried out twice.
+
+    Of a refused request an earlier copy may still be carried out, if its client asked elsewhere meanwhile; only what
+    had been carried out when the refusal came was refused wrongly.
+    """
     kept: dict[str, own.RequestAnswered] = {}
+    times: dict[str, float] = {}
     for offset, entry in entries:
         for event in entry.events:
             if isinstance(event, own.RequestAnswered):
                 if event.request_id in kept:
                     yield Violation("requests happen once", f"{event.request_id!r} was carried out again at {offset}")
                 kept[event.request_id] = event
+                times[event.request_id] = recording.journal_times.get(offset, 0.0)
     for one in recording.acknowledged:
         known = kept.get(one.request_id)
         if one.is_refused:
-            if known is not None:
+            if known is not None and (one.answered_s is None or times[one.request_id] <= one.answered_s):
                 yield Violation("answers are true", f"{one.request_id!r} was refused, and carried out all the same")
         elif known is None:
             yield Violation("acknowledged is kept", f"{one.request_id!r} was answered and is not in the journal")

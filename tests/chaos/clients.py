@@ -91,7 +91,9 @@ class Client(Process):
         self.later(PATIENCE_S, partial(self._unanswered, request, self._tries))
 
     def _submit(self, request: Any, server: Server, tried: int) -> None:
-        """Hand the request over, in the server's time."""
+        """Hand the request over, in the server's time, unless its client has hung up by then."""
+        if tried != self._tries:
+            return
         try:
             answer = server.submit(self._stored(request) if isinstance(request, Put) else request)
         except GaiaError as error:

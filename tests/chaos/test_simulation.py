@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.planted import PLANTS
 from tests.chaos.simulate import fresh_seed, simulate
 
-FRESH: int = 1_000
+FRESH: int = 2_500
 """Schedules of every run of the tests; `make chaos` goes on for as long as wanted."""
 
 PLANTED_SEED: int = 10_000

@@ -93,7 +93,7 @@ class Workload:
             request()
         except RequestError:
             if self._id:
-                self.acknowledged.append(Acknowledged(self._id, is_refused=True))
+                self.acknowledged.append(Acknowledged(self._id, is_refused=True, answered_s=time.time()))
         except Unavailable:
             pass  # nobody knows whether it was done
         else:
