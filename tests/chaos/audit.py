@@ -380,16 +380,26 @@ def silent_workers_were_silent(recording: Recording, entries: list[tuple[int, En
         said = _decoded(seen.record)
         if said is not None and seen.time_s is not None:
             heard[said.incarnation].append((offset, seen.time_s))
-    for offset, entry in entries:
+    lags = _lags(entries, recording.journal_times)
+    for _, entry in entries:
         for event in entry.events:
             if isinstance(event, own.WorkerLeft) and event.reason.startswith("silent"):
-                time_s = recording.journal_times[offset]
+                time_s = entry.now_ms / 1000 + lags[entry.opening_offset]
                 for place, came_s in heard[event.incarnation]:
                     if place >= entry.reports_offset and came_s < time_s - UNREAD_S:
                         yield Violation(
                             "silence is heard out", f"{event.worker!r} was given up though report {place} was unread"
                         )
                         break
+
+
+def _lags(entries: Iterable[tuple[int, Entry]], times: Mapping[int, float]) -> dict[int, float]:
+    """Return what to add to a term's own time to have the journal's: an append may take long after its decision."""
+    lags: dict[int, float] = {}
+    for offset, entry in entries:
+        term = offset if entry.opening is not None else entry.opening_offset
+        lags[term] = min(lags.get(term, inf), times[offset] - entry.now_ms / 1000)
+    return lags
 
 
 def events_are_announced_once(recording: Recording, entries: list[tuple[int, Entry]]) -> Iterator[Violation]:
