@@ -193,6 +193,7 @@ class Server(Process):
             self.loop.open(self.name, "simulated")
             self.publisher.catch_up()
         except Unavailable as error:
+            self.publisher = None  # its thread was never started
             self._step_down(error.message, 1.0)
         else:
             self.tell(f"leads, term {self.loop.term.number}")
@@ -207,8 +208,8 @@ class Server(Process):
 
     def _step_down(self, why: str, vacate_after_s: float | None) -> None:
         """Stop leading, publish what is left, stand by."""
-        assert self.loop is not None and self.bus is not None  # noqa: PT018
-        assert self.publisher is not None
+        assert self.loop is not None
+        assert self.bus is not None
         self.tell(f"steps down: {why}")
         self.bus.close()
         self.loop.give_up()
@@ -216,10 +217,11 @@ class Server(Process):
         self.loop = self.bus = self.errands = self.poller = None
         if vacate_after_s is not None:
             self.election.vacate(self, vacate_after_s)
-        publisher.stop()
-        while publisher.turn():
-            pass
-        publisher.close()
+        if publisher is not None:
+            publisher.stop()
+            while publisher.turn():
+                pass
+            publisher.close()
         self._stand_by()
 
     def died(self) -> None:
