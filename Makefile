@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev demo check test lint types layers format protos protos-check unit coverage hunt services wheel bench lock clean
+.PHONY: help venv dev demo check test lint types layers format protos protos-check unit coverage hunt chaos services wheel bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -78,7 +78,7 @@ protos-check: dev ## Fail when the generated code is not what protos/ gives
 # ---- tests ----
 
 unit: dev ## Tests that need no services
-	@$(BIN)/python -m pytest -q tests/unit tests/property tests/scenarios
+	@$(BIN)/python -m pytest -q tests/unit tests/property tests/scenarios tests/chaos
 
 coverage: dev ## Fail unless tests take every branch of the part that decides
 	@$(BIN)/python -m coverage run -m pytest -q $(DECIDES)
@@ -86,6 +86,15 @@ coverage: dev ## Fail unless tests take every branch of the part that decides
 
 hunt: dev ## The machine against its oracle, 10,000 examples: an hour and more
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
+
+MINUTES ?= 30
+
+chaos: dev ## Simulated schedules with fresh seeds for MINUTES (30), then real processes in trouble
+	@$(BIN)/python -m tests.chaos.simulate --minutes $(MINUTES)
+	@$(BIN)/python -m tests.support.engine start
+	@$(BIN)/python -m tests.support.images
+	@$(BIN)/python -m pytest -q tests/integration/test_chaos.py; code=$$?; \
+		$(BIN)/python -m tests.support.engine stop; exit $$code
 
 services: dev ## Tests on real Kafka, MinIO and Docker, which are started and stopped here
 	@$(BIN)/python -m tests.support.engine start

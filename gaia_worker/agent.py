@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -64,6 +64,7 @@ class Agent:
         executor_name: str,
         run_attempt: RunAttempt | None,
         clock: Callable[[], float] = time.monotonic,
+        slots: Executor | None = None,
     ) -> None:
         """Prepare a worker that has said nothing yet.
 
@@ -74,6 +75,7 @@ class Agent:
             executor_name: what it tells the coordinator it runs Steps with.
             run_attempt: runs one attempt in a slot; None completes every attempt at once, without outputs.
             clock: seconds that never go back.
+            slots: where attempts run, as many at a time as the settings say; None makes a thread for each.
         """
         self._settings = settings
         self._incarnation = incarnation
@@ -82,7 +84,7 @@ class Agent:
         self._run_attempt = run_attempt
         self._clock = clock
         self._outbox = Outbox(settings.name, incarnation, bus)
-        self._slots = ThreadPoolExecutor(settings.slots, thread_name_prefix=f"{settings.name}-slot")
+        self._slots = slots or ThreadPoolExecutor(settings.slots, thread_name_prefix=f"{settings.name}-slot")
         self._held: dict[Key, Held] = {}
         self._holding = threading.Lock()
         self._seen: set[Key] = set()
@@ -100,10 +102,10 @@ class Agent:
         Raises:
             InboxLost: orders were deleted before they were read; what ran is killed; another one has to begin.
         """
-        self._say(self._hello())
-        log.info("worker started", extra=self._fields())
+        self.begin()
         try:
-            reason = self._loop()
+            while not (reason := self.turn()):
+                pass
         finally:
             self._close_slots()
         self._say(Goodbye(reason))
@@ -126,19 +128,29 @@ class Agent:
         self._stopping.set()
         self._draining.set()
 
-    def _loop(self) -> str:
-        while True:
-            for record in self._receive():
-                self._take(record)
-            self._outbox.send()
-            self._beat()
-            if self._draining.is_set():
-                self._announce_drain()
-                self._give_back()
-                if not self._held:
-                    return "stopped" if self._stopping.is_set() else "drained"
-            elif self._idle():
-                return "idle"
+    def begin(self) -> None:
+        """Say hello; the turns follow."""
+        self._say(self._hello())
+        log.info("worker started", extra=self._fields())
+
+    def turn(self) -> str:
+        """Follow the orders that arrived, waiting a moment for them, and say what is due; return why it leaves, or "".
+
+        Raises:
+            InboxLost: see `run`.
+        """
+        for record in self._receive():
+            self._take(record)
+        self._outbox.send()
+        self._beat()
+        if self._draining.is_set():
+            self._announce_drain()
+            self._give_back()
+            if not self._held:
+                return "stopped" if self._stopping.is_set() else "drained"
+        elif self._idle():
+            return "idle"
+        return ""
 
     def _receive(self) -> list[Record]:
         try:

@@ -134,9 +134,12 @@ class Errands:
         """Delete a portion of the versions of a workflow's files and manifests; others have their turn in between.
 
         What attempts of it still write may come behind our back: once they have ended all is looked through again.
+        Each time it is asked anew, which only a leader answers: behind a deposed one's back the name may be free by
+        now, and somebody else's files lie there.
         """
         try:
-            is_quiet = errand.is_quiet or not self._submit(MayWrite(wanted.uid)).result(ANSWER_S)
+            may_write = self._submit(MayWrite(wanted.uid)).result(ANSWER_S)
+            is_quiet = errand.is_quiet or not may_write
             places = (f"{wanted.workflow}/", f"{INTERNAL_PREFIX}manifests/{wanted.workflow}/{wanted.uid}/")
             if any(self._store.delete_all(None, place, DELETED_AT_ONCE_MAX) for place in places):
                 self._waiting.put(Errand(wanted, is_quiet=is_quiet))

@@ -42,6 +42,9 @@ LOOK_EVERY_S: Final = 0.5
 OFFSET_KEPT_S: Final = 600.0
 """When nothing but heartbeats was read for so long, that is journaled too: reports are not kept for ever."""
 
+CONFIRM_EVERY_S: Final = 2.0
+"""How often a leader that has nothing to journal makes sure that it still leads: one question to the journal."""
+
 _ASK_AGAIN: Final = "ask again with the same request id"
 
 
@@ -97,6 +100,7 @@ class Loop:
         self._stopping = threading.Event()
         self._reports_offset = 0
         self._journaled_s = 0.0
+        self._confirmed_s = 0.0
         self._suspects: dict[str, int] = {}
 
     def submit(self, request: rq.Request) -> "Future[Any]":
@@ -127,7 +131,7 @@ class Loop:
     def _take_office(self, waiting: list[Submission]) -> None:
         """Catch up with the reports while requests wait."""
         self._base_ms = self.term.state.now_ms
-        self._base_s = self._journaled_s = self._clock.monotonic_s()
+        self._base_s = self._journaled_s = self._confirmed_s = self._clock.monotonic_s()
         self._inboxes = Inboxes(self._bus, self.term.state.fleet, self.term.number)
         self._reports_offset = self.term.reports_offset
         target = self._bus.end_offset()
@@ -149,13 +153,17 @@ class Loop:
         """
         try:
             while not self._stopping.is_set():
-                self._turn(self.intake.drain(LOOK_EVERY_S))
+                self.turn()
         except GaiaError:
             raise
         except Exception as error:
             raise Bug(f"The coordinator broke: {error!r}") from error
         finally:
             self.give_up()
+
+    def turn(self, wait_s: float = LOOK_EVERY_S) -> None:
+        """Deal with what waits, as one batch, waiting at most wait_s for the first of it; raises as `run` does."""
+        self._turn(self.intake.drain(wait_s))
 
     def stop(self) -> None:
         """Make `run` return after the current batch."""
@@ -201,9 +209,12 @@ class Loop:
         is_asked = any(isinstance(one.request, rq.Confirm) for one in submissions)
         if decision.events or is_asked or self._offset_is_old(now_s):
             entry = self.term.append(decision.events, state.now_ms, self._reports_offset)
-            self._journaled_s = now_s
+            self._journaled_s = self._confirmed_s = now_s
             self._tell_started()
             self._followers(*entry)
+        elif submissions or now_s - self._confirmed_s > CONFIRM_EVERY_S:
+            self.term.confirm()  # no append will tell, and a deposed leader may not answer from what it once knew
+            self._confirmed_s = now_s
         self._tell_started()
         self._perform(decision.effects + extra)
         return answers

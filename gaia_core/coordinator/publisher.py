@@ -132,12 +132,24 @@ class Publisher:
 
     def run(self) -> None:
         """Publish until `stop`, and then what is left."""
-        while self._gather():
-            try:
-                self._publish()
-            except Unavailable as error:
-                log.warning("publishing failed; trying again", extra={"cause": error.message})
-                self._reopen()
+        while self.turn():
+            pass
+
+    def turn(self) -> bool:
+        """Wait for entries, follow them, and publish some of what waits; return False at the end."""
+        if not self._gather():
+            return False
+        try:
+            self._publish()
+        except Unavailable as error:
+            log.warning("publishing failed; trying again", extra={"cause": error.message})
+            self._reopen()
+        return True
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether a turn would find something to do."""
+        return bool(self._entries or self._pending)
 
     def close(self) -> None:
         """Close the event log; safe to call twice."""

@@ -84,12 +84,24 @@ class Term:
         except Unavailable as error:
             raise TermEnded(f"The journal took no entry: {error.message}") from error
         if offsets != list(range(self._end, self._end + len(offsets))):
-            self._check_strangers(offsets)
+            self._check_strangers(offsets[-1], offsets)
         self._end = offsets[-1] + 1
         self._reader.last = offsets[-1]
         self.reports_offset = reports_offset
         self.grown_bytes += sum(map(len, records))
         return offsets[-1], entry
+
+    def confirm(self) -> None:
+        """Make sure that nobody else has taken office; for answers that follow from no entry.
+
+        Raises:
+            TermEnded: somebody has.
+            Unavailable: the journal does not answer.
+        """
+        _, end = self._journal.bounds()
+        if end > self._end:
+            self._check_strangers(end)
+            self._end = end
 
     def _replay(self, start: int, end: int) -> None:
         for record in self._journal.read(start, end):
@@ -101,11 +113,10 @@ class Term:
                 for event in entry.events:
                     self.state.apply(event)
 
-    def _check_strangers(self, offsets: Sequence[int]) -> None:
-        """Look at what others wrote before our entry; all of it must be void."""
-        ours = set(offsets)
+    def _check_strangers(self, end: int, ours: Sequence[int] = ()) -> None:
+        """Look at what others wrote since our last entry, up to an offset; all of it must be void."""
         strangers = EntryReader()
-        for record in self._journal.read(self._end, offsets[-1]):
+        for record in self._journal.read(self._end, end):
             if record.offset not in ours:
                 entry = strangers.assemble(record)
                 if entry is not None and (entry.opening is not None or entry.opening_offset == self.number):

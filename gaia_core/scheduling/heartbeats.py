@@ -13,7 +13,7 @@ class Verdict:
     Attributes:
         lost: the worker read past their dispatch and does not hold them.
         resend: their dispatch may never have reached the worker.
-        cancel: the worker holds them and should not.
+        cancel: the worker holds them and should not, or was told so long ago that the order may never have come.
     """
 
     lost: list[AttemptId] = field(default_factory=list)
@@ -38,14 +38,14 @@ def compare(
     """
     verdict = Verdict()
     for attempt, stopping in expected.items():
+        offset = sent.get(attempt)
+        was_read = offset is not None and offset < inbox_offset
         if attempt in claimed:
-            if stopping and attempt not in sent:
+            if stopping and (was_read or attempt not in sent):
                 verdict.cancel.append(attempt)
         elif attempt not in sent:
             (verdict.lost if stopping else verdict.resend).append(attempt)
-        else:
-            offset = sent[attempt]
-            if offset is not None and offset < inbox_offset:
-                verdict.lost.append(attempt)
+        elif was_read:
+            verdict.lost.append(attempt)
     verdict.cancel += [attempt for attempt in claimed if attempt not in expected]
     return verdict

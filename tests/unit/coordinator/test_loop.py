@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gaia_core.coordinator.loop import OFFSET_KEPT_S
+from gaia_core.coordinator.loop import CONFIRM_EVERY_S, OFFSET_KEPT_S
 from gaia_core.coordinator.term import TermEnded
 from gaia_core.errors import AlreadyExists, Bug, JournalCorrupt, Overloaded, Unavailable, UnknownName
 from gaia_core.machine import reports as rp
@@ -166,6 +166,27 @@ def test_a_strangers_opening_ends_the_term(shard: Shard) -> None:
     assert failed(answer)
     assert hand.read() == []
     assert Shard(shard.log).open().state.workflows == {}
+
+
+@pytest.mark.parametrize(
+    "request_", [rq.Halt("flow"), rq.GetUid("flow"), rq.ListWorkflows()], ids=lambda one: type(one).__name__
+)
+def test_a_deposed_leader_refuses_and_answers_nothing(shard: Shard, request_: rq.Request) -> None:
+    """Not even what needs no entry: a workflow that it does not know may be there by now."""
+    shard.successor().open()
+    answer = shard.loop.submit(request_)
+    with pytest.raises(TermEnded):
+        shard.turn()
+    assert failed(answer)
+
+
+def test_a_deposed_leader_without_work_learns_it_within_seconds(shard: Shard) -> None:
+    """Else workers that another one ordered something would wait for nobody, with nothing to journal."""
+    shard.log.write(b"a record of somebody else")
+    shard.pass_time(5)
+    shard.successor().open()
+    with pytest.raises(TermEnded):
+        shard.pass_time(CONFIRM_EVERY_S + 1)
 
 
 def test_run_ends_with_the_term_and_tells_whoever_waits(shard: Shard) -> None:

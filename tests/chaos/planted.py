@@ -1,0 +1,195 @@
+"""Deliberately broken variants of the product, each of which the simulation has to find."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
+from unittest import mock
+
+from gaia_core.coordinator import loop as loop_module
+from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.loop import Loop
+from gaia_core.coordinator.publisher import Publisher
+from gaia_core.coordinator.term import Term
+from gaia_core.machine import outcomes
+from gaia_core.machine.decision import Decision
+from gaia_core.ports import Record
+from gaia_core.scheduling.heartbeats import Verdict, compare
+from gaia_core.wire.journal import Entry
+from gaia_worker.agent import Agent
+
+Plant = Callable[[], AbstractContextManager[Any]]
+
+
+@contextmanager
+def effects_before_the_append() -> Iterator[None]:
+    """Perform what was decided before it is journaled."""
+    append, perform = Term.append, Loop._perform
+    performing: list[Loop] = []
+
+    def early(self: Loop, decision: Decision) -> None:
+        perform(self, decision.effects)
+        decision.effects.clear()
+
+    original = Loop._carry_out
+
+    def carry_out(self: Loop, *args: Any, **kwargs: Any) -> Any:
+        performing.append(self)
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            performing.pop()
+
+    dispatch = loop_module.dispatch
+
+    def dispatch_and_send(decision: Decision) -> None:
+        dispatch(decision)
+        early(performing[-1], decision)
+
+    assert append is Term.append
+    with (
+        mock.patch.object(Loop, "_carry_out", carry_out),
+        mock.patch.object(loop_module, "dispatch", dispatch_and_send),
+    ):
+        yield
+
+
+def reader_that_trusts_any_predecessor() -> AbstractContextManager[Any]:
+    """Accept an entry of the latest opening whatever entry it follows on."""
+
+    def feed(self: EntryReader, record: Record) -> Entry | None:
+        entry = self.assemble(record)
+        if entry is None:
+            return None
+        if entry.opening is not None:
+            self.opening = record.offset
+            self._parts.clear()
+        elif entry.opening_offset != self.opening:
+            self.void += 1
+            return None
+        self.last = record.offset
+        return entry
+
+    return mock.patch.object(EntryReader, "feed", feed)
+
+
+def reader_that_trusts_any_term() -> AbstractContextManager[Any]:
+    """Accept entries of deposed leaders."""
+
+    def feed(self: EntryReader, record: Record) -> Entry | None:
+        entry = self.assemble(record)
+        if entry is not None:
+            self.opening = record.offset if entry.opening is not None else self.opening
+            self.last = record.offset
+        return entry
+
+    return mock.patch.object(EntryReader, "feed", feed)
+
+
+def leader_that_looks_at_no_strangers() -> AbstractContextManager[Any]:
+    """Go on after another leader has written."""
+    return mock.patch.object(Term, "_check_strangers", return_value=None)
+
+
+def fence_without_attempt_number() -> AbstractContextManager[Any]:
+    """Take the end of any attempt of a Step for that of the current one."""
+
+    def accept(decision: Decision, said: Any, fence: Any) -> bool:
+        worker = decision.state.fleet.workers.get(said.worker)
+        return (
+            worker is not None
+            and worker.incarnation == said.incarnation
+            and any((one.uid, one.step) == (fence.workflow_uid, fence.step) for one in worker.held)
+        )
+
+    return mock.patch.object(outcomes, "_accept", accept)
+
+
+def request_ids_forgotten() -> AbstractContextManager[Any]:
+    """Begin a term without what was answered before it."""
+    replay = Term._replay
+
+    def forgetful(self: Term, start: int, end: int) -> None:
+        replay(self, start, end)
+        self.state.answered.clear()
+
+    return mock.patch.object(Term, "_replay", forgetful)
+
+
+def publisher_that_knows_its_position() -> AbstractContextManager[Any]:
+    """Go on from one's own idea of the position after a commit whose outcome is unknown."""
+    open_event_log = Publisher._open_event_log
+
+    def reopen(self: Publisher) -> None:
+        known, is_first = self.published, self._log is None and not self._pending
+        open_event_log(self)
+        if not is_first:
+            self.published = known
+
+    return mock.patch.object(Publisher, "_open_event_log", reopen)
+
+
+def ticks_before_reports() -> AbstractContextManager[Any]:
+    """Give silent workers up without reading what lies on the bus."""
+    return mock.patch.object(Loop, "_lost", lambda self, silent: silent)
+
+
+def cancels_not_sent_again() -> AbstractContextManager[Any]:
+    """Believe that every cancel arrives."""
+
+    def trusting(expected: Any, claimed: Any, sent: Any, inbox_offset: int) -> Verdict:
+        verdict = compare(expected, claimed, sent, inbox_offset)
+        verdict.cancel.clear()
+        return verdict
+
+    return mock.patch.object(loop_module, "compare", trusting)
+
+
+def dispatches_not_sent_again() -> AbstractContextManager[Any]:
+    """Believe that every dispatch arrives."""
+
+    def trusting(expected: Any, claimed: Any, sent: Any, inbox_offset: int) -> Verdict:
+        verdict = compare(expected, claimed, sent, inbox_offset)
+        verdict.resend.clear()
+        return verdict
+
+    return mock.patch.object(loop_module, "compare", trusting)
+
+
+def leader_that_answers_from_memory() -> AbstractContextManager[Any]:
+    """Answer what needs no entry without looking whether somebody else leads by now."""
+    return mock.patch.object(Term, "confirm", return_value=None)
+
+
+@contextmanager
+def worker_that_obeys_deposed_leaders() -> Iterator[None]:
+    """Follow orders of a lower term than the highest seen; of leaders who have no reason to look at the journal."""
+    take = Agent._take
+
+    def obedient(self: Agent, record: Record) -> None:
+        self._term = 0
+        take(self, record)
+
+    with mock.patch.object(Agent, "_take", obedient), leader_that_answers_from_memory():
+        yield
+
+
+def worker_that_forgets_attempts() -> AbstractContextManager[Any]:
+    """Begin an attempt each time that its order comes."""
+    dispatch = Agent._dispatch
+
+    def forgetful(self: Agent, order: Any) -> None:
+        self._seen.clear()
+        dispatch(self, order)
+
+    return mock.patch.object(Agent, "_dispatch", forgetful)
+
+
+PLANTS: Final[dict[str, Plant]] = {
+    plant.__name__: plant
+    for plant in (
+        effects_before_the_append, reader_that_trusts_any_predecessor, reader_that_trusts_any_term,
+        leader_that_looks_at_no_strangers, fence_without_attempt_number, request_ids_forgotten,
+        publisher_that_knows_its_position, ticks_before_reports, cancels_not_sent_again, dispatches_not_sent_again,
+        leader_that_answers_from_memory, worker_that_obeys_deposed_leaders, worker_that_forgets_attempts,
+    )
+}  # fmt: skip
