@@ -30,7 +30,7 @@ def completed(flow: Gaia) -> dict[str, int]:
 
 
 def test_a_copy_made_under_load_is_whole(tmp_path: Path) -> None:
-    """It has every Step and file that was acknowledged before, and runs what was under way, but nothing that was done."""
+    """Restored, it has all that was acknowledged before, and runs what was under way but nothing that was done."""
     copy = tmp_path / "copy"
     with Up(tmp_path) as up, up.client() as flow:
         flow.upload("flow", {}, [SAY], [SWEEP])
