@@ -341,7 +341,6 @@ def test_nothing_is_deleted_before_the_journal_has_confirmed_it(scene: Scene) ->
     with pytest.raises(Exception, match="Another leader"):
         scene.sweeper.sweep()
     assert len(scene.left()) == 1
-    assert isinstance(scene.asked[-1], rq.Confirm)
 
 
 def test_many_versions_are_judged_page_by_page(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
