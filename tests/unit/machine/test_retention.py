@@ -11,6 +11,7 @@ from gaia_core.machine.effects import Archive, DeleteData
 from gaia_core.machine.handle import answer_query
 from gaia_core.machine.public import Announcer, WorkflowChanged
 from gaia_core.wire.snapshot import decode_archived
+from gaia_core.workflow.form.items import Reading
 from gaia_core.workflow.model import FailureClass
 from gaia_core.workflow.validate import ANY
 from tests.unit.machine.archiving import Attic
@@ -123,7 +124,8 @@ def test_it_is_listed_as_before(attic: Attic) -> None:
 
 READS: list[rq.Request] = [
     rq.GetStatus("flow"), rq.ListSteps("flow"), rq.Explain("flow", "b"), rq.GetFiles("flow", "y"), rq.GetUid("flow"),
-    rq.PlanExpire("flow", ("a",)), rq.CheckSteps("flow", (make("c", "x"),)), rq.CheckCommands("flow", COMMANDS),
+    rq.PlanExpire("flow", ("a",)), rq.CheckSteps("flow", Reading((make("c", "z"),))),
+    rq.CheckCommands("flow", Reading(COMMANDS)),
     rq.SetCommands("flow", ()), rq.GetReferences("flow", ("x", "y")), rq.GetStepReferences(1, (0, 1)),
 ]  # fmt: skip
 
