@@ -455,7 +455,7 @@ def replay_is_live(recording: Recording, history: History) -> Iterator[Violation
     if recording.live is not None:
         live, replayed = snapshot(recording.live)[1:], snapshot(history.state)[1:]
         if live != replayed:
-            names = ("last uid", "workflows", "workers", "answers", "deletions")
+            names = ("last uid", "workflows", "workers", "answers", "deletions", "wipes")
             different = [name for name, one, other in zip(names, live, replayed, strict=True) if one != other]
             yield Violation("replay is live", f"the leader's {', '.join(different)} are not what the journal says")
 
