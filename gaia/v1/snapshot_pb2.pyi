@@ -110,7 +110,7 @@ class SnapshotAnswers(_message.Message):
     def __init__(self, requests: _Optional[_Iterable[_Union[_journal_pb2.RequestAnswered, _Mapping]]] = ..., at_ms: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SnapshotWorkflow(_message.Message):
-    __slots__ = ("uid", "name", "owner", "properties_json", "created_ms", "updated_ms", "released_ms", "halted", "revision", "next_index", "sequence", "rest")
+    __slots__ = ("uid", "name", "owner", "properties_json", "created_ms", "updated_ms", "released_ms", "halted", "revision", "next_index", "sequence", "rest", "arrivals")
     UID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +123,7 @@ class SnapshotWorkflow(_message.Message):
     NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REST_FIELD_NUMBER: _ClassVar[int]
+    ARRIVALS_FIELD_NUMBER: _ClassVar[int]
     uid: int
     name: str
     owner: str
@@ -135,7 +136,8 @@ class SnapshotWorkflow(_message.Message):
     next_index: int
     sequence: int
     rest: str
-    def __init__(self, uid: _Optional[int] = ..., name: _Optional[str] = ..., owner: _Optional[str] = ..., properties_json: _Optional[str] = ..., created_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., released_ms: _Optional[int] = ..., halted: _Optional[bool] = ..., revision: _Optional[int] = ..., next_index: _Optional[int] = ..., sequence: _Optional[int] = ..., rest: _Optional[str] = ...) -> None: ...
+    arrivals: int
+    def __init__(self, uid: _Optional[int] = ..., name: _Optional[str] = ..., owner: _Optional[str] = ..., properties_json: _Optional[str] = ..., created_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., released_ms: _Optional[int] = ..., halted: _Optional[bool] = ..., revision: _Optional[int] = ..., next_index: _Optional[int] = ..., sequence: _Optional[int] = ..., rest: _Optional[str] = ..., arrivals: _Optional[int] = ...) -> None: ...
 
 class SnapshotCommands(_message.Message):
     __slots__ = ("commands",)
@@ -200,16 +202,18 @@ class SnapshotKeys(_message.Message):
     def __init__(self, keys: _Optional[_Iterable[_Union[SnapshotKey, _Mapping]]] = ...) -> None: ...
 
 class SnapshotKey(_message.Message):
-    __slots__ = ("name", "arrived", "left_behind", "was_written")
+    __slots__ = ("name", "arrived", "left_behind", "was_written", "arrived_as")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARRIVED_FIELD_NUMBER: _ClassVar[int]
     LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
     WAS_WRITTEN_FIELD_NUMBER: _ClassVar[int]
+    ARRIVED_AS_FIELD_NUMBER: _ClassVar[int]
     name: str
     arrived: _model_pb2.Publication
     left_behind: bool
     was_written: bool
-    def __init__(self, name: _Optional[str] = ..., arrived: _Optional[_Union[_model_pb2.Publication, _Mapping]] = ..., left_behind: _Optional[bool] = ..., was_written: _Optional[bool] = ...) -> None: ...
+    arrived_as: int
+    def __init__(self, name: _Optional[str] = ..., arrived: _Optional[_Union[_model_pb2.Publication, _Mapping]] = ..., left_behind: _Optional[bool] = ..., was_written: _Optional[bool] = ..., arrived_as: _Optional[int] = ...) -> None: ...
 
 class SnapshotDropped(_message.Message):
     __slots__ = ("names", "attempts")

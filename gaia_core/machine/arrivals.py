@@ -38,8 +38,7 @@ def arrive(decision: Decision, request: rq.Arrive) -> None:
         told = (*request.keys, *_grown_trees(workflow, request.keys))
         fresh = tuple(one for one in told if _is_news(one, _arrived(workflow.graph.keys.get(one.key))))
     if fresh:
-        known = ((workflow.graph.keys.get(one.key), one) for one in fresh)
-        changed = [key for key, one in known if key is not None and _has_changed(key, one)]
+        changed = {key: None for one in fresh for key in _changed(workflow, one)}
         decision.emit(ev.KeysArrived(workflow.uid, fresh))
         readers = {reader: Cause(None, key) for key in changed for reader in key.readers}
         decision.reset(workflow, dependents(readers), "input changed")
@@ -50,11 +49,9 @@ def _grown_trees(workflow: WorkflowState, told: Sequence[Publication]) -> Iterat
     grown: dict[Key, dict[str, FileVersion]] = {}
     names = {one.key for one in told}
     for one in told:
-        for tree in workflow.graph.all_over(one.key):
+        for tree in workflow.graph.trees_over(one.key):
             known = tree.arrived
-            if known is None or tree.name in names or not one.key.startswith(tree.name):
-                continue
-            if len(known.files) <= TREE_GROWN_MAX and workflow.graph.counts_when_found(tree.name):
+            if known is not None and tree.name not in names and len(known.files) <= TREE_GROWN_MAX:
                 files = grown.setdefault(tree, {file.key: file for file in known.files})
                 files.update((file.key, file) for file in one.files)
     for tree, files in grown.items():
@@ -75,9 +72,17 @@ def _is_news(publication: Publication, known: Publication | None) -> bool:
     return publication != known and all(file.sha256 for file in publication.files)
 
 
-def _has_changed(key: Key, publication: Publication) -> bool:
-    """Tell whether readers of a Key that is there would read something else from now on."""
-    return key.arrived is not None and key.arrived.versions != publication.versions
+def _changed(workflow: WorkflowState, publication: Publication) -> Iterator[Key]:
+    """Yield the Keys whose readers read something else once this has arrived.
+
+    They are the Key itself, if it was there before, and the trees over it that Steps write under: those are not put as
+    a whole, so what is put into them is read with what Steps write.
+    """
+    known = _arrived(workflow.graph.keys.get(publication.key))
+    if known is None or known.versions != publication.versions:
+        if known is not None:
+            yield workflow.graph.keys[publication.key]
+        yield from (tree for tree in workflow.graph.trees_over(publication.key) if tree.writers)
 
 
 def _is_seen(workflow: WorkflowState, publication: Publication, expected: Publication | None) -> bool:

@@ -1,7 +1,7 @@
 """Facts about the deployment that belong to no workflow, and the union of everything the journal keeps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from gaia_core.workflow import events as ev
@@ -21,6 +21,7 @@ class WorkerJoined:
     executor: str = ""
     host: str = ""
     draining: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ else is late or forged and changes nothing.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
 from gaia_core.machine import events as own
 from gaia_core.machine import reports as rp
@@ -15,7 +17,10 @@ from gaia_core.scheduling.fleet import PREFETCH_MAX, AttemptId, Worker
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, Fence, Publication
 from gaia_core.workflow.retry import retry_delay_ms
+from gaia_core.workflow.sources import outside_parts
 from gaia_core.workflow.state import Step, WorkflowState
+
+WRITERS_TOLD_MAX: Final = 10
 
 
 def reports(decision: Decision, said: rp.WorkerReports) -> int:
@@ -41,11 +46,19 @@ def reports(decision: Decision, said: rp.WorkerReports) -> int:
 
 
 def lose_worker(decision: Decision, request: rq.LoseWorker) -> None:
-    """Take an incarnation out; what it held is lost and goes elsewhere."""
+    """Take an incarnation out; what it held is lost and goes elsewhere.
+
+    It runs attempts in the order in which it got them, so those beyond its slots count as never started: nobody knows
+    better, since what it said last may be lost with it. As long as it held any one of them counts, so losses come to an
+    end.
+    """
     worker = decision.state.fleet.workers.get(request.worker)
     if worker is None or worker.incarnation != request.incarnation:
         return
-    _lose(decision, worker, list(worker.held), f"worker {worker.name!r} was lost: {request.reason}")
+    current = [attempt for attempt, stopping in worker.held.items() if not stopping]
+    stopping = [attempt for attempt, stopping in worker.held.items() if stopping]
+    _lose(decision, worker, stopping + current[: worker.slots], f"worker {worker.name!r} was lost: {request.reason}")
+    _give_back(decision, worker, current[worker.slots :])
     decision.emit(own.WorkerLeft(worker.name, worker.incarnation, request.reason))
 
 
@@ -147,7 +160,7 @@ def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
     decision.emit(
         own.WorkerJoined(
             said.worker, said.incarnation, hello.pool, max(1, hello.slots), min(hello.prefetch, PREFETCH_MAX),
-            hello.partition, hello.executor, hello.host, hello.draining,
+            hello.partition, hello.executor, hello.host, hello.draining, hello.metadata,
         )
     )  # fmt: skip
 
@@ -157,8 +170,28 @@ def _failed(decision: Decision, worker: str, report: rp.Failed) -> bool:
     if _is_stopping(decision, worker, report.fence):
         _end_stopping(decision, worker, report.fence)
         return False
-    _fail(decision, worker, report.fence, report.failure, _mapped(decision, report.fence, report.outputs))
+    holder = decision.state.fleet.workers[worker]
+    if report.unstarted and holder.draining:  # it gets nothing more, so this comes to an end
+        fence = report.fence
+        _give_back(decision, holder, [AttemptId(fence.workflow_uid, fence.step, fence.attempt)])
+        return True
+    failure = _with_writers(decision, report.fence, report.failure)
+    _fail(decision, worker, report.fence, failure, _mapped(decision, report.fence, report.outputs))
     return True
+
+
+def _with_writers(decision: Decision, fence: Fence, failure: Failure) -> Failure:
+    """Let an INPUT_MISSING name the Steps that write the trees in question, which its worker does not know."""
+    if failure.kind is not FailureClass.INPUT_MISSING:
+        return failure
+    workflow = decision.state.by_uid[fence.workflow_uid]
+    inputs = workflow.steps[fence.step].inputs
+    trees = {tree.name: tree for key in inputs for tree in workflow.graph.trees_over(key.name) if tree.writer}
+    told = [name for name in trees if repr(name) in failure.message] or list(trees)
+    writers = [f"{name!r} is written by Step {writer.name!r}" for name in told if (writer := trees[name].writer)]
+    if not writers:
+        return failure
+    return replace(failure, message=f"{failure.message} ({'; '.join(writers[:WRITERS_TOLD_MAX])})")
 
 
 def _cancelled(decision: Decision, said: rp.WorkerReports, fence: Fence) -> bool:
@@ -195,7 +228,8 @@ def _fail(decision: Decision, worker: str, fence: Fence, failure: Failure, outpu
 
 def _look_again(decision: Decision, workflow: WorkflowState, step: Step) -> None:
     """Have the store asked what lies under the outside Keys that a Step reads, so that it reads that the next time."""
-    known = [key.arrived for key in step.inputs if key.arrived is not None]
+    parts = (part for key in step.inputs for part in outside_parts(workflow.graph, key))
+    known = [key.arrived for key in dict.fromkeys(parts) if key.arrived is not None]
     if known:
         decision.effects.append(LookUp(workflow.name, tuple(one.key for one in known), tuple(known)))
 
@@ -208,3 +242,13 @@ def _lose(decision: Decision, worker: Worker, held: Iterable[AttemptId], message
             _end_stopping(decision, worker.name, fence)
         else:
             _fail(decision, worker.name, fence, Failure(FailureClass.LOST, message), ())
+
+
+def _give_back(decision: Decision, worker: Worker, held: Iterable[AttemptId]) -> None:
+    """Make the Steps of current attempts that were never started READY again."""
+    by_uid: dict[int, list[AttemptId]] = {}
+    for attempt in held:
+        by_uid.setdefault(attempt.uid, []).append(attempt)
+    for uid, found in by_uid.items():
+        steps, attempts = tuple(one.step for one in found), tuple(one.attempt for one in found)
+        decision.emit(ev.AttemptsGivenBack(uid, worker.name, steps, attempts))

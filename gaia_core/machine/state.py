@@ -59,7 +59,7 @@ class Deployment:
                 self.fleet.join(
                     Worker(
                         event.worker, event.incarnation, event.pool, event.slots, event.prefetch, event.partition,
-                        event.executor, event.host, event.draining,
+                        event.executor, event.host, event.draining, event.metadata,
                     )
                 )  # fmt: skip
             case own.WorkerLeft():
@@ -141,7 +141,7 @@ class Deployment:
                 for index, attempt in zip(event.steps, event.attempts, strict=True):
                     self.fleet.assign(event.worker, AttemptId(event.uid, index, attempt))
                 self.ready.trim(event.uid)
-            case ev.StepsCompleted() | ev.AttemptsEnded():
+            case ev.StepsCompleted() | ev.AttemptsEnded() | ev.AttemptsGivenBack():
                 for index, attempt in zip(event.steps, event.attempts, strict=True):
                     self.fleet.end(event.worker, AttemptId(event.uid, index, attempt))
             case ev.AttemptFailed():

@@ -17,17 +17,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gaia_core.coordinator.desk import Submit
 from gaia_core.service import verb_calls
 from gaia_core.service.late_bodies import LateBodies
+from gaia_core.service.reception import Reception
 from gaia_core.service.verb_calls import refused
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
-def build(role: Callable[[], str], submit: Submit, known_hosts: frozenset[str], token: str) -> ASGIApp:
+def build(
+    role: Callable[[], str], submit: Submit, reception: Reception, known_hosts: frozenset[str], token: str
+) -> ASGIApp:
     """Return the HTTP application.
 
     Args:
         role: "leader" or "standby"; "" while this server answers nothing.
         submit: hands a request to the coordinator.
+        reception: where bodies are read.
         known_hosts: host names that clients may call us by; empty for any.
         token: what clients must send, as a bearer token or as the password of any user; "" for none. Health needs none.
     """
@@ -37,7 +41,7 @@ def build(role: Callable[[], str], submit: Submit, known_hosts: frozenset[str], 
         return JSONResponse({"status": "ok", "role": now} if now else {"status": "starting"}, 200 if now else 503)
 
     app = Starlette(
-        routes=[Route("/healthz", health), *verb_calls.routes(submit)],
+        routes=[Route("/healthz", health), *verb_calls.routes(submit, reception)],
         exception_handlers={HTTPException: _no_such_call},
     )
     return LateBodies(_Guard(app, known_hosts, token))

@@ -183,6 +183,7 @@ def _worker(worker: Worker) -> journal_pb2.WorkerJoined:
         executor=worker.executor,
         host=worker.host,
         draining=worker.draining,
+        metadata_json=json.dumps(dict(worker.metadata), sort_keys=True) if worker.metadata else "",
     )
 
 
@@ -238,7 +239,7 @@ def _feed(state: Deployment, part: pb.SnapshotPart) -> None:
                 state.fleet.join(
                     Worker(
                         one.worker, one.incarnation, one.pool, one.slots, one.prefetch, one.partition, one.executor,
-                        one.host, one.draining,
+                        one.host, one.draining, json.loads(one.metadata_json or "{}"),
                     )
                 )  # fmt: skip
         case "held":

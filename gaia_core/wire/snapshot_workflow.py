@@ -66,6 +66,7 @@ def workflow_parts(kept: Kept) -> Iterator[pb.SnapshotPart]:
             next_index=workflow.next_index,
             sequence=kept.sequence,
             rest=kept.rest,
+            arrivals=workflow.graph.arrivals,
         )
     )
     for commands in by_size(map(command_to_proto, workflow.commands.values())):
@@ -169,8 +170,13 @@ def _column(numbers: Iterable[int]) -> list[int]:
 
 
 def _key(rest: KeyRest) -> pb.SnapshotKey:
-    arrived = publication_to_proto(rest.arrived) if rest.arrived is not None else None
-    return pb.SnapshotKey(name=rest.name, arrived=arrived, left_behind=rest.left_behind, was_written=rest.was_written)
+    return pb.SnapshotKey(
+        name=rest.name,
+        arrived=publication_to_proto(rest.arrived) if rest.arrived is not None else None,
+        arrived_as=rest.arrived_as,
+        left_behind=rest.left_behind,
+        was_written=rest.was_written,
+    )
 
 
 @dataclass(slots=True)
@@ -183,6 +189,7 @@ class WorkflowReader:
 
     kept: Kept
     next_index: int
+    arrivals: int
     specs: list[StepSpec] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     keys: list[KeyRest] = field(default_factory=list)
@@ -198,7 +205,7 @@ class WorkflowReader:
         workflow.released_ms = message.released_ms
         workflow.halted = message.halted
         workflow.revision = message.revision
-        return WorkflowReader(Kept(workflow, message.sequence, message.rest), message.next_index)
+        return WorkflowReader(Kept(workflow, message.sequence, message.rest), message.next_index, message.arrivals)
 
     def feed(self, part: pb.SnapshotPart) -> bool:
         """Take in the next message; tell whether it was the last one.
@@ -250,7 +257,7 @@ class WorkflowReader:
         left = sum(1 for _ in self._rebuilt())
         if left or (end.steps, end.names_crc) != (len(workflow.steps), names_crc(workflow)):
             raise SnapshotDamaged(self._unlike(_OTHER_STEPS))
-        settle(workflow, self.keys)
+        settle(workflow, self.keys, self.arrivals)
 
     def _unlike(self, why: str) -> str:
         return f"The workflow {self.kept.workflow.name!r} does not come out of the snapshot as it was: {why}."
@@ -258,7 +265,7 @@ class WorkflowReader:
 
 def _key_rest(message: pb.SnapshotKey) -> KeyRest:
     arrived = publications_from_proto([message.arrived])[0] if message.HasField("arrived") else None
-    return KeyRest(message.name, arrived, message.left_behind, message.was_written)
+    return KeyRest(message.name, arrived, message.arrived_as, message.left_behind, message.was_written)
 
 
 def _enter(steps: Sequence[Step], message: pb.SnapshotSteps) -> None:

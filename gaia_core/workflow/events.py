@@ -174,6 +174,16 @@ class AttemptsEnded:
     attempts: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptsGivenBack:
+    """attempts[i] of steps[i] was never started by the worker that had it; its Step is READY again."""
+
+    uid: int
+    worker: str
+    steps: tuple[int, ...]
+    attempts: tuple[int, ...]
+
+
 WorkflowEvent: TypeAlias = (
     WorkflowCreated
     | CommandsSet
@@ -191,4 +201,5 @@ WorkflowEvent: TypeAlias = (
     | QueueTimedOut
     | WorkflowDeleted
     | AttemptsEnded
+    | AttemptsGivenBack
 )

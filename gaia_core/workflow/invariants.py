@@ -66,6 +66,10 @@ def _check_read_key(graph: Graph, key: Key) -> None:
         _same(key.pending, sum(not other.available for other in written), f"pending writers over {key.name}")
         for other in written:
             _same(key in [other, *other.feeds], True, f"{other.name} feeds {key.name}")
+    is_written = any(other.writer and key.name.startswith(other.name) for other in written if is_tree(other.name))
+    _same(
+        key.arrived is not None and (key.writer is not None or is_written), False, f"{key.name} has come from outside"
+    )
     lacking = bool(key.readers) and not key.is_there
     _same(key in graph.missing, lacking and not written, f"{key.name} among the missing")
     _same(key in graph.awaited, lacking and bool(written), f"{key.name} among the awaited")

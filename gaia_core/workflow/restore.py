@@ -36,6 +36,7 @@ class KeyRest(NamedTuple):
 
     name: str
     arrived: Publication | None
+    arrived_as: int
     left_behind: bool
     was_written: bool
 
@@ -82,12 +83,19 @@ def rebuild(workflow: WorkflowState, specs: Sequence[StepSpec], runs: Iterable[R
     workflow.next_index = next_index
 
 
-def settle(workflow: WorkflowState, keys: Iterable[KeyRest]) -> None:
-    """Count everything that follows from how the Steps stand, and enter what is known of Keys beside it."""
+def settle(workflow: WorkflowState, keys: Iterable[KeyRest], arrivals: int) -> None:
+    """Count everything that follows from how the Steps stand, and enter what is known of Keys beside it.
+
+    Args:
+        workflow: its Steps are made and know how they stand.
+        keys: what is known.
+        arrivals: how many Keys have arrived so far.
+    """
     graph = workflow.graph
     for rest in keys:
-        key = graph.arrive(rest.arrived) if rest.arrived is not None else graph.key(rest.name)
-        key.left_behind, key.was_written = rest.left_behind, rest.was_written
+        key = graph.key(rest.name) if rest.arrived is None else graph.arrive(rest.arrived)
+        key.arrived_as, key.left_behind, key.was_written = rest.arrived_as, rest.left_behind, rest.was_written
+    graph.arrivals = arrivals
     steps = workflow.steps.values()
     for step in steps:
         workflow.counts[step.state] += 1
@@ -106,7 +114,8 @@ def rests_of(workflow: WorkflowState) -> Iterator[KeyRest]:
     """Yield the Keys of which more is known than the Steps tell, by name; those that nobody names now among them."""
     for name, key in sorted(workflow.graph.keys.items()):
         if key.arrived is not None or key.left_behind or key.was_written or not _is_named(key):
-            yield KeyRest(name, key.arrived, key.left_behind, key.was_written)
+            arrived_as = key.arrived_as if key.arrived is not None else 0
+            yield KeyRest(name, key.arrived, arrived_as, key.left_behind, key.was_written)
 
 
 def _is_named(key: Key) -> bool:

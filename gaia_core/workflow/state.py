@@ -437,6 +437,10 @@ class WorkflowState:
         for index in event.steps:
             self._make_ready(self.steps[index], followed)
 
+    def _given_back(self, event: ev.AttemptsGivenBack, followed: Consequences) -> None:
+        for index in event.steps:
+            self._make_ready(self.steps[index], followed)
+
     def _queue_timed_out(self, event: ev.QueueTimedOut, _: Consequences) -> None:
         for index in event.steps:
             step = self.steps[index]
@@ -463,4 +467,5 @@ _APPLY: Final[dict[type, Callable[[WorkflowState, Any, Consequences], None]]] = 
     ev.BackoffsEnded: WorkflowState._backoffs_ended,  # noqa: SLF001
     ev.QueueTimedOut: WorkflowState._queue_timed_out,  # noqa: SLF001
     ev.AttemptsEnded: WorkflowState._attempts_ended,  # noqa: SLF001
+    ev.AttemptsGivenBack: WorkflowState._given_back,  # noqa: SLF001
 }

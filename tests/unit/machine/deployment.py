@@ -206,11 +206,16 @@ def snapshot(state: Deployment) -> Any:
             [tuple(getattr(s, name) for name in STEP_FIELDS) for s in flow.steps.values()],
             [s.cause for s in flow.steps.values()],
             sorted((alias, [s.name for s in found]) for alias, found in flow.by_alias.items()),
-            {name: (key.pending, key.writers, key.available, key.arrived) for name, key in flow.graph.keys.items()},
+            {
+                name: (key.pending, key.writers, key.available, key.arrived, key.arrived_as)
+                for name, key in flow.graph.keys.items()
+            },
         )
         for name, flow in state.workflows.items()
     }
-    workers = {name: (w.incarnation, w.slots, w.prefetch, dict(w.held)) for name, w in state.fleet.workers.items()}
+    workers = {
+        name: (w.incarnation, w.slots, w.prefetch, list(w.held.items())) for name, w in state.fleet.workers.items()
+    }
     return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed)
 
 

@@ -190,7 +190,7 @@ def test_what_holds_no_workflow_is_refused() -> None:
 
 
 SCRIPT = """
-from tests.unit.machine import test_snapshots as t
+from tests.unit.machine import test_at_rest as t
 from gaia_core.machine import requests as rq
 driver = t.Driver()
 driver.join()
