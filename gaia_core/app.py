@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Final
 
 import grpc
@@ -29,6 +29,7 @@ from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
 from gaia_core.backends.kafka_election import KafkaElection
 from gaia_core.backends.kafka_events import KafkaEventLog
 from gaia_core.backends.kafka_journal import KafkaJournal
+from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
@@ -119,7 +120,8 @@ def kafka_settings(config: Config) -> KafkaSettings:
     )
 
 
-def cluster_backing(config: Config) -> Backing:
+@contextmanager
+def cluster_backing(config: Config) -> Iterator[Backing]:
     """Make topics and bucket where they are missing, and tell how to connect to Kafka and S3.
 
     Raises:
@@ -135,15 +137,17 @@ def cluster_backing(config: Config) -> Backing:
     warnings = ensure_topics(settings)
     if warnings:
         log.warning("Kafka keeps less than it could", extra={"causes": warnings})
-    return Backing(
-        open_journal=lambda: KafkaJournal(settings),
-        open_bus=lambda: KafkaCoordinatorBus(settings),
-        open_event_log=lambda: KafkaEventLog(settings),
-        open_election=lambda: KafkaElection(settings),
-        store=store,
-        own_bucket=config.bucket,
-        buckets=frozenset(config.buckets),
-    )
+    with closing(KafkaQuarantine(settings)) as quarantine:
+        yield Backing(
+            open_journal=lambda: KafkaJournal(settings),
+            open_bus=lambda: KafkaCoordinatorBus(settings),
+            open_event_log=lambda: KafkaEventLog(settings, quarantine.put),
+            open_election=lambda: KafkaElection(settings),
+            store=store,
+            own_bucket=config.bucket,
+            buckets=frozenset(config.buckets),
+            set_aside=quarantine.put,
+        )
 
 
 class ProcessLauncher:
@@ -254,7 +258,14 @@ class Server:
 
     def _interfaces(self) -> "_Interfaces":
         service = GaiaService(self._desk, self._backing.store, self._launcher)
-        return _Interfaces(self.config, service, self._desk.submit, lambda: self._office.role, self._http_socket)
+        return _Interfaces(
+            self.config,
+            service,
+            self._desk.submit,
+            lambda: self._office.role,
+            lambda: self._office.refused,
+            self._http_socket,
+        )
 
 
 class _Interfaces:
@@ -266,12 +277,14 @@ class _Interfaces:
         service: GaiaService,
         submit: Submit,
         role: Callable[[], str],
+        refused: Callable[[], Mapping[str, int]],
         http_socket: Callable[[], Any],
     ) -> None:
         self._config = config
         self._service = service
         self._submit = submit
         self._role = role
+        self._refused = refused
         self._http_socket = http_socket
         self._stack = ExitStack()
 
@@ -281,7 +294,7 @@ class _Interfaces:
         host, _ = split_address(self._config.http_listen)
         own_names = frozenset({"localhost", "127.0.0.1", "::1", host})
         known = frozenset() if self._config.token or self._config.insecure else own_names
-        app = http_api.build(self._role, self._submit, known, self._config.token)
+        app = http_api.build(self._role, self._submit, known, self._config.token, self._refused)
         settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._http = _QuietUvicorn(settings)
         self._serving = asyncio.create_task(self._http.serve(sockets=[bound]))

@@ -4,6 +4,8 @@ A reader accepts an entry only if it names the latest opening and the latest acc
 what a deposed leader still managed to append changes nothing, for every reader alike.
 """
 
+from collections.abc import Callable
+
 from google.protobuf.message import DecodeError
 
 from gaia_core.errors import JournalCorrupt
@@ -12,8 +14,15 @@ from gaia_core.wire.frame import unwrap
 from gaia_core.wire.journal import Entry, decode_entry
 
 
+def _ignore(_: Record) -> None:
+    """Do nothing."""
+
+
 class EntryReader:
     """Feeds on records in order of offset.
+
+    Args:
+        foreign: shown each record without our mark.
 
     Attributes:
         opening: offset of the latest opening; -1 before the first.
@@ -21,7 +30,8 @@ class EntryReader:
         void: number of records that were passed over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, foreign: Callable[[Record], None] = _ignore) -> None:
+        self._foreign = foreign
         self.opening = -1
         self.last = -1
         self.void = 0
@@ -65,6 +75,7 @@ class EntryReader:
         frame = unwrap(record.offset, record.value)
         if frame is None:
             self.void += 1
+            self._foreign(record)
             return None
         payload = frame.payload
         if frame.parts > 1:

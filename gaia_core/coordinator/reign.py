@@ -3,7 +3,7 @@
 import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from gaia_core.coordinator.publisher import Publisher
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError
 from gaia_core.machine import requests as rq
-from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
+from gaia_core.ports import CoordinatorBus, EventLog, Journal, SetAside, Store, nowhere
 from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class Reign:
         duties: how to work.
         ended: called, from any thread, when the reign cannot go on: the journal passed to somebody else, Kafka stayed
             away, or something broke.
+        set_aside: keeps records that nobody can use.
     """
 
     def __init__(
@@ -59,12 +60,15 @@ class Reign:
         clock: Clock,
         duties: Duties,
         ended: Callable[[GaiaError], None],
+        set_aside: SetAside = nowhere,
     ) -> None:
         self.watchers = WatchHub()
         self._bus = bus
         self._ended = ended
         self._publisher = Publisher(journal, open_event_log, self.watchers)
-        self._loop = Loop(journal, bus, clock, duties.lease_s, self._publisher.feed, self._ask_store, self.watchers)
+        self._loop = Loop(
+            journal, bus, clock, duties.lease_s, self._publisher.feed, self._ask_store, self.watchers, set_aside
+        )
         self._loop.term.state.rules = duties.rules
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
@@ -91,6 +95,11 @@ class Reign:
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
         return self._loop.submit(request)
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Return how many reports did not count, by cause."""
+        return self._loop.refused
 
     def settled(self) -> "Future[None]":
         """Return what is done once watchers were told of all that was answered; see `Publisher.settled`."""

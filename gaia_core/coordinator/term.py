@@ -4,16 +4,24 @@ The only writer of the journal. Whatever goes wrong with an append ends the term
 known to be durable, and must be rebuilt from the journal.
 """
 
+import logging
 import secrets
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from gaia_core.coordinator.entries import EntryReader
 from gaia_core.errors import Unavailable
 from gaia_core.machine.events import Event
 from gaia_core.machine.state import Deployment
-from gaia_core.ports import Journal
+from gaia_core.ports import Aside, Journal, Record, SetAside, nowhere
 from gaia_core.wire.frame import wrap
 from gaia_core.wire.journal import Entry, Opening, encode_entry
+
+FOREIGN_MOST: Final = 64
+"""Foreign records of a replay that are put aside, the newest: each may have a megabyte."""
+
+log = logging.getLogger(__name__)
 
 
 class TermEnded(Unavailable):
@@ -23,18 +31,24 @@ class TermEnded(Unavailable):
 class Term:
     """This process's time as the leader.
 
+    Args:
+        journal: written by this term alone.
+        set_aside: keeps foreign records, those of a replay as far as no earlier term met them.
+
     Attributes:
         number: offset of the opening entry; grows from term to term.
         state: the deployment, as of the last entry.
         reports_offset: offset of the reports to read next.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, set_aside: SetAside = nowhere) -> None:
         self.state = Deployment()
         self.number = -1
         self.reports_offset = 0
         self._journal = journal
-        self._reader = EntryReader()
+        self._set_aside = set_aside
+        self._foreign: deque[Record] = deque(maxlen=FOREIGN_MOST)
+        self._reader = EntryReader(self._foreign.append)
         self._end = 0
 
     @property
@@ -51,6 +65,7 @@ class Term:
         """
         start, self._end = self._journal.bounds()
         self._replay(start, self._end)
+        self._pass_over(self._foreign)
         opening = Opening(secrets.token_bytes(16), leader_address, version)
         entry = Entry(-1, self._reader.last, max(now_ms, self.state.now_ms), (), self.reports_offset, opening)
         offset = self._journal.append(wrap(encode_entry(entry), secrets.token_bytes(8)))[-1]
@@ -71,6 +86,7 @@ class Term:
             raise TermEnded(f"The journal took no entry: {error.message}") from error
         if offsets != list(range(self._end, self._end + len(offsets))):
             self._check_strangers(offsets)
+            self._pass_over(self._foreign)
         self._end = offsets[-1] + 1
         self._reader.last = offsets[-1]
         self.reports_offset = reports_offset
@@ -80,6 +96,8 @@ class Term:
         for record in self._journal.read(start, end):
             entry = self._reader.feed(record)
             if entry is not None:
+                if entry.opening is not None:
+                    self._foreign.clear()
                 self.state.now_ms = max(self.state.now_ms, entry.now_ms)
                 self.reports_offset = entry.reports_offset
                 for event in entry.events:
@@ -88,10 +106,18 @@ class Term:
     def _check_strangers(self, offsets: Sequence[int]) -> None:
         """Look at what others wrote before our entry; all of it must be void."""
         ours = set(offsets)
-        strangers = EntryReader()
+        strangers = EntryReader(self._foreign.append)
         for record in self._journal.read(self._end, offsets[-1]):
             if record.offset not in ours:
                 entry = strangers.assemble(record)
                 if entry is not None and (entry.opening is not None or entry.opening_offset == self.number):
                     raise TermEnded(f"Another leader wrote at offset {record.offset} of the journal.")
                 self._reader.void += 1
+
+    def _pass_over(self, foreign: deque[Record]) -> None:
+        """Put foreign records of the journal aside, once."""
+        while foreign:
+            record = foreign.popleft()
+            cause = "record of the journal without our mark"
+            log.warning("passed over a foreign record", extra={"offset": record.offset, "cause": cause})
+            self._set_aside(Aside("journal", 0, record.offset, cause, record.value))

@@ -31,6 +31,7 @@ class Cluster:
     stack: ExitStack
     address: str = field(default_factory=free_address)
     http: str = field(default_factory=free_address)
+    leader: GaiaProcess = field(init=False)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -52,10 +53,16 @@ class Cluster:
     def server(self, **environ: str) -> GaiaProcess:
         """Start a coordinator and wait until it leads."""
         process = GaiaProcess(["server"], self.folder / "server.log", {**self.environ, **environ})
+        self.leader = process
         before = process.said().count("Gaia serves")
         self.stack.enter_context(process)
         wait_until(lambda: process.said().count("Gaia serves") > before, "leads", deadline_s=60, evidence=process.said)
         return process
+
+    def server_again(self) -> GaiaProcess:
+        """Kill the coordinator that was started last, and start the next."""
+        self.leader.kill()
+        return self.server()
 
     def standby(self, address: str) -> GaiaProcess:
         """Start a second coordinator at another address and wait until it stands by."""

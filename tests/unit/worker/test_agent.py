@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gaia.v1 import worker_pb2
 from gaia_core.errors import InboxLost, Unavailable
 from gaia_core.machine.orders import Drain
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
+from gaia_core.ports import Aside
+from gaia_core.wire.inbox import execution_from_proto
 from gaia_core.workflow.model import Execution, FailureClass
 from gaia_worker.agent import Agent, RunAttempt
 from gaia_worker.control import Control
@@ -89,10 +92,36 @@ def test_orders_of_a_deposed_leader_are_ignored() -> None:
 
 
 def test_undecodable_record_is_skipped() -> None:
-    """Garbage in the inbox does not stop what follows it."""
-    bus = ScriptedBus([b"\xff\xff\xff", b"", inbox(dispatch(1))])
-    agent(bus).run()
+    """Garbage in the inbox is put aside and does not stop what follows it."""
+    garbage = [b"\xff\xff\xff", b"", b"\x22\x02" * 10_000, b"\xff" * 1_000_000]
+    bus = ScriptedBus([*garbage, inbox(dispatch(1))])
+    aside: list[Aside] = []
+    worker = agent(bus)
+    worker._set_aside = aside.append
+    worker.run()
     assert steps(bus.reports(*ENDS)) == [1]
+    places = [("inbox", 7, 100 + number, value) for number, value in enumerate(garbage)]
+    assert [(one.log, one.partition, one.offset, one.value) for one in aside] == places
+
+
+def test_order_that_cannot_be_followed_is_a_failure_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong with one order ends its attempt with words; the worker goes on with the others."""
+
+    def decode(order: worker_pb2.Dispatch) -> Execution:
+        if order.step_name == "step-0":
+            raise ValueError("nothing to be made of it")
+        return execution_from_proto(order)
+
+    monkeypatch.setattr("gaia_worker.agent.execution_from_proto", decode)
+    programs = Programs()
+    programs.let_go.set()
+    bus = ScriptedBus([inbox(dispatch(0), dispatch(1))], lambda: programs.wait_started(1))
+    agent(bus, programs.run).run()
+    failed, completed = bus.reports(*ENDS)
+    assert isinstance(failed, Failed)
+    assert (failed.failure.kind, failed.fence.step) == (FailureClass.ENGINE, 0)
+    assert "nothing to be made of it" in failed.failure.message
+    assert isinstance(completed, Completed)
 
 
 def test_dispatch_sent_again_runs_once() -> None:
