@@ -147,6 +147,9 @@ class WorkerBus(Protocol):
     def report(self, record: bytes) -> None:
         """Queue one report record; it is sent, in order, however long that takes."""
 
+    def acknowledged(self) -> int:
+        """Return how many of the records given to `report`, counted from the first, are known to have arrived."""
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until every queued report is acknowledged; return whether that is so."""
 

@@ -275,8 +275,9 @@ class Agent:
         self._heartbeat_at = now
         with self._holding:
             held = tuple(item.fence for item in self._held.values())
+            finished = self._outbox.unacknowledged()
             self._outbox.add(self._hello())
-            self._outbox.add(Heartbeat(self._bus.inbox_offset(), held))
+            self._outbox.add(Heartbeat(self._bus.inbox_offset(), held, finished))
         self._outbox.send()
 
     def _idle(self) -> bool:

@@ -137,6 +137,10 @@ class KafkaWorkerBus:
         """
         self._reporter.add(record)
 
+    def acknowledged(self) -> int:
+        """Return how many records have arrived; see `ports.WorkerBus.acknowledged`."""
+        return self._reporter.acknowledged
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until every queued report is acknowledged; return whether that is so."""
         return self._reporter.flush(timeout_s)
@@ -165,6 +169,7 @@ class _Reporter:
         self._bytes_max = most - OVERHEAD_BYTES
         self._lock = threading.Lock()
         self._unacknowledged: deque[bytes] = deque()
+        self.acknowledged = 0
         self._unqueued = 0
         self._failed_at: float | None = None
         self._closed = False
@@ -213,6 +218,7 @@ class _Reporter:
                 self._failed_at = self._failed_at or time.monotonic()
             elif self._failed_at is None:
                 self._unacknowledged.popleft()
+                self.acknowledged += 1
 
     def _queued(self, record: bytes) -> bool:
         noted = partial(self._note, self._generation)

@@ -6,10 +6,11 @@ delivery failed or an earlier leader ordered it. Heartbeats are judged by that.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from gaia_core.machine.effects import Effect, SendCancels, SendDispatches
-from gaia_core.machine.orders import Cancel, Dispatch, Inbox, Order
+from gaia_core.machine.orders import Cancel, Dispatch, Drain, Inbox, Order
 from gaia_core.ports import CoordinatorBus
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
 from gaia_core.wire.frame import RECORD_BYTES_MAX
@@ -59,6 +60,14 @@ class Inboxes:
         if orders:
             self._bus.flush()
         return unsent
+
+    def dismiss(self, worker: Worker, incarnation: str, held: Iterable[Fence]) -> None:
+        """Tell an earlier life of a worker's name to end what it holds, and to leave."""
+        cancels = [Cancel(replace(fence, term=self._term), "another life of the worker took over") for fence in held]
+        inbox = Inbox(worker.name, incarnation, self._term, (*cancels[: ORDERS_PER_RECORD_MAX - 1], Drain()))
+        self._open.setdefault(worker.name, deque()).append(())
+        self._bus.send(worker.name, worker.partition, encode_inbox(inbox))
+        self._bus.flush()
 
     def note_deliveries(self) -> None:
         """Take in what became of records sent before."""

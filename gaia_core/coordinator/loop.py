@@ -96,6 +96,7 @@ class Loop:
         self._watchers = watchers
         self._set_aside = set_aside
         self._impossible: list[WorkerReports] = []
+        self._dismissed: list[tuple[WorkerReports, Heartbeat]] = []
         self._started: list[Announcement] = []
         self._stopping = threading.Event()
         self._reports_offset = 0
@@ -239,9 +240,13 @@ class Loop:
             if objections:
                 refused += objections
             worker = decision.state.fleet.workers.get(said.worker)
-            if worker is not None and worker.incarnation == said.incarnation:
+            if worker is None:
+                continue
+            if worker.incarnation == said.incarnation:
                 self._leases.heard(said.worker, now_s)
                 self._judge(decision, worker, said, extra)
+            else:
+                self._dismissed += [(said, report) for report in said.reports if isinstance(report, Heartbeat)]
         if garbage:
             self._pass_over(garbage)
         self.refused += refused
@@ -264,9 +269,9 @@ class Loop:
             if isinstance(report, Heartbeat):
                 self._inboxes.note_deliveries()
                 self._inboxes.prune(worker)
-                claimed = {AttemptId(fence.workflow_uid, fence.step, fence.attempt) for fence in report.held}
+                claimed, finished = _attempts(report.held), _attempts(report.finished)
                 sent = self._inboxes.sent[worker.name]
-                verdict = compare(worker.held, claimed, sent, report.inbox_offset)
+                verdict = compare(worker.held, claimed, sent, report.inbox_offset, finished)
                 if verdict.lost:
                     handle(decision, rq.LoseAttempts(worker.name, worker.incarnation, tuple(verdict.lost)))
                 extra += self._orders_again(decision, worker, verdict.resend, verdict.cancel)
@@ -305,9 +310,21 @@ class Loop:
         self._inboxes.note_deliveries()
         for unsent in self._inboxes.perform(effects):
             self._note_impossible(unsent)
+        self._dismiss()
         for effect in effects:
             if isinstance(effect, LookUp | DeleteData):
                 self._ask_store(effect)
+
+    def _dismiss(self) -> None:
+        """Send away the lives whose names others have now: what they hold counts for nothing any more."""
+        dismissed, self._dismissed = self._dismissed, []
+        for said, heartbeat in dismissed:
+            worker = self.term.state.fleet.workers.get(said.worker)
+            if worker is not None and worker.incarnation != said.incarnation:
+                log.info(
+                    "told an earlier life to leave", extra={"worker": worker.name, "incarnation": said.incarnation}
+                )
+                self._inboxes.dismiss(worker, said.incarnation, heartbeat.held)
 
     def _note_impossible(self, unsent: Unsent) -> None:
         """Remember that an attempt can never be ordered, for the next turn."""
@@ -323,6 +340,10 @@ class Loop:
         impossible, self._impossible = self._impossible, []
         for said in impossible:
             enter_reports(decision, said)
+
+
+def _attempts(fences: Iterable[Fence]) -> set[AttemptId]:
+    return {AttemptId(fence.workflow_uid, fence.step, fence.attempt) for fence in fences}
 
 
 def _give_up(submissions: Iterable[Submission]) -> None:

@@ -132,6 +132,16 @@ def test_reports_arrive_in_order_with_the_offset_to_go_on_from(bus: BusRig) -> N
     assert heard.failures == []
 
 
+def test_a_worker_knows_which_reports_have_arrived(bus: BusRig) -> None:
+    """Reports are counted from the first on; those that nobody reads yet have arrived all the same."""
+    worker = bus.worker("w1")
+    assert worker.acknowledged() == 0
+    for number in range(3):
+        worker.report(b"%d" % number)
+    assert worker.flush(10)
+    assert worker.acknowledged() == 3
+
+
 def test_reports_made_before_anybody_listened_are_delivered(bus: BusRig) -> None:
     """A coordinator that begins at the offset it knows gets all that came since."""
     coordinator, worker, heard = bus.coordinator(), bus.worker("w1"), Heard()

@@ -143,7 +143,7 @@ func (w *worker) get(a *attempt, file *pb.FileVersion, bucket, object string, to
 	case err != nil:
 		fail(storeFailed, "%q: %v", file.Key, err)
 	case uint64(size) != file.SizeBytes || len(file.Sha256) > 0 && !bytes.Equal(file.Sha256, digest.Sum(nil)):
-		fail(storeFailed, "%q came with another content than was stored", file.Key)
+		fail(pb.FailureClass_FAILURE_CLASS_INPUT_CHANGED, "%q came with another content than was stored", file.Key)
 	}
 }
 

@@ -240,6 +240,46 @@ def test_heartbeat_lists_what_runs_and_waits_and_how_far_the_inbox_was_followed(
     assert heartbeat == Heartbeat(103, (execution(0).fence, execution(1).fence))
 
 
+def test_heartbeat_lists_ends_that_may_not_have_arrived() -> None:
+    """An attempt is in every heartbeat until its end is acknowledged: in whatever order records land, none is lost."""
+    clock = Clock()
+    bus = ScriptedBus()
+    bus.lost_acknowledgements = 1
+
+    def acknowledged(*, all_but: int) -> Callable[[], list[bytes]]:
+        def move() -> list[bytes]:
+            bus.lost_acknowledgements = all_but
+            clock.now += 5.0
+            return []
+
+        return move
+
+    bus._turns.extend([[inbox(dispatch(0), dispatch(1))], acknowledged(all_but=1), acknowledged(all_but=0)])
+    agent(bus, clock=clock).run()
+    first, second = bus.reports(Heartbeat)
+    assert first == Heartbeat(102, (), (execution(0).fence, execution(1).fence))
+    assert second == Heartbeat(102, (), ())
+
+
+def test_ends_of_programs_are_listed_too() -> None:
+    """However an attempt ends: completed, failed or cancelled."""
+    programs, clock = Programs(), Clock()
+    bus = ScriptedBus()
+    bus.lost_acknowledgements = 10
+
+    def ended() -> list[bytes]:
+        programs.let_go.set()
+        wait_until(lambda: len(bus.reports(*ENDS)) == 2, "both ends", every_s=0.001)
+        clock.now = 5.0
+        return []
+
+    bus._turns.extend([[inbox(dispatch(0), dispatch(1))], [inbox(cancel(1))], ended])
+    agent(bus, programs.run, clock=clock).run()
+    (heartbeat,) = bus.reports(Heartbeat)
+    assert heartbeat.held == ()
+    assert {fence.step for fence in heartbeat.finished} == {0, 1}
+
+
 def test_idle_worker_leaves_only_when_told_to() -> None:
     """A launched worker leaves once nothing ran for its idle time; the time starts anew with each attempt."""
     clock = Clock()
