@@ -257,8 +257,8 @@ def test_heartbeat_lists_ends_that_may_not_have_arrived() -> None:
     bus._turns.extend([[inbox(dispatch(0), dispatch(1))], acknowledged(all_but=1), acknowledged(all_but=0)])
     agent(bus, clock=clock).run()
     first, second = bus.reports(Heartbeat)
-    assert first == Heartbeat(102, (), (execution(0).fence, execution(1).fence))
-    assert second == Heartbeat(102, (), ())
+    assert first == Heartbeat(101, (), (execution(0).fence, execution(1).fence))
+    assert second == Heartbeat(101, (), ())
 
 
 def test_ends_of_programs_are_listed_too() -> None:
