@@ -13,7 +13,7 @@ from gaia_core.coordinator.loop import Clock, Loop
 from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
 from gaia_core.coordinator.watching import WatchHub
-from gaia_core.errors import Bug, GaiaError
+from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.ports import CoordinatorBus, EventLog, Journal, SetAside, Store, nowhere
 from gaia_core.workflow.validate import Rules
@@ -129,6 +129,9 @@ class Reign:
         def guarded() -> None:
             try:
                 target()
+            except Unavailable as error:
+                log.warning("cannot go on leading", extra={"thread_name": name, "cause": error.message})
+                self._ended(error)
             except Exception as error:
                 log.exception("a thread broke", extra={"thread_name": name})
                 self._ended(error if isinstance(error, GaiaError) else Bug(f"The {name} broke: {error!r}"))

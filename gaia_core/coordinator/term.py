@@ -83,7 +83,7 @@ class Term:
         try:
             offsets = self._journal.append(wrap(encode_entry(entry), secrets.token_bytes(8)))
         except Unavailable as error:
-            raise TermEnded(f"The journal took no entry: {error.message}") from error
+            raise TermEnded(f"The journal took no entry: {error.message}", hint=error.hint) from error
         if offsets != list(range(self._end, self._end + len(offsets))):
             self._check_strangers(offsets)
             self._pass_over(self._foreign)
