@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,10 +72,14 @@ class Cluster:
         process.await_words("Gaia stands by")
         return process
 
-    def worker(self, name: str, executor: str = "docker", *flags: str) -> GaiaProcess:
+    def worker(
+        self, name: str, executor: str = "docker", *flags: str, environ: Mapping[str, str] | None = None
+    ) -> GaiaProcess:
         """Start a worker."""
         arguments = ["worker", "--name", name, "--executor", executor, "--slots", "2", *flags]
-        return self.stack.enter_context(GaiaProcess(arguments, self.folder / f"{name}.log", self.environ))
+        return self.stack.enter_context(
+            GaiaProcess(arguments, self.folder / f"{name}.log", {**self.environ, **(environ or {})})
+        )
 
     def client(self) -> Gaia:
         """Return a client, closed with the cluster."""
