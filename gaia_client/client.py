@@ -19,13 +19,15 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from gaia.v1 import api_pb2
-from gaia_client import replies, transfer, waiting, watching
+from gaia_client import transfer, waiting, watching
 from gaia_client.config import client_config
 from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
 from gaia_client.requests import build
 from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, TooLarge
+from gaia_core.wire import plain
 from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
 from gaia_core.workflow import parse, validate
+from gaia_core.workflow.metadata import parse_metadata
 
 PLAIN = Mapping[str, Any]
 
@@ -36,8 +38,9 @@ class Gaia:
     """A client of a Gaia server.
 
     Every method raises subclasses of `gaia.GaiaError`: InvalidWorkflow with all problems and their places, UnknownName,
-    AlreadyExists, NotAllowedNow, TooLarge, NotAuthorized, and Unavailable when no server answers. Only what the file
-    system says of a source or target stays an OSError, and `wait` raises TimeoutError.
+    AlreadyExists, NotAllowedNow, TooLarge, NotAuthorized, and Unavailable when no server answers (Overloaded, when it
+    has too much to do for long). Only what the file system says of a source or target stays an OSError, and `wait`
+    raises TimeoutError.
     """
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
@@ -63,7 +66,7 @@ class Gaia:
         """
         request = build(api_pb2.WorkflowsRequest, prefix=prefix or "", owner=owner or "", state=state or "")
         answer = self._connection.call("Workflows", request, api_pb2.WorkflowsResponse)
-        return [replies.workflow(each) for each in answer.workflows]
+        return [plain.workflow(each) for each in answer.workflows]
 
     def upload(
         self, workflow: str, properties: PLAIN | None, commands: Sequence[PLAIN], steps: Sequence[PLAIN]
@@ -94,7 +97,7 @@ class Gaia:
             commands=[command_to_proto(command) for command in parsed.commands],
             steps=[step_to_proto(step) for step in parsed.steps],
         )
-        return replies.diff(self._connection.call("Upload", _sendable(request), api_pb2.UploadResponse).diff)
+        return plain.diff(self._connection.call("Upload", _sendable(request), api_pb2.UploadResponse).diff)
 
     def command(
         self, workflow: str, commands: Sequence[PLAIN] | None = None, *, expected_revision: int | None = None
@@ -124,7 +127,7 @@ class Gaia:
             expected_revision=expected_revision,
         )
         answer = self._connection.call("Command", _sendable(request), api_pb2.CommandResponse)
-        return [replies.command(each) for each in answer.commands]
+        return [plain.command(each) for each in answer.commands]
 
     def merge(
         self,
@@ -170,7 +173,7 @@ class Gaia:
             prune=prune,
             expected_revision=expected_revision,
         )
-        return replies.diff(self._connection.call("Merge", _sendable(request), api_pb2.MergeResponse).diff)
+        return plain.diff(self._connection.call("Merge", _sendable(request), api_pb2.MergeResponse).diff)
 
     def remove(self, workflow: str, names: Iterable[str], *, expected_revision: int | None = None) -> dict[str, Any]:
         """Take Steps out of a workflow; what they wrote no longer counts, and its readers wait for it.
@@ -193,7 +196,7 @@ class Gaia:
             names=names,
             expected_revision=expected_revision,
         )
-        return replies.diff(self._connection.call("Remove", request, api_pb2.RemoveResponse).diff)
+        return plain.diff(self._connection.call("Remove", request, api_pb2.RemoveResponse).diff)
 
     def delete(self, workflow: str, data: bool = False, *, expected_revision: int | None = None) -> dict[str, str]:
         """Halt a workflow and forget it; with `data`, delete the files of its data space too. Returns {workflow}."""
@@ -235,7 +238,7 @@ class Gaia:
         """
         page = {"page_start": page_start, "page_size": page_size} if debug else {}
         request = build(api_pb2.StatusRequest, workflow=workflow, debug=debug, **page)
-        return replies.status(self._connection.call("Status", request, api_pb2.StatusResponse))
+        return plain.status(self._connection.call("Status", request, api_pb2.StatusResponse))
 
     def steps(
         self, workflow: str, *, prefix: str = "", states: Iterable[str] = (), command: str = ""
@@ -255,7 +258,7 @@ class Gaia:
         )
         while True:
             page = self._connection.call("Steps", request, api_pb2.StepsResponse)
-            yield from (replies.step(each) for each in page.steps)
+            yield from (plain.step(each) for each in page.steps)
             if not page.next_page_start:
                 return
             request.page_start = page.next_page_start
@@ -280,12 +283,12 @@ class Gaia:
         """Return {steps, truncated}: what `explain` returns, and whether the name stands for more Steps than that."""
         request = build(api_pb2.ExplainRequest, workflow=workflow, step=step)
         answer = self._connection.call("Explain", request, api_pb2.ExplainResponse)
-        return {"steps": [replies.explanation(each) for each in answer.steps], "truncated": answer.truncated}
+        return {"steps": [plain.explanation(each) for each in answer.steps], "truncated": answer.truncated}
 
     def workers(self) -> list[dict[str, Any]]:
-        """Return the workers: maps of name, pool, slots, prefetch, attempts, executor and host."""
+        """Return the workers: maps of name, pool, slots, prefetch, attempts, executor, host and metadata."""
         answer = self._connection.call("Workers", api_pb2.WorkersRequest(), api_pb2.WorkersResponse)
-        return [replies.worker(each) for each in answer.workers]
+        return [plain.worker(each) for each in answer.workers]
 
     def watch(
         self,
@@ -306,7 +309,8 @@ class Gaia:
             workflow: its name; None for all.
             from_sequence: number of the first event to get; 0 for new ones only, None for all that are kept.
             kinds: only events of these kinds, such as "step_completed".
-            steps: only events about Steps of these names; that of a sweep stands for all its Steps.
+            steps: only events about Steps of these names, which must be there. That of a sweep stands for all its
+                Steps, also those to come. Of one workflow only.
             updates: instead of events, how the workflow stands (state and Steps by state), at most four times a
                 second.
 
@@ -315,7 +319,7 @@ class Gaia:
             kinds "step_started" and "worker_changed" are not numbered (sequence 0) and may be missed.
 
         Raises:
-            UnknownName: there is no such workflow.
+            UnknownName: there is no such workflow, or it has no such Step.
             NoLongerKept: the first event asked for is gone. The iterator, too: it was read too slowly.
             Unavailable: no server answers. The iterator, too: the server stays away.
         """
@@ -355,11 +359,19 @@ class Gaia:
             plan=plan,
             expected_revision=expected_revision,
         )
-        return replies.expired(self._connection.call("Expire", request, api_pb2.ExpireResponse), with_reasons=plan)
+        return plain.expired(self._connection.call("Expire", request, api_pb2.ExpireResponse), with_reasons=plan)
 
     def launch(self, names: Iterable[str], metadata: PLAIN | None = None) -> list[str]:
-        """Start workers with these names where the server can; each leaves 5 minutes after its last Step."""
-        kept, problems = parse.parse_properties({} if metadata is None else metadata, "metadata")
+        """Start workers with these names where the server can; each leaves 5 minutes after its last Step.
+
+        Args:
+            names: of the workers, new ones.
+            metadata: a free map that is kept with them and that `workers` returns; at most 4,096 bytes as JSON.
+
+        Returns:
+            The names.
+        """
+        kept, problems = parse_metadata({} if metadata is None else metadata)
         _refuse(problems)
         struct: Struct = properties_to_struct(kept)
         request = build(api_pb2.LaunchRequest, request_id=_request_id(), names=names, metadata=struct)
@@ -396,7 +408,7 @@ class Gaia:
         Returns:
             The stored files: maps of key, size, version and sha256.
         """
-        return [replies.file(each) for each in transfer.put(self._connection, workflow, key, source)]
+        return [plain.file(each) for each in transfer.put(self._connection, workflow, key, source)]
 
     def announce(self, workflow: str, keys: Iterable[str]) -> list[str]:
         """Tell that Keys lie in the store, trees as a whole, without waiting for Gaia to notice. Returns the Keys.
@@ -429,7 +441,7 @@ class Gaia:
     def listing(self, workflow: str, prefix: str = "") -> dict[str, Any]:
         """Return {files, truncated}: what `ls` returns, and whether there is more than that."""
         answer = transfer.listing(self._connection, workflow, prefix)
-        return {"files": [replies.file(each) for each in answer.files], "truncated": answer.truncated}
+        return {"files": [plain.file(each) for each in answer.files], "truncated": answer.truncated}
 
     def _checked(self, method: str, request: Message, answer: type[Message], sound: parse.Sound[Any]) -> list[Problem]:
         """Return what the server finds wrong with those Commands or Steps that are sound by themselves.

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from gaia_client import refusals
 from gaia_client.config import ClientConfig, address
-from gaia_core.errors import ConfigError, NotAllowedNow
+from gaia_core.errors import ConfigError, NotAllowedNow, Overloaded
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024**2
 """What the server takes in one message."""
@@ -45,6 +45,9 @@ _OPTIONS: Final = (
     # A proxy of the browsing kind does not carry this, and never leads to localhost.
     ("grpc.enable_http_proxy", 0),
 )
+
+_NOT_DONE: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+"""Worth another attempt: nobody answers; or, since we cancel no call that we wait for, a server that is overrun did."""
 
 Answer = TypeVar("Answer", bound=Message)
 Result = TypeVar("Result")
@@ -161,7 +164,8 @@ class Connection:
                     result = attempt(self._channel(host))
                 except grpc.RpcError as problem:
                     failure = problem
-                    self._after_failure(host, problem)
+                    if not self._is_for_others(host, problem):
+                        break
                 else:
                     self._prefer(host)
                     return result
@@ -170,16 +174,23 @@ class Connection:
                 raise refusals.error_of(failure, self._given) from None
             self._sleep(pause)
 
-    def _after_failure(self, host: str, failure: grpc.RpcError) -> None:
-        """Raise what another attempt would not change; follow a standby to its leader."""
+    def _is_for_others(self, host: str, failure: grpc.RpcError) -> bool:
+        """Tell whether other servers may answer what this one did not; follow a standby to its leader.
+
+        Raises:
+            GaiaError: another attempt would not change it.
+        """
         refused = refusals.refusal(failure)
         self._reached = self._reached or refused is not None
-        if refusals.code_of(failure) is not grpc.StatusCode.UNAVAILABLE:
+        if isinstance(refused, Overloaded):
+            return False
+        if refusals.code_of(failure) not in _NOT_DONE:
             self._prefer(host)
             raise refusals.error_of(failure, [host]) from None
         leader = refusals.trailer(failure, refusals.LEADER_KEY)
         if isinstance(leader, str) and leader:
             self._follow(leader)
+        return True
 
     def _follow(self, leader: str) -> None:
         try:

@@ -50,7 +50,7 @@ class Following:
         """Reach the server.
 
         Raises:
-            UnknownName: there is no such workflow.
+            UnknownName: there is no such workflow, or it has no such Step.
             Unavailable: no server answers.
         """
         self.status: dict[str, Any] | None = None
@@ -108,9 +108,11 @@ class Following:
         """Return the updates and the first of them; a workflow that was made a moment ago may be unknown to them."""
         while True:
             try:
-                updates = self._flow.watch(workflow, updates=True)
+                updates = self._flow.watch(workflow, steps=self._wanted.steps, updates=True)
                 return updates, next(updates)
-            except UnknownName:
+            except UnknownName as refusal:
+                if refusal.problems:  # the workflow is known, some of the Steps are not
+                    raise
                 self._flow.status(workflow)
                 time.sleep(TICK_S)
 

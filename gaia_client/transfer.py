@@ -197,8 +197,9 @@ def _get_tree(connection: Connection, workflow: str, key: str, folder: Path) -> 
     found = listing(connection, workflow, key)
     if found.truncated:
         raise TooLarge(f"{key} holds more than {LISTED_MAX:,} files", hint="get the folders in it one by one")
-    if not found.files:
+    if not (found.files or found.exists):
         raise UnknownName(f"Nothing lies under {key!r} in {workflow!r}")
+    _make_folder(folder)
     for file in found.files:
         path = folder / _inside(file.key, key)
         _make_folder(path.parent)

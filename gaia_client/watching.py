@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from gaia.v1 import api_pb2
-from gaia_client import replies
 from gaia_client.connection import Connection, Stream
 from gaia_core.errors import NotAllowedNow, Unavailable, UnknownName
+from gaia_core.wire import plain
 
 UID_KEY: Final = "gaia-watched-uid"
 LATEST_KEY: Final = "gaia-latest-sequence"
@@ -90,8 +90,8 @@ def _move_on(request: api_pb2.WatchRequest, response: api_pb2.WatchResponse) -> 
 
 
 def _event(response: api_pb2.WatchResponse) -> dict[str, Any]:
-    return replies.event(response.event)
+    return plain.event(response.event)
 
 
 def _update(response: api_pb2.WatchResponse) -> dict[str, Any]:
-    return replies.update(response.update)
+    return plain.update(response.update)

@@ -4,6 +4,7 @@ Pure: flags, the environment and a parsed TOML file come in as mappings, a froze
 environment, the environment over the file. An unknown name is an error.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
@@ -109,6 +110,16 @@ def _advertised(text: str) -> str:
     return _address(text) if text else ""
 
 
+def _json_object(text: str) -> str:
+    try:
+        is_object = isinstance(json.loads(text), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise ValueError("must be a JSON object")
+    return text
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -137,6 +148,7 @@ class Config:
     synchronous: str = _setting("FULL", _one_of("FULL", "NORMAL"), "SQLite durability: FULL survives a power cut", _UP)
     workers: int = _setting(1, _positive(int), "workers that `gaia up` starts", _UP)
     worker_name: str = _setting("", str, "name of a worker; unique in the deployment", _WORKERS)
+    worker_metadata: str = _setting("", _json_object, "a JSON object that is kept with a worker, for people", _WORKERS)
     pool: str = _setting("default", str, "class of workers that a worker belongs to", _WORKERS)
     slots: int = _setting(0, _count, "attempts a worker runs at once; 0: one per processor", _WORKERS)
     prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: its executor's default", _WORKERS)

@@ -117,11 +117,23 @@ class ConfigError(RequestError):
 
 
 class Unavailable(GaiaError):
-    """Our surroundings do not answer: a server, Kafka, the store, the engine. Worth trying again."""
+    """Our surroundings do not answer: a server, Kafka, the store, the engine. Worth trying again.
+
+    Attributes:
+        retry_s: after how many seconds.
+    """
 
     grpc_code = "UNAVAILABLE"
     http_status = 503
     exit_code = 5
+    retry_s: ClassVar[int] = 1
+
+
+class Overloaded(Unavailable):
+    """Too much waits already; the same request, sent again in a moment, may be taken."""
+
+    grpc_code = "RESOURCE_EXHAUSTED"
+    http_status = 429
 
 
 class NotLeading(Unavailable):
@@ -174,6 +186,7 @@ BY_NAME: dict[str, type[GaiaError]] = {
         NotAuthorized,
         ConfigError,
         Unavailable,
+        Overloaded,
         NotLeading,
         InboxLost,
         StoreError,

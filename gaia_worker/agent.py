@@ -190,7 +190,8 @@ class Agent:
             self._cancelled_ahead.discard(key)
             self._outbox.add(Cancelled(fence_from_proto(fence)))
         elif self._draining.is_set():
-            self._outbox.add(lost(fence_from_proto(fence), DRAINED))
+            self._announce_drain()
+            self._outbox.add(lost(fence_from_proto(fence), DRAINED, unstarted=True))
         elif self._run_attempt is None:
             self._outbox.add_completed(fence)
         else:
@@ -256,7 +257,7 @@ class Agent:
             waiting_or_running = list(self._held.items())
         for key, held in waiting_or_running:
             if held.future.cancel():
-                self._release(key, lost(held.fence, DRAINED))
+                self._release(key, lost(held.fence, DRAINED, unstarted=True))
             elif self._stopping.is_set():
                 held.control.abandon(STOPPED)
         self._outbox.send()
@@ -300,6 +301,7 @@ class Agent:
             host=settings.host,
             version=settings.version,
             draining=self._drain_announced,
+            metadata=settings.metadata,
         )
 
     def _fields(self, **more: object) -> dict[str, object]:

@@ -193,6 +193,7 @@ class _Attempt:
         self._capture = Capture(self._plan.stdout, self._words() if captured else None)
         if self._stopped.is_set():
             raise Interrupted
+        self._control.has_started = True
         self._say(Started(self._execution.fence))
         began_s = time.monotonic()
         try:

@@ -18,7 +18,7 @@ from gaia_core.version import VERSION
 from gaia_worker.app import Worker
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.inputs_client import InputsClient
-from gaia_worker.settings import WorkerSettings
+from gaia_worker.settings import WorkerSettings, metadata_of
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             idle_exit_s=config.idle_exit_s,
             host=socket.gethostname(),
             version=VERSION,
+            metadata=metadata_of(config.worker_metadata),
         )
         while True:
             with closing(KafkaWorkerBus(kafka_settings(config), name, quarantine.put)) as bus:

@@ -7,11 +7,17 @@ from gaia_core.workflow.model import Failure, FailureClass, Fence
 
 
 class Control:
-    """Tells one attempt to stop. Anyone may ask, from any thread; the first to ask decides what is reported."""
+    """Tells one attempt to stop. Anyone may ask, from any thread; the first to ask decides what is reported.
+
+    Attributes:
+        stopped: set once it must stop.
+        has_started: its program was started; for the attempt alone to say.
+    """
 
     def __init__(self) -> None:
         """Begin with nobody having asked."""
         self.stopped = threading.Event()
+        self.has_started = False
         self._lost_because = ""
 
     def cancel(self) -> None:
@@ -26,9 +32,11 @@ class Control:
 
     def end(self, fence: Fence) -> Cancelled | Failed:
         """Return the report of an attempt that was stopped."""
-        return lost(fence, self._lost_because) if self._lost_because else Cancelled(fence)
+        if not self._lost_because:
+            return Cancelled(fence)
+        return lost(fence, self._lost_because, unstarted=not self.has_started)
 
 
-def lost(fence: Fence, reason: str) -> Failed:
+def lost(fence: Fence, reason: str, *, unstarted: bool) -> Failed:
     """Return the report of an attempt that this worker gives back, to be run elsewhere."""
-    return Failed(fence, Failure(FailureClass.LOST, reason))
+    return Failed(fence, Failure(FailureClass.LOST, reason), unstarted=unstarted)

@@ -21,7 +21,7 @@ from gaia_core.workflow.model import Fence, Publication
 from gaia_worker.app import WorkerHandle, start_worker_thread
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.choose import choose_executor
-from gaia_worker.settings import WorkerSettings
+from gaia_worker.settings import WorkerSettings, metadata_of
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +52,14 @@ class LocalWorkers:
         for worker in self._submit(rq.ListWorkers()).result():
             reason = "Gaia was started again"
             self._submit(rq.LoseWorker(worker.name, worker.incarnation, reason)).result()
+        metadata = metadata_of(self._config.worker_metadata)
         for number in range(self._config.workers):
-            self._start(f"{self._config.worker_name or 'local'}-{number + 1}", None)
+            self._start(f"{self._config.worker_name or 'local'}-{number + 1}", metadata, None)
 
-    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
         """Start one worker for each name; each leaves after five idle minutes."""
         for name in names:
-            self._start(name, self._config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
+            self._start(name, metadata, self._config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
 
     def close(self) -> None:
         """End what runs and wait for the workers."""
@@ -72,7 +73,7 @@ class LocalWorkers:
             except GaiaError as error:
                 log.warning("a worker ended badly", extra={"cause": error.message})
 
-    def _start(self, name: str, idle_exit_s: float | None) -> None:
+    def _start(self, name: str, metadata: Mapping[str, Any], idle_exit_s: float | None) -> None:
         data = self._config.data.absolute()
         settings = WorkerSettings(
             name=name,
@@ -84,6 +85,7 @@ class LocalWorkers:
             idle_exit_s=idle_exit_s,
             host=socket.gethostname(),
             version=VERSION,
+            metadata=metadata,
         )
         bus = self._bus.connect(name)
         handle = start_worker_thread(settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs)

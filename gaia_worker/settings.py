@@ -1,8 +1,14 @@
 """What a worker is told when it starts; a plain value that the composition root builds."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from gaia_core.config import variable
+from gaia_core.errors import ConfigError
+from gaia_core.workflow.metadata import parse_metadata
 
 HEARTBEAT_S: Final = 5.0
 """A sixth of the lease time, so that a few lost seconds cost nobody an attempt."""
@@ -29,6 +35,7 @@ class WorkerSettings:
         idle_exit_s: leave after so long without an attempt; None never leaves. Only launched workers set it.
         host: name of the machine, for people.
         version: of Gaia, for people.
+        metadata: whatever else people should see of it.
     """
 
     name: str
@@ -41,9 +48,25 @@ class WorkerSettings:
     idle_exit_s: float | None = None
     host: str = ""
     version: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def prefetch_for(self, *, instant: bool) -> int:
         """Return how many attempts to hold beyond the slots with an executor that is instant or not."""
         if self.prefetch is not None:
             return min(self.prefetch, PREFETCH_INSTANT)
         return PREFETCH_INSTANT if instant else PREFETCH
+
+
+def metadata_of(text: str) -> dict[str, Any]:
+    """Return the metadata that a worker is configured with.
+
+    Args:
+        text: a JSON object, or "" for none.
+
+    Raises:
+        ConfigError: it is too large, or has what cannot be shown.
+    """
+    metadata, problems = parse_metadata(json.loads(text or "{}"), variable("worker_metadata"))
+    if problems:
+        raise ConfigError("The metadata of the worker is wrong.", problems=problems)
+    return metadata

@@ -116,9 +116,13 @@ def curl() -> str:
 
 @pytest.fixture(scope="session")
 def go_worker() -> Path:
-    """The program of examples/worker/go, built from its sources."""
+    """The program of examples/worker/go, built from its sources; the bubblewrap that it needs is there too."""
+    from gaia_worker.executors.sandbox import find_program
     from tests.support.golang import build_go
+    from tests.support.machine import ensure_programs
 
+    if find_program() is None:
+        or_skip(lambda: ensure_programs("bwrap"))
     return or_skip(lambda: build_go("worker/go"))
 
 

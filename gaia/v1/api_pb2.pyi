@@ -309,7 +309,7 @@ class StepDebug(_message.Message):
     def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ...) -> None: ...
 
 class WorkerDebug(_message.Message):
-    __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host")
+    __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host", "metadata")
     NAME_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -317,6 +317,7 @@ class WorkerDebug(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     EXECUTOR_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
     name: str
     pool: str
     slots: int
@@ -324,7 +325,8 @@ class WorkerDebug(_message.Message):
     attempts: int
     executor: str
     host: str
-    def __init__(self, name: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., attempts: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
+    metadata: _struct_pb2.Struct
+    def __init__(self, name: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., attempts: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class ExpireRequest(_message.Message):
     __slots__ = ("request_id", "workflow", "names", "expected_revision", "plan")
@@ -609,12 +611,14 @@ class ListRequest(_message.Message):
     def __init__(self, workflow: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
 
 class ListResponse(_message.Message):
-    __slots__ = ("files", "truncated")
+    __slots__ = ("files", "truncated", "exists")
     FILES_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    EXISTS_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[_model_pb2.FileVersion]
     truncated: bool
-    def __init__(self, files: _Optional[_Iterable[_Union[_model_pb2.FileVersion, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    exists: bool
+    def __init__(self, files: _Optional[_Iterable[_Union[_model_pb2.FileVersion, _Mapping]]] = ..., truncated: _Optional[bool] = ..., exists: _Optional[bool] = ...) -> None: ...
 
 class InputsRequest(_message.Message):
     __slots__ = ("workflow_uid", "step", "attempt")

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class GaiaStub:
     """Workflows of Commands and Steps. Refusals change nothing; the trailing metadata gaia-refusal-bin
-    holds a Refusal with every problem.
+    holds a Refusal with every problem. Beside it grpc-status-details-bin holds a google.rpc.Status: with INVALID_ARGUMENT
+    a google.rpc.BadRequest, with UNAVAILABLE, and RESOURCE_EXHAUSTED where asking again helps, a google.rpc.RetryInfo.
     """
 
     def __init__(self, channel):
@@ -140,7 +141,8 @@ class GaiaStub:
 
 class GaiaServicer:
     """Workflows of Commands and Steps. Refusals change nothing; the trailing metadata gaia-refusal-bin
-    holds a Refusal with every problem.
+    holds a Refusal with every problem. Beside it grpc-status-details-bin holds a google.rpc.Status: with INVALID_ARGUMENT
+    a google.rpc.BadRequest, with UNAVAILABLE, and RESOURCE_EXHAUSTED where asking again helps, a google.rpc.RetryInfo.
     """
 
     def Workflows(self, request, context):
@@ -396,7 +398,8 @@ def add_GaiaServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Gaia:
     """Workflows of Commands and Steps. Refusals change nothing; the trailing metadata gaia-refusal-bin
-    holds a Refusal with every problem.
+    holds a Refusal with every problem. Beside it grpc-status-details-bin holds a google.rpc.Status: with INVALID_ARGUMENT
+    a google.rpc.BadRequest, with UNAVAILABLE, and RESOURCE_EXHAUSTED where asking again helps, a google.rpc.RetryInfo.
     """
 
     @staticmethod

@@ -34,7 +34,7 @@ class Opening(_message.Message):
     def __init__(self, term_id: _Optional[bytes] = ..., leader_address: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class JournalEvent(_message.Message):
-    __slots__ = ("workflow_created", "commands_set", "steps_merged", "steps_reset", "workflow_halted", "workflow_resumed", "keys_arrived", "keys_forgotten", "steps_dispatched", "steps_completed", "attempt_failed", "backoffs_ended", "attempts_ended", "worker_joined", "worker_left", "request_answered", "steps_removed", "workflow_deleted", "data_deleted", "queue_timed_out")
+    __slots__ = ("workflow_created", "commands_set", "steps_merged", "steps_reset", "workflow_halted", "workflow_resumed", "keys_arrived", "keys_forgotten", "steps_dispatched", "steps_completed", "attempt_failed", "backoffs_ended", "attempts_ended", "worker_joined", "worker_left", "request_answered", "steps_removed", "workflow_deleted", "data_deleted", "queue_timed_out", "attempts_given_back")
     WORKFLOW_CREATED_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_SET_FIELD_NUMBER: _ClassVar[int]
     STEPS_MERGED_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +55,7 @@ class JournalEvent(_message.Message):
     WORKFLOW_DELETED_FIELD_NUMBER: _ClassVar[int]
     DATA_DELETED_FIELD_NUMBER: _ClassVar[int]
     QUEUE_TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_GIVEN_BACK_FIELD_NUMBER: _ClassVar[int]
     workflow_created: WorkflowCreated
     commands_set: CommandsSet
     steps_merged: StepsMerged
@@ -75,7 +76,8 @@ class JournalEvent(_message.Message):
     workflow_deleted: WorkflowDeleted
     data_deleted: DataDeleted
     queue_timed_out: QueueTimedOut
-    def __init__(self, workflow_created: _Optional[_Union[WorkflowCreated, _Mapping]] = ..., commands_set: _Optional[_Union[CommandsSet, _Mapping]] = ..., steps_merged: _Optional[_Union[StepsMerged, _Mapping]] = ..., steps_reset: _Optional[_Union[StepsReset, _Mapping]] = ..., workflow_halted: _Optional[_Union[WorkflowHalted, _Mapping]] = ..., workflow_resumed: _Optional[_Union[WorkflowResumed, _Mapping]] = ..., keys_arrived: _Optional[_Union[KeysArrived, _Mapping]] = ..., keys_forgotten: _Optional[_Union[KeysForgotten, _Mapping]] = ..., steps_dispatched: _Optional[_Union[StepsDispatched, _Mapping]] = ..., steps_completed: _Optional[_Union[StepsCompleted, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., backoffs_ended: _Optional[_Union[BackoffsEnded, _Mapping]] = ..., attempts_ended: _Optional[_Union[AttemptsEnded, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_left: _Optional[_Union[WorkerLeft, _Mapping]] = ..., request_answered: _Optional[_Union[RequestAnswered, _Mapping]] = ..., steps_removed: _Optional[_Union[StepsRemoved, _Mapping]] = ..., workflow_deleted: _Optional[_Union[WorkflowDeleted, _Mapping]] = ..., data_deleted: _Optional[_Union[DataDeleted, _Mapping]] = ..., queue_timed_out: _Optional[_Union[QueueTimedOut, _Mapping]] = ...) -> None: ...
+    attempts_given_back: AttemptsGivenBack
+    def __init__(self, workflow_created: _Optional[_Union[WorkflowCreated, _Mapping]] = ..., commands_set: _Optional[_Union[CommandsSet, _Mapping]] = ..., steps_merged: _Optional[_Union[StepsMerged, _Mapping]] = ..., steps_reset: _Optional[_Union[StepsReset, _Mapping]] = ..., workflow_halted: _Optional[_Union[WorkflowHalted, _Mapping]] = ..., workflow_resumed: _Optional[_Union[WorkflowResumed, _Mapping]] = ..., keys_arrived: _Optional[_Union[KeysArrived, _Mapping]] = ..., keys_forgotten: _Optional[_Union[KeysForgotten, _Mapping]] = ..., steps_dispatched: _Optional[_Union[StepsDispatched, _Mapping]] = ..., steps_completed: _Optional[_Union[StepsCompleted, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., backoffs_ended: _Optional[_Union[BackoffsEnded, _Mapping]] = ..., attempts_ended: _Optional[_Union[AttemptsEnded, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_left: _Optional[_Union[WorkerLeft, _Mapping]] = ..., request_answered: _Optional[_Union[RequestAnswered, _Mapping]] = ..., steps_removed: _Optional[_Union[StepsRemoved, _Mapping]] = ..., workflow_deleted: _Optional[_Union[WorkflowDeleted, _Mapping]] = ..., data_deleted: _Optional[_Union[DataDeleted, _Mapping]] = ..., queue_timed_out: _Optional[_Union[QueueTimedOut, _Mapping]] = ..., attempts_given_back: _Optional[_Union[AttemptsGivenBack, _Mapping]] = ...) -> None: ...
 
 class WorkflowCreated(_message.Message):
     __slots__ = ("workflow_uid", "name", "owner", "properties_json")
@@ -98,12 +100,14 @@ class CommandsSet(_message.Message):
     def __init__(self, workflow_uid: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ...) -> None: ...
 
 class StepsMerged(_message.Message):
-    __slots__ = ("workflow_uid", "steps")
+    __slots__ = ("workflow_uid", "steps", "pruned")
     WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    PRUNED_FIELD_NUMBER: _ClassVar[int]
     workflow_uid: int
     steps: _containers.RepeatedCompositeFieldContainer[_model_pb2.Step]
-    def __init__(self, workflow_uid: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ...) -> None: ...
+    pruned: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, workflow_uid: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ..., pruned: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class StepsReset(_message.Message):
     __slots__ = ("workflow_uid", "ranges", "reason", "upstream")
@@ -218,7 +222,7 @@ class AttemptsEnded(_message.Message):
     def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class WorkerJoined(_message.Message):
-    __slots__ = ("worker", "incarnation", "pool", "slots", "prefetch", "partition", "executor", "host", "draining")
+    __slots__ = ("worker", "incarnation", "pool", "slots", "prefetch", "partition", "executor", "host", "draining", "metadata_json")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
@@ -228,6 +232,7 @@ class WorkerJoined(_message.Message):
     EXECUTOR_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    METADATA_JSON_FIELD_NUMBER: _ClassVar[int]
     worker: str
     incarnation: str
     pool: str
@@ -237,7 +242,8 @@ class WorkerJoined(_message.Message):
     executor: str
     host: str
     draining: bool
-    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., draining: _Optional[bool] = ...) -> None: ...
+    metadata_json: str
+    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., draining: _Optional[bool] = ..., metadata_json: _Optional[str] = ...) -> None: ...
 
 class WorkerLeft(_message.Message):
     __slots__ = ("worker", "incarnation", "reason")
@@ -288,3 +294,15 @@ class QueueTimedOut(_message.Message):
     workflow_uid: int
     steps: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, workflow_uid: _Optional[int] = ..., steps: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class AttemptsGivenBack(_message.Message):
+    __slots__ = ("workflow_uid", "worker", "steps", "attempts")
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    workflow_uid: int
+    worker: str
+    steps: _containers.RepeatedScalarFieldContainer[int]
+    attempts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -1,4 +1,5 @@
 from gaia.v1 import model_pb2 as _model_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -149,7 +150,7 @@ class Report(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("pool", "slots", "prefetch", "partition", "start_offset", "executor", "host", "version", "draining")
+    __slots__ = ("pool", "slots", "prefetch", "partition", "start_offset", "executor", "host", "version", "draining", "metadata")
     POOL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     PREFETCH_FIELD_NUMBER: _ClassVar[int]
@@ -159,6 +160,7 @@ class Hello(_message.Message):
     HOST_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
     pool: str
     slots: int
     prefetch: int
@@ -168,7 +170,8 @@ class Hello(_message.Message):
     host: str
     version: str
     draining: bool
-    def __init__(self, pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., start_offset: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., version: _Optional[str] = ..., draining: _Optional[bool] = ...) -> None: ...
+    metadata: _struct_pb2.Struct
+    def __init__(self, pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., start_offset: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., version: _Optional[str] = ..., draining: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("inbox_offset", "held", "finished")
@@ -197,14 +200,16 @@ class Completed(_message.Message):
     def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ..., run_ms: _Optional[int] = ...) -> None: ...
 
 class Failed(_message.Message):
-    __slots__ = ("fence", "failure", "outputs")
+    __slots__ = ("fence", "failure", "outputs", "unstarted")
     FENCE_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    UNSTARTED_FIELD_NUMBER: _ClassVar[int]
     fence: Fence
     failure: _model_pb2.Failure
     outputs: _containers.RepeatedCompositeFieldContainer[_model_pb2.Publication]
-    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., failure: _Optional[_Union[_model_pb2.Failure, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ...) -> None: ...
+    unstarted: bool
+    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., failure: _Optional[_Union[_model_pb2.Failure, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ..., unstarted: _Optional[bool] = ...) -> None: ...
 
 class Cancelled(_message.Message):
     __slots__ = ("fence",)

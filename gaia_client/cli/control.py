@@ -49,7 +49,7 @@ def expire(session: Session, workflow: str, names: tuple[str, ...], plan: bool, 
 
 @click.command()
 @click.argument("names", metavar="NAME…", nargs=-1, required=True)
-@click.option("--metadata", "-m", metavar="NAME=VALUE", multiple=True, help="Tell the launcher something.")
+@click.option("--metadata", "-m", metavar="NAME=VALUE", multiple=True, help="Keep this with the workers.")
 @with_session
 def launch(session: Session, names: tuple[str, ...], metadata: tuple[str, ...]) -> None:
     """Have the server start workers with these NAMEs; each leaves 5 minutes after its last Step."""

@@ -8,7 +8,7 @@ import click
 
 from gaia_client.cli.session import Session, with_session
 from gaia_client.render import steps as render
-from gaia_client.replies import STEP_STATES
+from gaia_core.wire.plain import STEP_STATES
 
 SHOWN_MAX: Final = 1_000
 """Nobody reads a longer table; a program that reads JSON wants all."""

@@ -18,7 +18,7 @@ from gaia_client.render.workflows import causes
 @click.argument("workflow", required=False)
 @click.option("--from", "start", metavar="N", type=click.IntRange(0), help="Begin with event N; 0: with the next one.")
 @click.option("--kind", "kinds", metavar="KIND", multiple=True, help="Only events of this kind.")
-@click.option("--step", "steps", metavar="STEP", multiple=True, help="Only events about this Step.")
+@click.option("--step", "steps", metavar="STEP", multiple=True, help="Only events about this Step of WORKFLOW.")
 @click.option("--events", "as_lines", is_flag=True, help="Print a line per event, on a terminal too.")
 @click.option("--follow", "-f", is_flag=True, help="Go on when WORKFLOW is at rest.")
 @click.option("--exit-status", is_flag=True, help="End with exit code 0 if WORKFLOW is complete, else with 1.")
@@ -37,6 +37,8 @@ def watch(
     """
     if workflow is None and (which["start"] or exit_status):
         raise click.UsageError("--from N and --exit-status need a WORKFLOW: of all together no event has a number.")
+    if workflow is None and which["steps"]:
+        raise click.UsageError("--step needs a WORKFLOW: the one that the STEP belongs to.")
     draws = can_draw() and not as_lines and not session.as_json
     wanted = Wanted(workflow, **which, is_endless=follow, may_skip=draws)
     with session.client() as flow:

@@ -6,11 +6,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gaia_core.errors import TooLarge, Unavailable
+from gaia_core.errors import Overloaded, Unavailable
 from gaia_core.machine.requests import Request
 from gaia_core.ports import ReportBatch
 
-REQUESTS_WAITING_MAX: Final = 10_000
+REQUESTS_WAITING_MAX: Final = 4_096
+"""More than clients have in flight that wait for their answers. Large requests are counted by their bytes before they
+come here (`gaia_core.service.reception`); so many small ones have less than 256 MiB."""
+
 REPORT_BATCHES_WAITING_MAX: Final = 16
 """Each holds up to a few thousand records; beyond that the bus is made to wait."""
 
@@ -46,14 +49,15 @@ class Intake:
         """Queue a request; its answer or refusal comes through the future.
 
         Raises:
-            TooLarge: too many requests wait already.
+            Overloaded: too many requests wait already.
             Unavailable: the loop has ended.
         """
         with self._changed:
             if self._closed:
                 raise Unavailable("The coordinator is shutting down.")
             if len(self._submissions) >= REQUESTS_WAITING_MAX:
-                raise TooLarge(f"More than {REQUESTS_WAITING_MAX} requests wait already.", hint="try again in a second")
+                words = f"The server has too much to do: {REQUESTS_WAITING_MAX:,} requests wait already."
+                raise Overloaded(words, hint="ask again in a moment")
             submission = Submission(request)
             self._submissions.append(submission)
             self._changed.notify_all()

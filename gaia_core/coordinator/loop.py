@@ -34,6 +34,7 @@ from gaia_core.scheduling.heartbeats import compare
 from gaia_core.wire.journal import Entry
 from gaia_core.wire.reports import decode_reports
 from gaia_core.workflow.model import Failure, FailureClass, Fence
+from gaia_core.workflow.validate import ANY, Rules
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +69,10 @@ class Loop:
         followers: called with each entry and its offset once it is durable; must be quick.
         ask_store: called with what is wanted of the store; must be quick.
         watchers: told which attempts have started.
-        set_aside: keeps records that nobody can use.
+        rules: what the deployment allows.
 
     Attributes:
+        set_aside: keeps records that nobody can use; to be set before `open`.
         refused: how many reports did not count, by cause, in this term.
     """
 
@@ -83,10 +85,11 @@ class Loop:
         followers: Callable[[int, Entry], None],
         ask_store: Callable[[LookUp | DeleteData], None],
         watchers: WatchHub,
-        set_aside: SetAside = nowhere,
+        rules: Rules = ANY,
     ) -> None:
         self.intake = Intake()
-        self.term = Term(journal, set_aside)
+        self.set_aside: SetAside = nowhere
+        self.term = Term(journal, self._keep)
         self.refused: Counter[str] = Counter()
         self._bus = bus
         self._clock = clock
@@ -94,7 +97,7 @@ class Loop:
         self._followers = followers
         self._ask_store = ask_store
         self._watchers = watchers
-        self._set_aside = set_aside
+        self._rules = rules
         self._impossible: list[WorkerReports] = []
         self._dismissed: list[tuple[WorkerReports, Heartbeat]] = []
         self._started: list[Announcement] = []
@@ -188,7 +191,7 @@ class Loop:
         now_s = self._clock.monotonic_s()
         state = self.term.state
         state.now_ms = max(state.now_ms, self._base_ms + int((now_s - self._base_s) * 1000))
-        decision = Decision(state)
+        decision = Decision(state, self._rules)
         extra: list[Effect] = []
         self._give_up_impossible(decision)
         for reports in batch:
@@ -255,11 +258,15 @@ class Loop:
             log.warning("refused reports", extra={"refused": dict(refused), "from_offset": first})
         self._reports_offset = batch.next_offset
 
+    def _keep(self, aside: Aside) -> None:
+        """Put a record aside, wherever that is now."""
+        self.set_aside(aside)
+
     def _pass_over(self, garbage: list[Aside]) -> None:
         """Put records aside that are no reports: one line in the log for all of a batch."""
         self.refused[UNDECODABLE] += len(garbage)
         for one in garbage:
-            self._set_aside(one)
+            self.set_aside(one)
         details = {"records": len(garbage), "offset": garbage[0].offset, "cause": garbage[0].cause}
         log.warning("passed over records that are no reports", extra=details)
 

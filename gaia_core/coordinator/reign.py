@@ -67,9 +67,16 @@ class Reign:
         self._ended = ended
         self._publisher = Publisher(journal, open_event_log, self.watchers)
         self._loop = Loop(
-            journal, bus, clock, duties.lease_s, self._publisher.feed, self._ask_store, self.watchers, set_aside
+            journal,
+            bus,
+            clock,
+            duties.lease_s,
+            self._publisher.feed,
+            self._ask_store,
+            self.watchers,
+            duties.rules,
         )
-        self._loop.term.state.rules = duties.rules
+        self._loop.set_aside = set_aside
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
         self._polls = duties.poll_s > 0

@@ -1,15 +1,32 @@
-"""Answers of mutations as the journal remembers them, so that a retried request is answered as the first time."""
+"""Answers of mutations, and how the journal remembers them, so that a retry is answered as the first time."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gaia_core.machine import requests as rq
 from gaia_core.machine.diff import Affected, Diff, Expired
-from gaia_core.machine.mutations import CommandsAnswer, FlowAnswer
 from gaia_core.machine.state import Deployment
+from gaia_core.workflow.model import Command
 
 NAMES_REMEMBERED_MAX: Final = 1_000
 """A remembered answer with more names keeps none of them, and no reasons, so that the journal stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsAnswer:
+    """All Commands of a workflow, and what a change of some led to."""
+
+    commands: tuple[Command, ...]
+    diff: Diff = field(default_factory=Diff)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowAnswer:
+    """A workflow and its state."""
+
+    workflow: str
+    state: str
 
 
 def remembered(answer: object) -> Mapping[str, Any]:

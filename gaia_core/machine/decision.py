@@ -1,23 +1,28 @@
 """One decision in the making: events are applied as they are decided, and what is to be done about them is gathered."""
 
 from gaia_core.machine.effects import Effect, SendCancels
-from gaia_core.machine.events import Event
+from gaia_core.machine.events import Event, stop_reason
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.cascade import Cascade
 from gaia_core.workflow.events import StepsReset
 from gaia_core.workflow.state import Consequences, Step, WorkflowState
+from gaia_core.workflow.validate import ANY, Rules
 
 
 class Decision:
     """The events and effects of one input (or of one batch), with the state they lead to.
 
     A handler refuses before it emits its first event, so that a refusal changes nothing.
+
+    Attributes:
+        rules: what the deployment allows; settings, asked when requests are checked.
     """
 
-    __slots__ = ("effects", "events", "state")
+    __slots__ = ("effects", "events", "rules", "state")
 
-    def __init__(self, state: Deployment) -> None:
+    def __init__(self, state: Deployment, rules: Rules = ANY) -> None:
         self.state = state
+        self.rules = rules
         self.events: list[Event] = []
         self.effects: list[Effect] = []
 
@@ -26,7 +31,7 @@ class Decision:
         followed = self.state.apply(event)
         self.events.append(event)
         if followed.stopped:
-            self._cancel(event.uid, followed, getattr(event, "reason", "halted"))  # type: ignore[union-attr]
+            self._cancel(event.uid, followed, stop_reason(event))  # type: ignore[union-attr]
         return followed
 
     def reset(self, workflow: WorkflowState, cascade: Cascade, reason: str) -> list[Step]:

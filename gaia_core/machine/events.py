@@ -1,9 +1,10 @@
 """Facts about the deployment that belong to no workflow, and the union of everything the journal keeps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from gaia_core.workflow import events as ev
 from gaia_core.workflow.events import WorkflowEvent
 
 
@@ -20,6 +21,7 @@ class WorkerJoined:
     executor: str = ""
     host: str = ""
     draining: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +50,20 @@ class DataDeleted:
 
 
 Event: TypeAlias = WorkflowEvent | WorkerJoined | WorkerLeft | RequestAnswered | DataDeleted
+
+
+def stop_reason(event: Event) -> str:
+    """Return why an event stops attempts, or takes back what they completed, in the words that users read."""
+    match event:
+        case ev.StepsReset():
+            return event.reason
+        case ev.CommandsSet():
+            return "command changed"
+        case ev.StepsMerged():
+            return "merged"
+        case ev.StepsRemoved():
+            return "removed"
+        case ev.WorkflowDeleted():
+            return "deleted"
+        case _:
+            return "halted"

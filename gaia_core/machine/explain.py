@@ -7,8 +7,8 @@ from typing import Final
 
 from gaia_core.errors import UnknownName
 from gaia_core.machine import requests as rq
+from gaia_core.machine.checks import find
 from gaia_core.machine.diff import UPSTREAM, Affected
-from gaia_core.machine.mutations import find
 from gaia_core.machine.state import Deployment
 from gaia_core.scheduling.fleet import Worker
 from gaia_core.workflow.graph import Graph, Key

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
-from gaia_core.machine import answers, mutations, outcomes, queries
+from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
@@ -20,14 +20,14 @@ from gaia_core.workflow import events as ev
 from gaia_core.workflow.state import Step, WorkflowState
 
 _MUTATIONS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
-    rq.Upload: mutations.upload,
-    rq.SetCommands: mutations.set_commands,
-    rq.Merge: mutations.merge,
-    rq.Remove: mutations.remove,
-    rq.Delete: mutations.delete,
-    rq.Run: mutations.run,
-    rq.Halt: mutations.halt,
-    rq.Expire: mutations.expire,
+    rq.Upload: definitions.upload,
+    rq.SetCommands: definitions.set_commands,
+    rq.Merge: definitions.merge,
+    rq.Remove: definitions.remove,
+    rq.Delete: definitions.delete,
+    rq.Run: control.run,
+    rq.Halt: control.halt,
+    rq.Expire: control.expire,
 }
 
 _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
@@ -37,20 +37,24 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.GetUid: queries.get_uid,
     rq.GetStatus: queries.get_status,
     rq.Explain: explain,
-    rq.PlanExpire: mutations.plan_expire,
+    rq.PlanExpire: control.plan_expire,
     rq.GetFiles: queries.get_files,
     rq.GetInputs: queries.get_inputs,
-    rq.CheckSteps: mutations.check_steps,
-    rq.CheckCommands: mutations.check_commands,
-    rq.CheckPut: queries.check_put,
     rq.ListOutside: queries.list_outside,
     rq.GetOutside: queries.get_outside,
     rq.MayWrite: queries.may_write,
 }
 
+_CHECKS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
+    rq.CheckSteps: definitions.check_steps,
+    rq.CheckCommands: definitions.check_commands,
+    rq.CheckPut: queries.check_put,
+}
+"""Questions that ask what the deployment allows, too."""
+
 _INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {
-    rq.Arrive: mutations.arrive,
-    rq.DataGone: mutations.data_gone,
+    rq.Arrive: arrivals.arrive,
+    rq.DataGone: arrivals.data_gone,
     rq.Tick: outcomes.tick,
     rq.LoseWorker: outcomes.lose_worker,
     rq.LoseAttempts: outcomes.lose_attempts,
@@ -65,9 +69,9 @@ def handle(decision: Decision, request: rq.Request) -> Any:
     """
     if type(request) in _QUERIES:
         return answer_query(decision.state, request)
-    internal = _INTERNAL.get(type(request))
-    if internal is not None:
-        return internal(decision, request)
+    carry_out = _CHECKS.get(type(request)) or _INTERNAL.get(type(request))
+    if carry_out is not None:
+        return carry_out(decision, request)
     return _mutate(decision, cast(rq.Mutation, request))
 
 
@@ -86,7 +90,8 @@ def dispatch(decision: Decision) -> None:
     for worker, workflow, step in place(decision.state.fleet, decision.state.ready):
         grouped.setdefault((worker, workflow.uid), (workflow, []))[1].append(step)
     for (worker, uid), (workflow, steps) in grouped.items():
-        indexes, attempts = tuple(step.index for step in steps), tuple(step.attempt + 1 for step in steps)
+        indexes = tuple(step.index for step in steps)
+        attempts = tuple(step.attempts_numbered + 1 for step in steps)
         decision.emit(ev.StepsDispatched(uid, worker, indexes, attempts))
         decision.effects.append(SendDispatches(worker, workflow, tuple(steps)))
 

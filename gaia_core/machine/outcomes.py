@@ -6,6 +6,7 @@ else is late or forged and changes nothing.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from gaia_core.machine import events as own
@@ -17,6 +18,7 @@ from gaia_core.scheduling.fleet import PREFETCH_MAX, AttemptId, Worker
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, Fence, Publication
 from gaia_core.workflow.retry import retry_delay_ms
+from gaia_core.workflow.sources import outside_parts
 from gaia_core.workflow.state import Step, WorkflowState
 
 UNKNOWN_WORKER: Final = "unknown worker"
@@ -25,6 +27,8 @@ NOT_HELD: Final = "attempt that the worker does not hold"
 OTHER_TERM: Final = "term in which the attempt was not ordered"
 STOPPED: Final = "end of an attempt that was being stopped"
 REPEATED: Final = "end that was reported before"
+
+WRITERS_TOLD_MAX: Final = 10
 
 
 def any_term(_: Fence) -> bool:
@@ -68,11 +72,19 @@ def reports(decision: Decision, said: rp.WorkerReports, is_of_term: Callable[[Fe
 
 
 def lose_worker(decision: Decision, request: rq.LoseWorker) -> None:
-    """Take an incarnation out; what it held is lost and goes elsewhere."""
+    """Take an incarnation out; what it held is lost and goes elsewhere.
+
+    It runs attempts in the order in which it got them, so those beyond its slots count as never started: nobody knows
+    better, since what it said last may be lost with it. As long as it held any one of them counts, so losses come to an
+    end.
+    """
     worker = decision.state.fleet.workers.get(request.worker)
     if worker is None or worker.incarnation != request.incarnation:
         return
-    _lose(decision, worker, list(worker.held), f"worker {worker.name!r} was lost: {request.reason}")
+    current = [attempt for attempt, stopping in worker.held.items() if not stopping]
+    stopping = [attempt for attempt, stopping in worker.held.items() if stopping]
+    _lose(decision, worker, stopping + current[: worker.slots], f"worker {worker.name!r} was lost: {request.reason}")
+    _give_back(decision, worker, current[worker.slots :])
     decision.emit(own.WorkerLeft(worker.name, worker.incarnation, request.reason))
 
 
@@ -176,7 +188,7 @@ def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
     decision.emit(
         own.WorkerJoined(
             said.worker, said.incarnation, hello.pool, max(1, hello.slots), min(hello.prefetch, PREFETCH_MAX),
-            hello.partition, hello.executor, hello.host, hello.draining,
+            hello.partition, hello.executor, hello.host, hello.draining, hello.metadata,
         )
     )  # fmt: skip
 
@@ -186,8 +198,28 @@ def _failed(decision: Decision, worker: str, report: rp.Failed) -> str:
     if _is_stopping(decision, worker, report.fence):
         _end_stopping(decision, worker, report.fence)
         return STOPPED
-    _fail(decision, worker, report.fence, report.failure, _mapped(decision, report.fence, report.outputs))
+    holder = decision.state.fleet.workers[worker]
+    if report.unstarted and holder.draining:  # it gets nothing more, so this comes to an end
+        fence = report.fence
+        _give_back(decision, holder, [AttemptId(fence.workflow_uid, fence.step, fence.attempt)])
+        return ""
+    failure = _with_writers(decision, report.fence, report.failure)
+    _fail(decision, worker, report.fence, failure, _mapped(decision, report.fence, report.outputs))
     return ""
+
+
+def _with_writers(decision: Decision, fence: Fence, failure: Failure) -> Failure:
+    """Let an INPUT_MISSING name the Steps that write the trees in question, which its worker does not know."""
+    if failure.kind is not FailureClass.INPUT_MISSING:
+        return failure
+    workflow = decision.state.by_uid[fence.workflow_uid]
+    inputs = workflow.steps[fence.step].inputs
+    trees = {tree.name: tree for key in inputs for tree in workflow.graph.trees_over(key.name) if tree.writer}
+    told = [name for name in trees if repr(name) in failure.message] or list(trees)
+    writers = [f"{name!r} is written by Step {writer.name!r}" for name in told if (writer := trees[name].writer)]
+    if not writers:
+        return failure
+    return replace(failure, message=f"{failure.message} ({'; '.join(writers[:WRITERS_TOLD_MAX])})")
 
 
 def _cancelled(decision: Decision, said: rp.WorkerReports, fence: Fence) -> None:
@@ -223,7 +255,8 @@ def _fail(decision: Decision, worker: str, fence: Fence, failure: Failure, outpu
 
 def _look_again(decision: Decision, workflow: WorkflowState, step: Step) -> None:
     """Have the store asked what lies under the outside Keys that a Step reads, so that it reads that the next time."""
-    known = [key.arrived for key in step.inputs if key.arrived is not None]
+    parts = (part for key in step.inputs for part in outside_parts(workflow.graph, key))
+    known = [key.arrived for key in dict.fromkeys(parts) if key.arrived is not None]
     if known:
         decision.effects.append(LookUp(workflow.name, tuple(one.key for one in known), tuple(known)))
 
@@ -236,3 +269,13 @@ def _lose(decision: Decision, worker: Worker, held: Iterable[AttemptId], message
             _end_stopping(decision, worker.name, fence)
         else:
             _fail(decision, worker.name, fence, Failure(FailureClass.LOST, message), ())
+
+
+def _give_back(decision: Decision, worker: Worker, held: Iterable[AttemptId]) -> None:
+    """Make the Steps of current attempts that were never started READY again."""
+    by_uid: dict[int, list[AttemptId]] = {}
+    for attempt in held:
+        by_uid.setdefault(attempt.uid, []).append(attempt)
+    for uid, found in by_uid.items():
+        steps, attempts = tuple(one.step for one in found), tuple(one.attempt for one in found)
+        decision.emit(ev.AttemptsGivenBack(uid, worker.name, steps, attempts))

@@ -260,9 +260,10 @@ def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences) ->
     tell = _TELL.get(type(event))
     if tell is not None:
         yield from tell(workflow, event)
-    if followed.removed:
-        yield from _changed("removed", (step.name for step in followed.removed), len(followed.removed))
-    reason = getattr(event, "reason", _STOPPED_BY.get(type(event), "halted"))
+    for start in range(0, len(followed.removed), NAMES_TOLD_MAX):
+        gone = followed.removed[start : start + NAMES_TOLD_MAX]
+        yield from _changed("removed", (step.name for step in gone), len(gone))
+    reason = own.stop_reason(event)
     for step, attempt, _ in followed.stopped:
         yield StepCancelled(step.name, attempt, reason), step.names
     for step in followed.expired:
@@ -297,13 +298,6 @@ def _queue_timed_out(workflow: WorkflowState, event: ev.QueueTimedOut) -> Iterat
         if step.failure is not None:
             yield StepFailed(step.name, 0, "", step.failure), step.names
 
-
-_STOPPED_BY: Final[dict[type, str]] = {
-    ev.CommandsSet: "command changed",
-    ev.StepsMerged: "merged",
-    ev.StepsRemoved: "removed",
-    ev.WorkflowDeleted: "deleted",
-}
 
 _TELL: Final[dict[type, Callable[[WorkflowState, Any], Iterator[Told]]]] = {
     ev.WorkflowCreated: lambda _, __: _changed("created"),

@@ -1,21 +1,26 @@
 """What clients and workers may ask: answers of bounded size, made from the state as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem
+from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem, UnknownName
 from gaia_core.machine import requests as rq
+from gaia_core.machine.checks import find, refuse_written
+from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import DeleteData, LookUp
-from gaia_core.machine.mutations import find, refuse_written
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.execution import pinned_inputs
-from gaia_core.workflow.keys import key_problem, may_be_key
+from gaia_core.workflow.expire import SUGGESTIONS_MAX
+from gaia_core.workflow.interface import suggestion
+from gaia_core.workflow.keys import is_tree, key_problem, may_be_key
 from gaia_core.workflow.model import Input, Publication
 from gaia_core.workflow.state import Step, WorkflowState
 from gaia_core.workflow.states import StepState
 from gaia_core.workflow.views import PAGE_STEPS_MAX, Status, StepView, Summary, status, step_views, summary
 
 FILES_LISTED_MAX = 10_000
+
+STEPS_TO_COME = "a Step can be named once it was merged; without names, Steps to come are watched too"
 
 STEPS_SCANNED_MAX = 20_000
 """Looking at so many Steps for one page takes a few milliseconds; nothing else waits longer."""
@@ -28,8 +33,25 @@ def list_workflows(state: Deployment, request: rq.ListWorkflows) -> tuple[Summar
 
 
 def get_uid(state: Deployment, request: rq.GetUid) -> int:
-    """Return the uid of the workflow that has a name now, 0 for all."""
-    return find(state, request.workflow).uid if request.workflow else 0
+    """Return the uid of the workflow that has a name now, 0 for all.
+
+    Raises:
+        UnknownName: there is no such workflow, or it has no Steps of some of these names.
+    """
+    if not request.workflow:
+        return 0
+    workflow = find(state, request.workflow)
+    unknown = [number for number, name in enumerate(request.steps) if next(workflow.first_named(name), None) is None]
+    if unknown:
+        problems = [_no_step(workflow, request.steps, number, rank) for rank, number in enumerate(unknown)]
+        raise UnknownName("Some names stand for no Steps.", problems=problems, hint=STEPS_TO_COME)
+    return workflow.uid
+
+
+def _no_step(workflow: WorkflowState, names: Sequence[str], number: int, rank: int) -> Problem:
+    """Return what is wrong with one of several names that stand for no Steps."""
+    near = suggestion(names[number], workflow.by_name) if rank < SUGGESTIONS_MAX else ""
+    return Problem(f"steps[{number}]", f"{names[number]!r} is no Step of {workflow.name!r}{near}")
 
 
 def get_status(state: Deployment, request: rq.GetStatus) -> Status:
@@ -85,21 +107,26 @@ def may_write(state: Deployment, request: rq.MayWrite) -> bool:
 def list_workers(state: Deployment, _: rq.ListWorkers) -> list[rq.WorkerView]:
     """Return every worker."""
     return [
-        rq.WorkerView(w.name, w.incarnation, w.pool, w.slots, w.prefetch, len(w.held), w.executor, w.host)
+        rq.WorkerView(w.name, w.incarnation, w.pool, w.slots, w.prefetch, len(w.held), w.executor, w.host, w.metadata)
         for w in state.fleet.workers.values()
     ]
 
 
 def get_files(state: Deployment, request: rq.GetFiles) -> tuple[Publication, ...]:
-    """Return what lies under a Key, or under every Key that begins with a prefix."""
+    """Return what lies under a Key, or under all Keys that begin with a prefix and in a tree it leads into."""
     workflow = find(state, request.workflow)
     if request.is_prefix:
-        names = [name for name in workflow.graph.keys if name.startswith(request.key)]
+        names = [name for name in workflow.graph.keys if name.startswith(request.key) or _is_into(request.key, name)]
         found = [one for name in sorted(names) for one in _lying(workflow, name)]
         return tuple(found[: FILES_LISTED_MAX + 1])
     if not may_be_key(request.key):
         return ()
     return tuple(one for key in workflow.graph.all_over(request.key) for one in _lying(workflow, key.name))
+
+
+def _is_into(prefix: str, name: str) -> bool:
+    """Tell whether a prefix leads into the tree of this name."""
+    return is_tree(name) and prefix.startswith(name)
 
 
 def _lying(workflow: WorkflowState, name: str) -> list[Publication]:
@@ -132,15 +159,15 @@ def get_inputs(state: Deployment, request: rq.GetInputs) -> tuple[Input, ...]:
     return pinned_inputs(workflow, step)
 
 
-def check_put(state: Deployment, request: rq.CheckPut) -> None:
+def check_put(decision: Decision, request: rq.CheckPut) -> None:
     """Refuse to put Keys that are none or that a Step writes.
 
     Raises:
         InvalidWorkflow: some are no Keys.
         NotAllowedNow: a Step writes one.
     """
-    workflow = find(state, request.workflow)
-    rules = state.rules
+    workflow = find(decision.state, request.workflow)
+    rules = decision.rules
     problems = [
         Problem(place, problem)
         for key, place in zip(request.keys, request.places, strict=True)

@@ -1,7 +1,8 @@
 """What workers say, as plain values. The wire layer decodes them; the machine and the leases read them."""
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from gaia_core.workflow.model import Failure, Fence, Publication
 
@@ -19,6 +20,7 @@ class Hello:
     host: str
     version: str = ""
     draining: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,17 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed; `outputs` are those kept in spite of it."""
+    """The attempt failed.
+
+    Attributes:
+        outputs: those kept in spite of it.
+        unstarted: a worker that drains gives it back; the program was not started and never will be there.
+    """
 
     fence: Fence
     failure: Failure
     outputs: tuple[Publication, ...] = ()
+    unstarted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

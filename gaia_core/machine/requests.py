@@ -171,9 +171,14 @@ class ListWorkflows:
 
 @dataclass(frozen=True, slots=True)
 class GetUid:
-    """Which workflow has a name now. Answer: its uid; 0 for "", which stands for all."""
+    """Which workflow has a name now, and these Steps. Answer: its uid; 0 for "", which stands for all.
+
+    Attributes:
+        steps: names of Steps, sweeps and composites that it must have.
+    """
 
     workflow: str
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +309,7 @@ class WorkerView:
     attempts: int
     executor: str
     host: str
+    metadata: Mapping[str, Any]
 
 
 Mutation: TypeAlias = Upload | SetCommands | Merge | Remove | Delete | Run | Halt | Expire

@@ -14,7 +14,6 @@ from gaia_core.scheduling.ready import ReadyQueue
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.state import Consequences, Step, WorkflowState
 from gaia_core.workflow.states import StepState
-from gaia_core.workflow.validate import Rules
 
 ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
 """Longer than any client retries."""
@@ -38,7 +37,6 @@ class Deployment:
         queue_timers: heap of (due_ms, uid, step, which time it became READY, limit_ms) of READY Steps whose time in the
             queue is limited.
         doomed: uid → name of deleted workflows whose files are still to be deleted.
-        rules: what the deployment allows; settings, asked when requests are checked and never later.
     """
 
     def __init__(self) -> None:
@@ -51,7 +49,6 @@ class Deployment:
         self.timers: list[tuple[int, int, int, int]] = []
         self.queue_timers: list[tuple[int, int, int, int, int]] = []
         self.doomed: dict[int, str] = {}
-        self.rules = Rules()
         self.answered: OrderedDict[str, Answered] = OrderedDict()
 
     def apply(self, event: own.Event) -> Consequences:
@@ -61,7 +58,7 @@ class Deployment:
                 self.fleet.join(
                     Worker(
                         event.worker, event.incarnation, event.pool, event.slots, event.prefetch, event.partition,
-                        event.executor, event.host, event.draining,
+                        event.executor, event.host, event.draining, event.metadata,
                     )
                 )  # fmt: skip
             case own.WorkerLeft():
@@ -132,7 +129,7 @@ class Deployment:
                 for index, attempt in zip(event.steps, event.attempts, strict=True):
                     self.fleet.assign(event.worker, AttemptId(event.uid, index, attempt))
                 self.ready.trim(event.uid)
-            case ev.StepsCompleted() | ev.AttemptsEnded():
+            case ev.StepsCompleted() | ev.AttemptsEnded() | ev.AttemptsGivenBack():
                 for index, attempt in zip(event.steps, event.attempts, strict=True):
                     self.fleet.end(event.worker, AttemptId(event.uid, index, attempt))
             case ev.AttemptFailed():

@@ -1,8 +1,8 @@
 """The workers that the coordinator knows, what each holds, and how much more it may be given."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 PREFETCH_MAX: Final = 4_096
 
@@ -23,6 +23,7 @@ class Worker:
     """One incarnation of one worker.
 
     Attributes:
+        metadata: what it was launched with, for people.
         held: attempts dispatched to it whose end is not known; True while the attempt is being stopped.
     """
 
@@ -35,6 +36,7 @@ class Worker:
     executor: str = ""
     host: str = ""
     draining: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     held: dict[AttemptId, bool] = field(default_factory=dict)
 
     @property

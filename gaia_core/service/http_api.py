@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gaia_core.coordinator.desk import Submit
 from gaia_core.service import verb_calls
 from gaia_core.service.late_bodies import LateBodies
+from gaia_core.service.reception import Reception
 from gaia_core.service.verb_calls import refused
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
@@ -25,6 +26,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 def build(
     role: Callable[[], str],
     submit: Submit,
+    reception: Reception,
     known_hosts: frozenset[str],
     token: str,
     refused: Callable[[], Mapping[str, int]] = dict,
@@ -34,6 +36,7 @@ def build(
     Args:
         role: "leader" or "standby"; "" while this server answers nothing.
         submit: hands a request to the coordinator.
+        reception: where bodies are read.
         known_hosts: host names that clients may call us by; empty for any.
         token: what clients must send, as a bearer token or as the password of any user; "" for none. Health needs none.
         refused: how many reports of workers did not count, by cause; the health page tells.
@@ -46,7 +49,7 @@ def build(
         return JSONResponse({"status": "ok", "role": now, "refused_reports": dict(refused())})
 
     app = Starlette(
-        routes=[Route("/healthz", health), *verb_calls.routes(submit)],
+        routes=[Route("/healthz", health), *verb_calls.routes(submit, reception)],
         exception_handlers={HTTPException: _no_such_call},
     )
     return LateBodies(_Guard(app, known_hosts, token))

@@ -10,16 +10,18 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect, Request
 
 from gaia_core.errors import InvalidWorkflow, Problem, RequestError, TooLarge
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX
+from gaia_core.service.limits import MESSAGE_BYTES_MAX
+from gaia_core.service.reception import Held
 
 SILENCE_S: Final = 3.0
 """A sender that says nothing for so long gets an answer; the original client gives up after five seconds."""
 
 
-async def receive(request: Request, silence_s: float = SILENCE_S) -> bytes:
-    """Return the bytes of a body.
+async def receive(request: Request, held: Held, silence_s: float = SILENCE_S) -> bytes:
+    """Return the bytes of a body, counting them as they come.
 
     Raises:
+        Overloaded: there is no room for so large a one.
         TooLarge: it has more than 64 MiB.
         RequestError: it stopped coming.
     """
@@ -35,6 +37,7 @@ async def receive(request: Request, silence_s: float = SILENCE_S) -> bytes:
                 return b"".join(parts)
             size += len(part)
             _check_size(size)
+            held.grow(len(part))
             parts.append(part)
     except TimeoutError:
         raise RequestError("The body broke off; nothing was changed.", hint="send all of it") from None

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX
+from gaia_core.service.limits import MESSAGE_BYTES_MAX
 
 THROWN_AWAY_BYTES_MAX: Final = 4 * MESSAGE_BYTES_MAX
 """Whoever sends even more may be cut off."""

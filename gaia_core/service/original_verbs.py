@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
+from gaia_core.machine.answers import CommandsAnswer
 from gaia_core.machine.diff import Diff
-from gaia_core.machine.mutations import CommandsAnswer
 from gaia_core.service.plain_replies import commands_by_name, debug_plain, status_plain, summary_plain
 from gaia_core.workflow import validate
-from gaia_core.workflow.interface import suggestion
+from gaia_core.workflow.interface import all_of
 from gaia_core.workflow.parse import (
     Sound,
     at,
@@ -64,13 +64,11 @@ def read_body(verb: Verb, body: object) -> tuple[list[rq.Request], list[Problem]
 
 def _unknown_fields(verb: Verb, body: Body) -> list[Problem]:
     """Return a problem for each field that the verb does not know, with what there is instead."""
-    known = ", ".join(verb.fields)
-    there_are = f"; there are: {known}" if known else "; the body is {}"
-    near = dict.fromkeys(verb.fields)
+    known = dict.fromkeys(verb.fields)
     return [
-        Problem(at("", field), f"is unknown{suggestion(field[:64], near) or there_are}")
+        Problem(at("", field), f"is unknown{all_of(field, known) if known else '; the body is {}'}")
         for field in body
-        if field not in near
+        if field not in known
     ]
 
 

@@ -114,6 +114,11 @@ def status_message(status: Status) -> pb.StatusResponse:
     )
 
 
+def debug_message(steps: Iterable[StepView], next_page_start: int, workers: Iterable[WorkerView]) -> pb.Debug:
+    """Encode a page of Steps, and the workers."""
+    return pb.Debug(steps=step_messages(steps), next_page_start=next_page_start, workers=worker_messages(workers))
+
+
 def step_messages(steps: Iterable[StepView]) -> list[pb.StepDebug]:
     """Encode Steps."""
     return [
@@ -142,6 +147,7 @@ def worker_messages(workers: Iterable[WorkerView]) -> list[pb.WorkerDebug]:
             attempts=one.attempts,
             executor=one.executor,
             host=one.host,
+            metadata=properties_to_struct(one.metadata),
         )
         for one in workers
     ]

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,15 +19,15 @@ from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, Problem, RequestEr
 from gaia_core.machine import requests as rq
 from gaia_core.service import json_bodies
 from gaia_core.service.original_verbs import VERBS, Verb, read_body
+from gaia_core.service.reception import Held, Reception
 from gaia_core.workflow.validate import PROBLEMS_MAX
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 REPLY_S: Final = 4.0
 """A reply leaves so long after its request at the latest: the original client gives up after five seconds."""
-
-AT_ONCE_BYTES: Final = 64 * 1024
-"""Smaller bodies are read at once, so that they never wait for a thread; larger ones would hold up other calls."""
 
 PATHS: Final = frozenset(f"/{name}" for name in VERBS)
 
@@ -45,60 +45,66 @@ def refused(words: str, status: int) -> PlainReply:
     return PlainReply({"error": words}, status)
 
 
-def routes(submit: Submit, reply_s: float = REPLY_S) -> list[Route]:
+def routes(submit: Submit, reception: Reception, reply_s: float = REPLY_S) -> list[Route]:
     """Return a route for each verb.
 
     Args:
         submit: hands a request to the coordinator.
+        reception: where bodies are read.
         reply_s: after how long a call is answered, whether or not the coordinator did.
     """
     return [
-        Route(f"/{name}", _endpoint(f"/{name}", verb, submit, reply_s), methods=["POST"])
+        Route(f"/{name}", _endpoint(f"/{name}", verb, submit, reception, reply_s), methods=["POST"])
         for name, verb in VERBS.items()
     ]
 
 
-def _endpoint(path: str, verb: Verb, submit: Submit, reply_s: float) -> Callable[[Request], Any]:
+def _endpoint(path: str, verb: Verb, submit: Submit, reception: Reception, reply_s: float) -> Callable[[Request], Any]:
     async def call(request: Request) -> Response:
         try:
-            raw = await json_bodies.receive(request)
-            until = asyncio.get_running_loop().time() + reply_s
-            body, requests, problems = await _read(verb, raw, until)
-            if problems:
-                raise InvalidWorkflow.of([*problems, *await _further(verb, body, submit, until)])
-            return PlainReply(verb.reply(body, *await _ask(submit, requests, until)))
+            with reception.hold() as held:
+                raw = await json_bodies.receive(request, held)
+                until = asyncio.get_running_loop().time() + reply_s
+                body, requests, problems = await _in_time(held, lambda: _read(verb, raw), until)
+                if problems:
+                    raise InvalidWorkflow.of([*problems, *await _further(verb, body, held, submit, until)])
+                return PlainReply(verb.reply(body, *await _ask(submit, requests, until)))
         except Exception as error:  # noqa: BLE001 - every end of a call is a reply
             return _refusal(path, verb, error)
 
     return call
 
 
-async def _further(verb: Verb, body: Any, submit: Submit, until: float) -> list[Problem]:
+async def _further(verb: Verb, body: Any, held: Held, submit: Submit, until: float) -> list[Problem]:
     """Return what is wrong with the sound part of a body whose form has problems."""
-    if verb.check is None:
+    find = verb.check
+    if find is None:
         return []
-    check, sound = verb.check(body)
+    check, sound = await _in_time(held, lambda: find(body), until)
     (found,) = await _ask(submit, [check], until)
     return list(sound.moved(found))
 
 
-async def _read(verb: Verb, raw: bytes, until: float) -> tuple[Any, list[rq.Request], list[Problem]]:
+def _read(verb: Verb, raw: bytes) -> tuple[Any, list[rq.Request], list[Problem]]:
     """Return what a body says, the requests that it stands for, and what is wrong with its form.
+
+    Raises:
+        RequestError: it is refused.
+    """
+    body = json_bodies.decode(raw)
+    return body, *read_body(verb, body)
+
+
+async def _in_time(held: Held, read: Callable[[], Result], until: float) -> Result:
+    """Return what a function makes of a body.
 
     Raises:
         RequestError: it is refused.
         Unavailable: reading it takes too long.
     """
-
-    def read() -> tuple[Any, list[rq.Request], list[Problem]]:
-        body = json_bodies.decode(raw)
-        return body, *read_body(verb, body)
-
-    if len(raw) <= AT_ONCE_BYTES:
-        return read()
     try:
         async with asyncio.timeout_at(until):
-            return await asyncio.to_thread(read)
+            return await held.read(read)
     except TimeoutError:
         hint = "upload a part, then merge the rest; or use gRPC, which waits"
         raise Unavailable("The body could not be read in time; nothing was changed.", hint=hint) from None
@@ -134,7 +140,10 @@ def _refusal(path: str, verb: Verb, error: Exception) -> PlainReply:
     shown = [_placed(problem, verb) for problem in error.problems[:PROBLEMS_MAX]]
     if len(error.problems) > len(shown):
         shown.append(Problem("", f"… and {len(error.problems) - len(shown)} more"))
-    return refused(str(GaiaError(error.message, hint=error.hint, problems=shown)), status)
+    reply = refused(str(GaiaError(error.message, hint=error.hint, problems=shown)), status)
+    if isinstance(error, Unavailable):
+        reply.headers["Retry-After"] = str(error.retry_s)
+    return reply
 
 
 def _placed(problem: Problem, verb: Verb) -> Problem:

@@ -107,7 +107,8 @@ def _commands_set(event: ev.CommandsSet) -> pb.JournalEvent:
 
 def _steps_merged(event: ev.StepsMerged) -> pb.JournalEvent:
     steps = [step_to_proto(spec) for spec in event.specs]
-    return pb.JournalEvent(steps_merged=pb.StepsMerged(workflow_uid=event.uid, steps=steps))
+    message = pb.StepsMerged(workflow_uid=event.uid, steps=steps, pruned=to_ranges(event.pruned))
+    return pb.JournalEvent(steps_merged=message)
 
 
 def _steps_reset(event: ev.StepsReset) -> pb.JournalEvent:
@@ -179,6 +180,13 @@ def _attempts_ended(event: ev.AttemptsEnded) -> pb.JournalEvent:
     return pb.JournalEvent(attempts_ended=message)
 
 
+def _given_back(event: ev.AttemptsGivenBack) -> pb.JournalEvent:
+    message = pb.AttemptsGivenBack(
+        workflow_uid=event.uid, worker=event.worker, steps=event.steps, attempts=event.attempts
+    )
+    return pb.JournalEvent(attempts_given_back=message)
+
+
 def _joined(event: own.WorkerJoined) -> pb.JournalEvent:
     message = pb.WorkerJoined(
         worker=event.worker,
@@ -190,6 +198,7 @@ def _joined(event: own.WorkerJoined) -> pb.JournalEvent:
         executor=event.executor,
         host=event.host,
         draining=event.draining,
+        metadata_json=json.dumps(dict(event.metadata)) if event.metadata else "",
     )
     return pb.JournalEvent(worker_joined=message)
 
@@ -224,6 +233,7 @@ _ENCODE: Final[dict[type, Callable[[Any], pb.JournalEvent]]] = {
     ev.AttemptFailed: _attempt_failed,
     ev.BackoffsEnded: lambda e: pb.JournalEvent(backoffs_ended=pb.BackoffsEnded(workflow_uid=e.uid, steps=e.steps)),
     ev.AttemptsEnded: _attempts_ended,
+    ev.AttemptsGivenBack: _given_back,
     own.WorkerJoined: _joined,
     own.WorkerLeft: _left,
     own.RequestAnswered: _answered,
@@ -232,7 +242,9 @@ _ENCODE: Final[dict[type, Callable[[Any], pb.JournalEvent]]] = {
 _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
     "workflow_created": lambda m: ev.WorkflowCreated(m.workflow_uid, m.name, m.owner, json.loads(m.properties_json)),
     "commands_set": lambda m: ev.CommandsSet(m.workflow_uid, tuple(command_from_proto(c) for c in m.commands)),
-    "steps_merged": lambda m: ev.StepsMerged(m.workflow_uid, tuple(step_from_proto(s) for s in m.steps)),
+    "steps_merged": lambda m: ev.StepsMerged(
+        m.workflow_uid, tuple(step_from_proto(s) for s in m.steps), from_ranges(m.pruned)
+    ),
     "steps_reset": _decode_reset,
     "steps_removed": lambda m: ev.StepsRemoved(m.workflow_uid, from_ranges(m.ranges)),
     "workflow_deleted": lambda m: ev.WorkflowDeleted(m.workflow_uid, m.data),
@@ -262,8 +274,18 @@ _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
     ),
     "backoffs_ended": lambda m: ev.BackoffsEnded(m.workflow_uid, tuple(m.steps)),
     "attempts_ended": lambda m: ev.AttemptsEnded(m.workflow_uid, m.worker, tuple(m.steps), tuple(m.attempts)),
+    "attempts_given_back": lambda m: ev.AttemptsGivenBack(m.workflow_uid, m.worker, tuple(m.steps), tuple(m.attempts)),
     "worker_joined": lambda m: own.WorkerJoined(
-        m.worker, m.incarnation, m.pool, m.slots, m.prefetch, m.partition, m.executor, m.host, m.draining
+        m.worker,
+        m.incarnation,
+        m.pool,
+        m.slots,
+        m.prefetch,
+        m.partition,
+        m.executor,
+        m.host,
+        m.draining,
+        json.loads(m.metadata_json or "{}"),
     ),
     "worker_left": lambda m: own.WorkerLeft(m.worker, m.incarnation, m.reason),
     "request_answered": lambda m: own.RequestAnswered(m.request_id, m.digest, json.loads(m.answer_json)),

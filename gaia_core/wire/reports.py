@@ -4,7 +4,7 @@ Called by workers (`ReportPacker`, encode) and by the coordinator (decode). A re
 ended together travels together.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
@@ -29,6 +29,8 @@ from gaia_core.wire.files import (
     publication_to_proto,
     publications_from_proto,
 )
+from gaia_core.wire.model import properties_to_struct, struct_to_properties
+from gaia_core.workflow.metadata import parse_metadata
 
 RECORD_BYTES_FULL: Final = 256 * 1024
 """A record that has grown this far is closed: half of what a bus takes, so that one more report always fits."""
@@ -164,12 +166,14 @@ def _failed_to_proto(report: Failed) -> worker_pb2.Failed:
         fence=fence_to_proto(report.fence),
         failure=failure_to_proto(report.failure),
         outputs=[publication_to_proto(output) for output in report.outputs],
+        unstarted=report.unstarted,
     )
 
 
 def _failed_from_proto(message: worker_pb2.Failed) -> Failed:
     outputs = publications_from_proto(message.outputs)
-    return Failed(fence_from_proto(message.fence), failure_from_proto(message.failure), outputs)
+    failure = failure_from_proto(message.failure)
+    return Failed(fence_from_proto(message.fence), failure, outputs, message.unstarted)
 
 
 def _hello_to_proto(report: Hello) -> worker_pb2.Hello:
@@ -183,6 +187,7 @@ def _hello_to_proto(report: Hello) -> worker_pb2.Hello:
         host=report.host,
         version=report.version,
         draining=report.draining,
+        metadata=properties_to_struct(report.metadata) if report.metadata else None,
     )
 
 
@@ -197,4 +202,11 @@ def _hello_from_proto(message: worker_pb2.Hello) -> Hello:
         host=message.host,
         version=message.version,
         draining=message.draining,
+        metadata=_metadata(message),
     )
+
+
+def _metadata(message: worker_pb2.Hello) -> dict[str, Any]:
+    """Return what a worker was started with; of what nobody could show nothing is kept."""
+    metadata, problems = parse_metadata(struct_to_properties(message.metadata))
+    return {} if problems else metadata

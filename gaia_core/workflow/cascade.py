@@ -25,12 +25,6 @@ Cascade: TypeAlias = dict[Step, Cause]
 """Steps that run again, each with its cause; upstream Steps come before those that they make run again."""
 
 
-def is_cause(cause: Cause, step: Step) -> bool:
-    """Tell whether a Step reads what the upstream Step of a cause writes, as the graph is now."""
-    written = cause.upstream.outputs if cause.upstream is not None else ()
-    return any(key is other or key in other.feeds for key in step.inputs for other in written)
-
-
 def own_causes(steps: Iterable[Step]) -> Cascade:
     """Return Steps that run again for a reason of their own."""
     return dict.fromkeys(steps, OWN)

@@ -34,11 +34,13 @@ class StepsMerged:
     """Steps were added or updated, as written.
 
     Attributes:
+        pruned: Steps that are no more, since the given sweeps no longer make them; running attempts are being stopped.
         flat: their expansion where the writer still has it at hand; a replay makes it again.
     """
 
     uid: int
     specs: tuple[StepSpec, ...]
+    pruned: tuple[int, ...] = ()
     flat: tuple[FlatStep, ...] | None = field(default=None, compare=False)
 
 
@@ -172,6 +174,16 @@ class AttemptsEnded:
     attempts: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptsGivenBack:
+    """attempts[i] of steps[i] was never started by the worker that had it; its Step is READY again."""
+
+    uid: int
+    worker: str
+    steps: tuple[int, ...]
+    attempts: tuple[int, ...]
+
+
 WorkflowEvent: TypeAlias = (
     WorkflowCreated
     | CommandsSet
@@ -189,4 +201,5 @@ WorkflowEvent: TypeAlias = (
     | QueueTimedOut
     | WorkflowDeleted
     | AttemptsEnded
+    | AttemptsGivenBack
 )

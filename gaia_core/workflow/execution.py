@@ -1,9 +1,8 @@
 """From a Step to the Execution that a worker carries out: tokens spliced, inputs pinned to published versions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from gaia_core.workflow.graph import Graph, Key
 from gaia_core.workflow.model import (
     STDOUT_BOTH,
     TIMEOUT_S_DEFAULT,
@@ -12,9 +11,9 @@ from gaia_core.workflow.model import (
     FileVersion,
     Input,
     Output,
-    Publication,
     Resources,
 )
+from gaia_core.workflow.sources import sources
 from gaia_core.workflow.splice import splice
 from gaia_core.workflow.state import Step, WorkflowState
 
@@ -70,17 +69,6 @@ def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
         Input(name, key.name, splice(paths[name], step.values), tuple(sources(workflow.graph, key)))
         for name, key in zip(step.input_names, step.inputs, strict=True)
     )
-
-
-def sources(graph: Graph, key: Key) -> Iterator[Publication]:
-    """Yield what a read Key is made of: its writers' publications, or what arrived from outside."""
-    if not key.writers:
-        assert key.arrived is not None
-        yield key.arrived
-        return
-    for part in graph.all_over(key.name):
-        if part.writer is not None:
-            yield from (one for one in part.writer.published if one.key == part.name)
 
 
 def _listed_bytes(inputs: tuple[Input, ...]) -> int:

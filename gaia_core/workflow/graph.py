@@ -26,13 +26,14 @@ class Key:
         pending: how many of those are not available now.
         available: for a written Key: its writer is complete. For an outside one: it was seen in the store.
         arrived: what was seen, for an outside Key.
+        arrived_as: the how-manieth arrival of the workflow that was.
         left_behind: Steps wrote it and none does any more; what lies in the store is theirs and does not count.
         was_written: a Step wrote it once, and a late upload of its attempts may still lie in the store.
     """
 
     __slots__ = (
-        "arrived", "available", "feeds", "folder", "left_behind", "name", "pending", "readers", "was_written", "writer",
-        "writers",
+        "arrived", "arrived_as", "available", "feeds", "folder", "left_behind", "name", "pending", "readers",
+        "was_written", "writer", "writers",
     )  # fmt: skip
 
     def __init__(self, name: str, folder: "Folder") -> None:
@@ -45,6 +46,7 @@ class Key:
         self.pending = 0
         self.available = False
         self.arrived: Publication | None = None
+        self.arrived_as = 0
         self.left_behind = False
         self.was_written = False
 
@@ -77,9 +79,10 @@ class Graph:
         missing: read Keys that are not there and that no Step will produce, in the order they were found missing.
         awaited: read Keys that are not there and that Steps will produce.
         outside: read Keys that no Step writes, there or not.
+        arrivals: how many Keys have arrived so far.
     """
 
-    __slots__ = ("awaited", "folders", "keys", "missing", "outside")
+    __slots__ = ("arrivals", "awaited", "folders", "keys", "missing", "outside")
 
     def __init__(self) -> None:
         self.keys: dict[str, Key] = {}
@@ -87,6 +90,7 @@ class Graph:
         self.missing: dict[Key, None] = {}
         self.awaited: dict[Key, None] = {}
         self.outside: dict[Key, None] = {}
+        self.arrivals = 0
 
     def key(self, name: str) -> Key:
         """Return the Key of this name, made where it is new. Cost O(depth)."""
@@ -102,17 +106,25 @@ class Graph:
         self.keys[name] = made
         return made
 
-    def overlapping(self, name: str) -> Iterator[Key]:
-        """Yield every other Key over or under this name. Cost O(depth + Keys under it)."""
-        folder = self._nearest(name)
+    def trees_over(self, name: str) -> Iterator[Key]:
+        """Yield every other tree that this name lies in, the nearest first. Cost O(depth)."""
         own = self.folders.get(name) if is_tree(name) else None
-        above = own.parent if own is not None else folder
+        above = own.parent if own is not None else self._nearest(name)
         while above is not None:
             if above.tree is not None:
                 yield above.tree
             above = above.parent
+
+    def under(self, name: str) -> Iterator[Key]:
+        """Yield every other Key that lies in this name, if that is a tree. Cost O(Keys under it)."""
+        own = self.folders.get(name) if is_tree(name) else None
         if own is not None:
             yield from _under(own)
+
+    def overlapping(self, name: str) -> Iterator[Key]:
+        """Yield every other Key over or under this name. Cost O(depth + Keys under it)."""
+        yield from self.trees_over(name)
+        yield from self.under(name)
 
     def all_over(self, name: str) -> Iterator[Key]:
         """Yield the Key of this name, where there is one, and every other that overlaps it."""
@@ -176,7 +188,8 @@ class Graph:
     def arrive(self, publication: Publication) -> Key:
         """Enter what was seen in the store under a Key that no Step writes."""
         key = self.key(publication.key)
-        key.arrived = publication
+        self.arrivals += 1
+        key.arrived, key.arrived_as = publication, self.arrivals
         key.left_behind = False
         self._note(key)
         return key
@@ -189,6 +202,11 @@ class Graph:
     def counts_when_found(self, name: str) -> bool:
         """Tell whether an object that merely lies in the store under this name counts: no Step writes or wrote it."""
         return not any(key.writer is not None or key.left_behind for key in self.all_over(name))
+
+    def is_written(self, name: str) -> bool:
+        """Tell whether a Step writes exactly this name."""
+        key = self.keys.get(name)
+        return key is not None and key.writer is not None
 
     def _fed_by(self, key: Key) -> Collection[Key]:
         """Return the read Keys that a written Key is part of."""
@@ -211,7 +229,8 @@ class Graph:
     def _begin_write(self, key: Key, step: "Step") -> None:
         key.writer = step
         key.available = False
-        key.arrived = None
+        for part in (key, *self.under(key.name)):
+            part.arrived = None
         key.left_behind = False
         key.feeds = {other: None for other in self.overlapping(key.name) if other.readers}
         for fed in self._fed_by(key):

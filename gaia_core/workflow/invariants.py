@@ -23,6 +23,9 @@ def check(workflow: WorkflowState) -> None:
             _same(set(index), set(members), f"index of {state.word}")
     _same([step.index for step in workflow.steps.values()], sorted(workflow.steps), "indexes")
     _same({step.name: step for step in workflow.steps.values()}, workflow.by_name, "names")
+    _same(
+        workflow.by_name.keys() & workflow.attempts_of_dropped.keys(), set(), "attempts of dropped Steps that are there"
+    )
     _check_indexes(workflow)
     for step in workflow.steps.values():
         lacking = sum(not key.is_there for key in step.inputs)
@@ -63,6 +66,10 @@ def _check_read_key(graph: Graph, key: Key) -> None:
         _same(key.pending, sum(not other.available for other in written), f"pending writers over {key.name}")
         for other in written:
             _same(key in [other, *other.feeds], True, f"{other.name} feeds {key.name}")
+    is_written = any(other.writer and key.name.startswith(other.name) for other in written if is_tree(other.name))
+    _same(
+        key.arrived is not None and (key.writer is not None or is_written), False, f"{key.name} has come from outside"
+    )
     lacking = bool(key.readers) and not key.is_there
     _same(key in graph.missing, lacking and not written, f"{key.name} among the missing")
     _same(key in graph.awaited, lacking and bool(written), f"{key.name} among the awaited")

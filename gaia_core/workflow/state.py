@@ -32,6 +32,7 @@ class Step:
         index: its place in the workflow; never reused, so it identifies the Step in fences and events.
         missing: how many of its inputs are not there; kept while it is WAITING.
         attempt: number of its latest attempt; 0 before the first.
+        attempts_before: how many were numbered for Steps of its name that are no more; its own go on from there.
         worker: where the latest attempt was dispatched to.
         faults: failures of its own since it last had to run; they use its retries.
         disturbances: failures of the surroundings since then.
@@ -45,12 +46,12 @@ class Step:
     """
 
     __slots__ = (
-        "aliases", "attempt", "cause", "commands", "disturbances", "element", "failure", "faults", "index",
-        "input_names", "inputs", "missing", "name", "options", "output_names", "outputs", "published", "queued",
-        "reason", "retry_at_ms", "spec", "state", "times_ready", "values", "worker",
+        "aliases", "attempt", "attempts_before", "cause", "commands", "disturbances", "element", "failure", "faults",
+        "index", "input_names", "inputs", "missing", "name", "options", "output_names", "outputs", "published",
+        "queued", "reason", "retry_at_ms", "spec", "state", "times_ready", "values", "worker",
     )  # fmt: skip
 
-    def __init__(self, index: int, flat: FlatStep) -> None:
+    def __init__(self, index: int, flat: FlatStep, attempts_before: int = 0) -> None:
         self.index = index
         self.name = flat.name
         self.inputs: tuple[Key, ...] = ()
@@ -58,6 +59,7 @@ class Step:
         self.state = StepState.WAITING
         self.missing = 0
         self.attempt = 0
+        self.attempts_before = attempts_before
         self.worker = ""
         self.faults = 0
         self.disturbances = 0
@@ -98,6 +100,11 @@ class Step:
         )
 
     @property
+    def attempts_numbered(self) -> int:
+        """Return the highest number that an attempt of this Step, or of an earlier one of its name, ever had."""
+        return self.attempt or self.attempts_before
+
+    @property
     def command(self) -> str:
         """Return the name of the Command that it runs."""
         return self.commands[-1]
@@ -136,14 +143,16 @@ class WorkflowState:
         next_index: of the next new Step.
         by_alias: a name that is no Step's own → the Steps it stands for: those of a sweep, an element, a composite.
         counts: number of Steps by StepState.
+        attempts_of_dropped: name → highest number of an attempt, of Steps that ran and are no more.
         members: RUNNING, RETRYING and FAILED Steps by StepState, in the order they became so; None for other states.
         users: name of a Command → the Steps that use it, or lie in a composite of that name.
         revision: number of changes so far to what it is or whether it runs, its beginning included.
     """
 
     __slots__ = (
-        "by_alias", "by_name", "commands", "counts", "created_ms", "graph", "halted", "members", "name", "next_index",
-        "owner", "properties", "revision", "steps", "stops_on_error", "uid", "updated_ms", "users",
+        "attempts_of_dropped", "by_alias", "by_name", "commands", "counts", "created_ms", "graph", "halted", "members",
+        "name", "next_index", "owner", "properties", "revision", "steps", "stops_on_error", "uid", "updated_ms",
+        "users",
     )  # fmt: skip
 
     def __init__(self, created: ev.WorkflowCreated, now_ms: int) -> None:
@@ -156,6 +165,7 @@ class WorkflowState:
         self.commands: dict[str, Command] = {}
         self.steps: dict[int, Step] = {}
         self.next_index = 0
+        self.attempts_of_dropped: dict[str, int] = {}
         self.by_name: dict[str, Step] = {}
         self.by_alias: dict[str, dict[Step, None]] = {}
         self.users: dict[str, dict[Step, None]] = {}
@@ -217,6 +227,7 @@ class WorkflowState:
     def _steps_merged(self, event: ev.StepsMerged, followed: Consequences) -> None:
         self.revision += 1
         flats = event.flat if event.flat is not None else [f for spec in event.specs for f in self.expand(spec)]
+        self._drop([self.steps[index] for index in event.pruned], followed)
         self._define(flats, followed)
 
     def expand(self, spec: StepSpec) -> list[FlatStep]:
@@ -251,7 +262,7 @@ class WorkflowState:
             self.graph.link(step, flat.inputs, flat.outputs)
 
     def _add(self, flat: FlatStep) -> Step:
-        step = Step(self.next_index, flat)
+        step = Step(self.next_index, flat, self.attempts_of_dropped.pop(flat.name, 0))
         self.next_index += 1
         self.steps[step.index] = step
         self.by_name[flat.name] = step
@@ -286,6 +297,8 @@ class WorkflowState:
             self.counts[StepState.WAITING] -= 1
             self._leave_indexes(step)
             del self.by_name[step.name], self.steps[step.index]
+            if step.attempts_numbered:
+                self.attempts_of_dropped[step.name] = step.attempts_numbered
         followed.removed += steps
 
     def _steps_reset(self, event: ev.StepsReset, followed: Consequences) -> None:
@@ -409,6 +422,10 @@ class WorkflowState:
         for index in event.steps:
             self._make_ready(self.steps[index], followed)
 
+    def _given_back(self, event: ev.AttemptsGivenBack, followed: Consequences) -> None:
+        for index in event.steps:
+            self._make_ready(self.steps[index], followed)
+
     def _queue_timed_out(self, event: ev.QueueTimedOut, _: Consequences) -> None:
         for index in event.steps:
             step = self.steps[index]
@@ -435,4 +452,5 @@ _APPLY: Final[dict[type, Callable[[WorkflowState, Any, Consequences], None]]] = 
     ev.BackoffsEnded: WorkflowState._backoffs_ended,  # noqa: SLF001
     ev.QueueTimedOut: WorkflowState._queue_timed_out,  # noqa: SLF001
     ev.AttemptsEnded: WorkflowState._attempts_ended,  # noqa: SLF001
+    ev.AttemptsGivenBack: WorkflowState._given_back,  # noqa: SLF001
 }

@@ -142,13 +142,15 @@ def test_a_key_that_a_step_writes_cannot_be_put(flow: Gaia) -> None:
 
 def test_launch_starts_named_workers_once(flow: Gaia) -> None:
     """Launched workers appear under their names; a taken name is refused."""
-    assert flow.launch(["a", "b"]) == ["a", "b"]
+    assert flow.launch(["a", "b"], {"zone": "eu-1"}) == ["a", "b"]
     flow.command("launching", [shell("c", "true")])
 
     def names() -> set[str]:
         return {worker["name"] for worker in flow.status("launching", debug=True)["debug"]["workers"]}
 
     wait_until(lambda: {"a", "b"} <= names(), "the workers said hello")
+    metadata = {worker["name"]: worker["metadata"] for worker in flow.workers()}
+    assert (metadata["a"], metadata["b"], metadata["local-1"]) == ({"zone": "eu-1"}, {"zone": "eu-1"}, {})
     with pytest.raises(InvalidWorkflow):
         flow.launch(["a"])
 

@@ -6,6 +6,7 @@ What only a whole deployment shows is in test_cluster.py and test_go_worker.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from gaia_core.machine.orders import Cancel, Dispatch, Drain, Inbox, Order
 from gaia_core.ports import ReportBatch
 from gaia_core.wire.inbox import encode_inbox
 from gaia_core.wire.reports import decode_reports
-from gaia_core.workflow.model import Execution, Fence
+from gaia_core.workflow.model import Execution, Fence, FileVersion, Input, Output, Publication
 from tests.integration.cluster import Cluster
 from tests.integration.gaia_processes import GaiaProcess
 from tests.integration.go_worker import go_process
@@ -88,9 +89,9 @@ def worker(request: pytest.FixtureRequest, cluster: Cluster, coordinator: Coordi
     return process
 
 
-def dispatch(step: int, term: int, *argv: str) -> Dispatch:
-    """Return an order to run a program, without inputs and outputs."""
-    return Dispatch(Execution(Fence(7, step, 1, term), "flow", f"step-{step}", "command", "none", argv))
+def dispatch(step: int, term: int, *argv: str, **fields: Any) -> Dispatch:
+    """Return an order to run a program, without inputs and outputs unless they are given."""
+    return Dispatch(Execution(Fence(7, step, 1, term), "flow", f"step-{step}", "command", "none", argv, **fields))
 
 
 def test_an_attempt_runs_once_by_the_latest_coordinator(coordinator: Coordinator, worker: GaiaProcess) -> None:
@@ -128,9 +129,13 @@ def test_a_drained_worker_gives_back_what_waits(coordinator: Coordinator, worker
     coordinator.order(5, dispatch(1, 5, "sleep", "600"), dispatch(2, 5, "true"))
     coordinator.heard(rp.Started)
     coordinator.order(5, Drain())
-    coordinator.heard(rp.Failed, lambda report: report.fence.step == 2 and report.failure.kind.name == "LOST")
+    coordinator.heard(
+        rp.Failed, lambda report: report.fence.step == 2 and report.failure.kind.name == "LOST" and report.unstarted
+    )
     coordinator.order(5, dispatch(3, 5, "true"))
-    coordinator.heard(rp.Failed, lambda report: report.fence.step == 3 and report.failure.kind.name == "LOST")
+    coordinator.heard(
+        rp.Failed, lambda report: report.fence.step == 3 and report.failure.kind.name == "LOST" and report.unstarted
+    )
     coordinator.order(5, Cancel(Fence(7, 1, 1, 5)))
     assert worker.process.wait(timeout=30) == 0, worker.said()
     coordinator.heard(rp.Goodbye)
@@ -139,3 +144,26 @@ def test_a_drained_worker_gives_back_what_waits(coordinator: Coordinator, worker
     assert draining.index(True) < kinds.index(rp.Failed)
     assert kinds[-1] is rp.Goodbye
     assert coordinator.ends() == [("Failed", 2), ("Failed", 3), ("Cancelled", 1)]
+
+
+def test_a_small_worker_refuses_what_it_leaves_out(cluster: Cluster, coordinator: Coordinator, go_worker: Path) -> None:
+    """Each attempt that needs what the Go worker leaves out fails in words, as ENGINE, and never starts."""
+    go_process(cluster, go_worker, NAME, slots=1)
+    coordinator.heard(rp.Hello)
+    manifest = Publication("tree/", manifest=FileVersion(".gaia/manifests/flow/7/0-1-0", "v", 1, b""))
+    needs: list[tuple[str, dict[str, Any]]] = [
+        ("no trees", {"inputs": (Input("in", "tree/", "/job/in/", (Publication("tree/"),)),)}),
+        ("no trees", {"outputs": (Output("out", "tree/", "/job/out/"),)}),
+        ("no other buckets", {"outputs": (Output("out", "elsewhere:a.txt", ">"),)}),
+        ("no inputs by RPC", {"inputs": (Input("in", "a.txt", "/job/in", ()),), "inputs_by_rpc": True}),
+        ("no manifests", {"inputs": (Input("in", "tree/a.txt", "/job/in", (manifest,)),)}),
+    ]
+    orders = [dispatch(step, 5, "true", **fields) for step, (_, fields) in enumerate(needs)]
+    coordinator.order(5, *orders, dispatch(len(needs), 5, "true"))
+    coordinator.heard(rp.Completed)
+    failed = [report for _, report in coordinator.said if isinstance(report, rp.Failed)]
+    assert [report.fence.step for report in failed] == list(range(len(needs)))
+    assert {report.failure.kind.name for report in failed} == {"ENGINE"}
+    for (words, _), report in zip(needs, failed, strict=True):
+        assert words in report.failure.message
+    assert [report.fence.step for _, report in coordinator.said if isinstance(report, rp.Started)] == [len(needs)]

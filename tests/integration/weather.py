@@ -20,10 +20,7 @@ def upload_weather(flow: Gaia, workflow: str, image: str = "busybox:1.36") -> No
 
 def check_weather(flow: Gaia, workflow: str) -> None:
     """Compare every statistic with the expected one, and look at table and chart."""
-    status = flow.wait(workflow, timeout_s=120)
-    assert status["state"] == "complete", status["failed"]
-    for year, expected in expected_years(SERIES).items():
-        _compare(_row(flow, workflow, f"statistics/years/{year}.csv"), expected)
+    check_years(flow, workflow)
     for (year, month), expected in expected_months(SERIES).items():
         _compare(_row(flow, workflow, f"statistics/months/{year}/{month:02}.csv"), expected)
     table = flow.get(workflow, "report/table.txt")
@@ -32,6 +29,14 @@ def check_weather(flow: Gaia, workflow: str) -> None:
     assert b"The average year" in table
     assert chart is not None
     assert b"<svg" in chart
+
+
+def check_years(flow: Gaia, workflow: str) -> None:
+    """Compare the statistics of the years alone."""
+    status = flow.wait(workflow, timeout_s=120)
+    assert status["state"] == "complete", status["failed"]
+    for year, expected in expected_years(SERIES).items():
+        _compare(_row(flow, workflow, f"statistics/years/{year}.csv"), expected)
 
 
 def _row(flow: Gaia, workflow: str, key: str) -> dict[str, str]:

@@ -70,6 +70,7 @@ class Flow:
     left_behind: set[str] = field(default_factory=set)
     known_keys: set[str] = field(default_factory=set)
     entered: int = 0
+    numbered: dict[str, int] = field(default_factory=dict)
     halted: bool = False
     max_parallel: int | None = None
 
@@ -81,6 +82,23 @@ class Flow:
         """Tell whether a reader of a Key may run."""
         writers = self.writers(key)
         return all(self.steps[name].phase == "complete" for name in writers) if writers else key in self.arrived
+
+    def from_outside(self, key: str) -> dict[str, str]:
+        """Return the files, with their versions, that a read Key has from outside: what came last counts.
+
+        A tree stands for all that lies in it; where a Step writes, nothing from outside counts.
+        """
+        if not self.writers(key):
+            return self.arrived.get(key, {})
+        files: dict[str, str] = {}
+        for one, held in self.arrived.items():
+            if key.endswith("/") and one.startswith(key):
+                files = {path: version for path, version in files.items() if not overlap(one, path)} | held
+        return {path: version for path, version in files.items() if not self.writers(path)}
+
+    def contents(self, keys: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return what Keys have from outside."""
+        return {key: self.from_outside(key) for key in keys}
 
     def is_runnable(self, name: str) -> bool:
         """Tell whether all that a Step reads is there."""
@@ -126,18 +144,19 @@ def _reads(reader: Step, writer: Step) -> bool:
 
 @dataclass
 class Worker:
-    """One incarnation, with the attempts it was given; True for those being stopped."""
+    """One incarnation, with the attempts it was given, in order; True for those being stopped."""
 
     incarnation: str
     pool: str
     slots: int
+    prefetch: int
     draining: bool = False
     held: dict[Attempt, bool] = field(default_factory=dict)
 
     @property
     def has_credit(self) -> bool:
         """Tell whether it may be given more."""
-        return not self.draining and len(self.held) < self.slots
+        return not self.draining and len(self.held) < self.slots + self.prefetch
 
 
 class Oracle:
@@ -183,8 +202,9 @@ class Oracle:
             flow.known_keys.update(step.reads, step.writes)
         now_written = {key for name in names for key in flow.steps[name].writes}
         flow.left_behind = (flow.left_behind | written) - now_written
-        for key in now_written:
-            flow.arrived.pop(key, None)
+        for key in list(flow.arrived):
+            if any(key == one or (one.endswith("/") and key.startswith(one)) for one in now_written):
+                del flow.arrived[key]
         again = flow.downstream((before - gone) | set(touched))
         self._reset(flow_name, again)
         return {"added": set(names) - known, "recomputed": again & known, "removed": gone}
@@ -265,14 +285,20 @@ class Oracle:
         files = {f"{key}file" if key.endswith("/") else key: version}
         told = {key: files}
         for tree, known in flow.arrived.items():
-            counts = not flow.writers(tree) and not _any_over(tree, flow.left_behind)
-            if tree != key and tree.endswith("/") and key.startswith(tree) and counts:
+            if tree != key and tree.endswith("/") and key.startswith(tree):
                 told[tree] = known | files
-        changed = {one for one, now in told.items() if flow.arrived.get(one) not in (None, now)}
-        flow.arrived.update(told)
-        self._reset(
-            flow_name, flow.downstream(n for n, step in flow.steps.items() if not changed.isdisjoint(step.reads))
-        )
+        before = {name: flow.contents(step.reads) for name, step in flow.steps.items()}
+        lacked = {name for name, step in flow.steps.items() if any(not flow.is_there(one) for one in step.reads)}
+        for one, now in told.items():
+            if flow.arrived.get(one) != now:
+                flow.arrived.pop(one, None)
+                flow.arrived[one] = now
+        again = {
+            name
+            for name, step in flow.steps.items()
+            if flow.contents(step.reads) != before[name] and name not in lacked
+        }
+        self._reset(flow_name, flow.downstream(again))
 
     def halt(self, flow_name: str) -> None:
         """Stop everything that runs."""
@@ -321,9 +347,11 @@ class Oracle:
     def leave(self, name: str) -> None:
         """Lose a worker with all it holds."""
         worker = self.workers.pop(name)
-        for attempt, stopping in list(worker.held.items()):
-            if not stopping:
+        for place, attempt in enumerate(attempt for attempt, stopping in worker.held.items() if not stopping):
+            if place < worker.slots:
                 self._fail(attempt, "LOST")
+            else:
+                self._step_of(attempt).phase = "open"
         self.left.add((name, worker.incarnation))
 
     def end(self, name: str, incarnation: str, attempt: Attempt, how: str) -> bool:
@@ -335,8 +363,10 @@ class Oracle:
             return how == "CANCELLED"
         if how == "COMPLETED":
             self._step_of(attempt).phase = "complete"
+        elif how == "UNSTARTED" and worker.draining:
+            self._step_of(attempt).phase = "open"
         else:
-            self._fail(attempt, "LOST" if how == "CANCELLED" else how)
+            self._fail(attempt, "LOST" if how in ("CANCELLED", "UNSTARTED") else how)
         return True
 
     def _step_of(self, attempt: Attempt) -> Step:
@@ -359,10 +389,11 @@ class Oracle:
         assert step.phase == "open", f"{name} was dispatched while {step.phase}"
         assert not flow.halted, f"{name} was dispatched although {flow_name} is halted"
         assert flow.is_runnable(name), f"{name} was dispatched although its inputs are not there"
-        assert attempt == step.attempt + 1, f"attempt {attempt} of {name} follows {step.attempt}"
+        assert attempt == flow.numbered.get(name, 0) + 1, f"attempt {attempt} of {name} follows {step.attempt}"
         assert self.workers[worker].pool == step.pool, f"{name} went to the wrong pool"
         assert self.workers[worker].has_credit, f"{name} went to a worker without credit"
         step.phase, step.attempt, step.worker = "running", attempt, worker
+        flow.numbered[name] = attempt
         self.workers[worker].held[flow_name, step.label, attempt] = False
         return flow_name, step.label, attempt
 

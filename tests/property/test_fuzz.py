@@ -29,17 +29,16 @@ from gaia_core.coordinator.desk import Desk
 from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAllowedNow, Problem
 from gaia_core.machine.public import Announcer
 from gaia_core.machine.state import Deployment
-from gaia_core.service import grpc_api
+from gaia_core.service import refusals
 from gaia_core.service.grpc_api import GaiaService
+from gaia_core.service.reception import Reception
 from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
 from gaia_core.workflow import invariants, parse, validate
 from gaia_core.workflow.model import StepSpec
 from tests.unit.coordinator.shard import Hand, Shard, accepted
 from tests.unit.machine.deployment import copy, make, snapshot
 
-METHODS = {
-    method.name: method for method in pb.DESCRIPTOR.services_by_name["Gaia"].methods if method.name in vars(GaiaService)
-}
+METHODS = {method.name: method for method in pb.DESCRIPTOR.services_by_name["Gaia"].methods}
 ENDLESS = {"Watch", "Logs"}
 PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 METADATA_BYTES_MAX = 8 * 1024
@@ -205,7 +204,7 @@ class Target:
         self.watchers = self.shard.watchers
         desk = Desk()
         desk.seat(self)
-        self.service = GaiaService(desk, MemoryStore(), NoLauncher())
+        self.service = GaiaService(desk, MemoryStore(), Reception(), NoLauncher())
         self.hand = hand = Hand(self.shard)
         hand.hello()
         self.shard.upload(
@@ -345,8 +344,8 @@ def check_refusal(refusal: GaiaError) -> None:
     assert refusal.message
     check_problems(refusal.problems)
     call = Call()
-    asyncio.run(grpc_api._abort(call, "method", refusal))
-    told = pb.Refusal.FromString(call.trailers[grpc_api.REFUSAL_KEY])
+    asyncio.run(refusals.abort(call, "method", refusal))
+    told = pb.Refusal.FromString(call.trailers[refusals.REFUSAL_KEY])
     assert (told.error, call.code) == (type(refusal).__name__, refusal.grpc_code)
     assert call.wire_bytes() < METADATA_BYTES_MAX
     if isinstance(refusal, InvalidWorkflow):

@@ -20,6 +20,7 @@ from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import LookUp
 from gaia_core.machine.public import Announcer
 from gaia_core.workflow import invariants
+from gaia_core.workflow.events import StepsDispatched
 from gaia_core.workflow.execution import execution_of
 from gaia_core.workflow.model import Command, Failure, FailureClass, Fence, FileVersion, Options, Publication, StepSpec
 from tests.property import oracle as naive
@@ -280,7 +281,7 @@ class Deployment(RuleBasedStateMachine):
         """Let an incarnation say hello: for the first time, with its heartbeats, when it drains or has woken up."""
         pool = "gpu" if name == "g" else "default"
         slots = 2 if incarnation == "i1" else 1
-        self.oracle.join(name, naive.Worker(incarnation, pool, slots + 1, draining))
+        self.oracle.join(name, naive.Worker(incarnation, pool, slots, 1, draining))
         hello = rp.Hello(pool, slots, 1, 0, 0, "noop", "host", draining=draining)
         self.driver.say(name, hello, rp.Heartbeat(0, ()), incarnation=incarnation)
         self.follow()
@@ -311,7 +312,11 @@ class Deployment(RuleBasedStateMachine):
         self.follow()
 
     @precondition(lambda self: any(worker.held for worker in self.oracle.workers.values()))
-    @rule(data=st.data(), how=st.sampled_from(["COMPLETED"] * 8 + ["CANCELLED", *FAILURES]), twice=st.booleans())
+    @rule(
+        data=st.data(),
+        how=st.sampled_from(["COMPLETED"] * 8 + ["CANCELLED", "UNSTARTED", *FAILURES]),
+        twice=st.booleans(),
+    )
     def report_end(self, data: st.DataObject, how: str, twice: bool) -> None:
         """Let a worker report the end of what it holds, perhaps twice in one record."""
         name, attempt = data.draw(st.sampled_from(self.held()))
@@ -381,6 +386,8 @@ class Deployment(RuleBasedStateMachine):
             return rp.Completed(fence, outputs, 1)
         if how == "CANCELLED":
             return rp.Cancelled(fence)
+        if how == "UNSTARTED":
+            return rp.Failed(fence, Failure(FailureClass.LOST, "it drained"), unstarted=True)
         return rp.Failed(fence, Failure(FailureClass[how], "it failed"))
 
     def refused(self, request: rq.Request, kind: str) -> None:
@@ -410,13 +417,13 @@ class Deployment(RuleBasedStateMachine):
 
     def follow(self) -> None:
         """Learn what the machine dispatched, and check what it told the world."""
-        for name, flow in self.oracle.flows.items():
-            state = self.driver.state.workflows.get(name)
-            for step in state.steps.values() if state is not None else ():
-                if step.state.word == "running" and (step.attempt, step.worker) != self._known(flow, step.name):
-                    attempt = self.oracle.adopt(name, step.name, step.attempt, step.worker)
-                    fence = Fence(state.uid, step.index, step.attempt)
-                    self.fences[attempt] = fence
+        for event in self.driver.events:
+            if isinstance(event, StepsDispatched):
+                state = self.driver.state.by_uid[event.uid]
+                for index, number in zip(event.steps, event.attempts, strict=True):
+                    step = state.steps[index]
+                    attempt = self.oracle.adopt(state.name, step.name, number, event.worker)
+                    fence = self.fences[attempt] = Fence(state.uid, index, number)
                     self.names[fence] = (step.name, [key.name for key in step.outputs])
         for told in self.announcer.follow(self.driver.now_ms, self.driver.events):
             if isinstance(told.fact, public.WorkerChanged):
@@ -424,17 +431,10 @@ class Deployment(RuleBasedStateMachine):
                 continue
             self.announced[told.uid] = self.announced.get(told.uid, 0) + 1
             assert told.sequence == self.announced[told.uid]
-            if isinstance(told.fact, public.WorkflowChanged) and told.fact.change == "removed":
-                gone = set(told.fact.names)  # a Step of that name that comes later is another one
-                self.completions = {one for one in self.completions if not (one[0] == told.uid and one[1] in gone)}
             if isinstance(told.fact, public.StepCompleted):
                 completion = (told.uid, told.fact.step, told.fact.attempt)
                 assert completion not in self.completions
                 self.completions.add(completion)
-
-    def _known(self, flow: naive.Flow, name: str) -> tuple[int, str] | None:
-        step = flow.steps[name]
-        return (step.attempt, step.worker) if step.phase == "running" else None
 
     @invariant()
     def steps_stand_as_they_should(self) -> None:
@@ -471,13 +471,15 @@ class Deployment(RuleBasedStateMachine):
                 if step.phase == "running":
                     execution = execution_of(self.driver.flow(name), self.driver.step(step_name, name), 0)
                     pinned = {
-                        (i.key, file.version) for i in execution.inputs for one in i.sources for file in one.files
-                    }
-                    assert pinned == {(key, version) for key in step.reads for version in self._versions(flow, key)}
+                        (i.key, "" if "/" in file.version else file.key, file.version)
+                        for i in execution.inputs for one in i.sources for file in one.files
+                    }  # fmt: skip
+                    assert pinned == {each for key in step.reads for each in self._files(flow, key)}
 
-    def _versions(self, flow: naive.Flow, key: str) -> set[str]:
-        writers = flow.writers(key)
-        return {f"{one}/{flow.steps[one].attempt}" for one in writers} if writers else set(flow.arrived[key].values())
+    def _files(self, flow: naive.Flow, key: str) -> set[tuple[str, str, str]]:
+        """Return what a Key is made of: versions that Steps wrote, by whoever they are, and files from outside."""
+        written = {(key, "", f"{one}/{flow.steps[one].attempt}") for one in flow.writers(key)}
+        return written | {(key, path, version) for path, version in flow.from_outside(key).items()}
 
     @invariant()
     def the_follower_agrees(self) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from gaia_client import replies
 from gaia_client.files import parse_text
 from gaia_core.errors import GaiaError
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
+from gaia_core.wire import plain
 from gaia_core.workflow.keys import is_tree
 from gaia_core.workflow.model import Failure, FailureClass
 from tests.scenarios import answers
@@ -194,7 +194,7 @@ def _ls(stage: Stage, said: Said) -> list[str]:
 
 def _again(stage: Stage, said: Said) -> list[str]:
     answer = stage.connection.again()
-    return answers.lists(replies.diff(answer.diff)) if hasattr(answer, "diff") else []
+    return answers.lists(plain.diff(answer.diff)) if hasattr(answer, "diff") else []
 
 
 # -- workers, the store and time
@@ -237,6 +237,12 @@ def _fail(stage: Stage, said: Said) -> None:
     tail = str(said.options.get("tail", ""))
     failure = Failure(FailureClass[kind], " ".join(message) or "it failed", 1 if kind == "COMMAND" else None, tail)
     stage.report_failed(_attempt(stage, step, said.flow), failure, files or [])
+
+
+def _unstarted(stage: Stage, said: Said) -> None:
+    failure = Failure(FailureClass.LOST, "the worker drained before the attempt started")
+    for step in said.words:
+        stage.report_failed(_attempt(stage, step, said.flow), failure, [], unstarted=True)
 
 
 def _cancelled(stage: Stage, said: Said) -> None:
@@ -322,6 +328,7 @@ VERBS: Final[dict[str, Callable[[Stage, Said], list[str] | None]]] = {
     "lose": _lose,
     "complete": _complete,
     "fail": _fail,
+    "unstarted": _unstarted,
     "cancelled": _cancelled,
     "write": _write,
     "poll": _poll,

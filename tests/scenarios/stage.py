@@ -24,6 +24,7 @@ from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import DeleteData, LookUp, SendCancels, SendDispatches
 from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.service.grpc_api import GaiaService
+from gaia_core.service.reception import Reception
 from gaia_core.workflow.events import KeysArrived
 from gaia_core.workflow.execution import execution_of
 from gaia_core.workflow.keys import is_tree, location
@@ -65,7 +66,7 @@ class Stage(Driver):
         self.watchers = WatchHub()
         desk = Desk()
         desk.seat(self)
-        self.connection = Connection(GaiaService(desk, self.store, NoLauncher()))
+        self.connection = Connection(GaiaService(desk, self.store, Reception(), NoLauncher()))
         self.client = Gaia({})
         self.client._connection = self.connection  # type: ignore[assignment]
         self.announcements: list[Announcement] = []
@@ -91,7 +92,7 @@ class Stage(Driver):
 
     def allow_buckets(self, names: frozenset[str] | None) -> None:
         """Let Keys name only these buckets; None lets them name any but Gaia's own."""
-        self.state.rules = Rules(own_bucket=OWN_BUCKET, buckets=names)
+        self.rules = Rules(own_bucket=OWN_BUCKET, buckets=names)
 
     def settled(self) -> "Future[None]":
         """Return what is done: watchers are told with every input."""
@@ -153,9 +154,9 @@ class Stage(Driver):
         said = [rp.Completed(self._fence(attempt), self._outputs(attempt, files), 5) for attempt in attempts]
         self._report(attempts[0], *said)
 
-    def report_failed(self, attempt: Attempt, failure: Failure, files: list[str]) -> None:
+    def report_failed(self, attempt: Attempt, failure: Failure, files: list[str], *, unstarted: bool = False) -> None:
         """Let a worker report a failure, with the files that it kept."""
-        self._report(attempt, rp.Failed(self._fence(attempt), failure, self._outputs(attempt, files)))
+        self._report(attempt, rp.Failed(self._fence(attempt), failure, self._outputs(attempt, files), unstarted))
 
     def report_cancelled(self, attempt: Attempt) -> None:
         """Let a worker report that it stopped an attempt."""

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The Debian package that brings each program we may have to install.
 PACKAGES = {
     "busybox": "busybox-static",
+    "bwrap": "bubblewrap",
     "curl": "curl",
     "debootstrap": "debootstrap",
     "docker-compose": "docker-compose",

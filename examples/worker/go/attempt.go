@@ -1,163 +1,199 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/minio/minio-go/v7"
 
 	pb "github.com/gaia-workflows/gaia/examples/worker/go/gen/gaia/v1"
 )
 
-const tailBytes = 16 << 10
+// sandbox are arguments of bubblewrap: the program sees the system of this machine and its own files. All that it starts
+// ends with it, since they share a process namespace whose first process it is, and it ends with the worker.
+const sandbox = "--unshare-all --as-pid-1 --die-with-parent --new-session --cap-drop ALL --dev /dev --proc /proc " +
+	"--ro-bind /usr /usr --ro-bind /etc /etc --ro-bind-try /bin /bin --ro-bind-try /lib /lib --ro-bind-try /lib64 /lib64"
 
-// attempt is one execution. What the program knows as /a/b lies at folder/root/a/b.
+// attempt is one execution. The program sees the folder root as /; what it says goes to the file log.
 type attempt struct {
-	ctx    context.Context // ends when it is cancelled
-	cancel context.CancelFunc
-	order  *pb.Dispatch // nil while only a cancel of it has come
-	folder string
-	inputs map[string]bool // local files that belong to no output tree
-	ran    time.Duration
+	id, root, log string
+	ctx           context.Context // ends when it is cancelled
+	cancel        context.CancelFunc
+	order         *pb.Dispatch // nil while only a cancel of it has come
+	took          time.Duration
 }
 
-// failure ends an attempt: it is panicked with by whatever finds it, and becomes a report in execute.
-type failure struct{ *pb.Failure }
-
-func fail(class pb.FailureClass, format string, arguments ...any) {
-	message := strings.ToValidUTF8(fmt.Sprintf(format, arguments...), "?") // protobuf takes no other text
-	panic(failure{&pb.Failure{Class: class, Message: message}})
+// failure makes the reason why an attempt failed; whatever finds one panics with it, down to caught.
+func failure(class, format string, values ...any) *pb.Failure {
+	message := strings.ToValidUTF8(fmt.Sprintf(format, values...), "?") // protobuf takes no other text
+	return &pb.Failure{Class: pb.FailureClass(pb.FailureClass_value["FAILURE_CLASS_"+class]), Message: message}
 }
 
-// execute runs one attempt to its end and returns the report of it.
-func (w *worker) execute(a *attempt) (end *pb.Report) {
-	id := fmt.Sprintf("%d-%d-a%d", a.order.Fence.WorkflowUid, a.order.Fence.Step, a.order.Fence.Attempt)
-	a.folder, a.inputs = filepath.Join(w.scratch, id), map[string]bool{}
-	defer os.RemoveAll(a.folder)
+// caught returns why something failed, or nil.
+func caught(do func()) (why *pb.Failure) {
 	defer func() {
-		if problem := recover(); problem != nil {
-			end = w.failed(a, problem)
+		switch problem := recover().(type) {
+		case *pb.Failure:
+			why = problem
+		case error:
+			why = failure("ENGINE", "the worker failed: %v", problem)
 		}
 	}()
-	w.stageIn(a)
-	w.mu.Lock()
-	w.say(&pb.Report{Report: &pb.Report_Started{Started: &pb.Started{Fence: a.order.Fence}}})
-	w.mu.Unlock()
-	a.run(w.label(id))
-	completed := &pb.Completed{Fence: a.order.Fence, Outputs: w.stageOut(a, true), RunMs: uint32(a.ran.Milliseconds())}
-	return &pb.Report{Report: &pb.Report_Completed{Completed: completed}}
+	do()
+	return nil
 }
 
-// failed returns the report of a failure, with the end of what the program said and the outputs that are kept.
-func (w *worker) failed(a *attempt, problem any) *pb.Report {
-	why, known := problem.(failure)
-	if !known {
-		message := strings.ToValidUTF8(fmt.Sprintf("the worker failed: %v", problem), "?")
-		why.Failure = &pb.Failure{Class: pb.FailureClass_FAILURE_CLASS_ENGINE, Message: message}
+// execute runs one attempt to its end, and returns what it leaves and why it failed.
+func (w *worker) execute(a *attempt) (outputs []*pb.Publication, why *pb.Failure) {
+	folder := w.scratch + "/" + a.id
+	defer os.RemoveAll(folder)
+	a.root, a.log = folder+"/root", folder+"/log"
+	why = caught(func() {
+		w.stageIn(a)
+		w.mu.Lock()
+		w.say(&pb.Report{Report: &pb.Report_Started{Started: &pb.Started{Fence: a.order.Fence}}})
+		w.mu.Unlock()
+		a.run()
+		outputs = w.stageOut(a, true)
+	})
+	if why != nil {
+		tail, _ := exec.Command("sh", "-c", `tail -n 100 "$0" | tail -c 16384`, a.log).Output()
+		why.LogTail = strings.ToValidUTF8(string(tail), "?")
+		caught(func() { outputs = w.stageOut(a, false) }) // a log that cannot be stored must not hide the failure
 	}
-	words, _ := os.ReadFile(a.words())
-	why.LogTail = strings.ToValidUTF8(string(words[max(0, len(words)-tailBytes):]), "?")
-	report := &pb.Failed{Fence: a.order.Fence, Failure: why.Failure}
-	func() {
-		defer func() { _ = recover() }() // a log that cannot be stored must not hide the failure
-		report.Outputs = w.stageOut(a, false)
-	}()
-	return &pb.Report{Report: &pb.Report_Failed{Failed: report}}
+	return outputs, why
 }
 
-// run runs the program. When it returns, nothing that the program started is left.
-func (a *attempt) run(label string) {
-	words := try(os.Create(a.words()))
-	defer words.Close()
-	limited, done := context.WithTimeout(a.ctx, time.Duration(a.order.TimeoutS*float64(time.Second)))
-	defer done()
-	var argv []string
-	for _, token := range slices.Concat(a.order.Entrypoint, a.order.Argv) {
-		argv = append(argv, a.onHost(token))
+// stageIn makes the folders of the attempt, and lays the pinned inputs where the program looks for them.
+func (w *worker) stageIn(a *attempt) {
+	try(0, os.MkdirAll(a.root+"/tmp", 0o755))
+	a.makeRoom("", a.order.Stdout)
+	for _, out := range a.order.Outputs {
+		a.makeRoom(out.Key, out.Path)
 	}
-	program := exec.CommandContext(limited, argv[0], argv[1:]...)
-	program.Dir = a.local(a.order.Workdir)
-	program.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + a.local("/"), label} // none of the worker's secrets
+	for _, in := range a.order.Inputs {
+		a.makeRoom(in.Key, in.Path)
+		var files []*pb.FileVersion
+		for _, source := range in.Sources {
+			if source.Manifest != nil {
+				panic(failure("ENGINE", "%q: this worker knows no manifests", in.Key))
+			}
+			files = append(files, source.Files...)
+		}
+		index := slices.IndexFunc(files, func(file *pb.FileVersion) bool { return file.Key == in.Key })
+		if index < 0 {
+			panic(failure("INPUT_MISSING", "input %q: %q is not in what another Step wrote", in.Name, in.Key))
+		}
+		w.get(a, files[index], a.root+in.Path)
+	}
+}
+
+// makeRoom makes the folder in which a file will lie, and refuses what this worker leaves out.
+func (a *attempt) makeRoom(key, path string) {
+	if a.order.InputsByRpc || strings.HasSuffix(key, "/") || strings.Contains(key, ":") {
+		panic(failure("ENGINE", "%q: this worker knows no trees, no other buckets and no inputs by RPC", key))
+	}
+	try(0, os.MkdirAll(filepath.Dir(a.root+path), 0o755))
+}
+
+// get fetches one version of a file, and makes sure that it is what was stored.
+func (w *worker) get(a *attempt, file *pb.FileVersion, path string) {
+	pinned := minio.GetObjectOptions{VersionID: file.Version}
+	err := w.s3.FGetObject(a.ctx, w.bucket, a.order.Workflow+"/"+file.Key, path, pinned)
+	if slices.Contains([]int{404, 405, 412}, minio.ToErrorResponse(err).StatusCode) {
+		panic(failure("INPUT_CHANGED", "%q is gone: %v", file.Key, err))
+	} else if err != nil {
+		panic(failure("STORE", "%q: %v", file.Key, err))
+	}
+	local := try(os.Open(path))
+	defer local.Close()
+	if size, digest := measure(local); size != file.SizeBytes || len(file.Sha256) > 0 && digest != string(file.Sha256) {
+		panic(failure("INPUT_CHANGED", "%q came with another content than was stored", file.Key))
+	}
+	try(0, local.Chmod(0o755)) // it may well be a program
+}
+
+func measure(file *os.File) (size uint64, digest string) {
+	hash := sha256.New()
+	size = uint64(try(io.Copy(hash, file)))
+	try(file.Seek(0, io.SeekStart))
+	return size, string(hash.Sum(nil))
+}
+
+// run runs the program, in coreutils' timeout: that asks it to end, kills it later, and tells signals as a shell does.
+func (a *attempt) run() {
+	args := append([]string{"--bind", a.root, "/"}, strings.Fields(sandbox)...)
+	for _, in := range a.order.Inputs {
+		args = append(args, "--ro-bind", a.root+in.Path, in.Path)
+	}
+	if a.order.Network {
+		args = append(args, "--share-net")
+	}
+	workdir := cmp.Or(a.order.Workdir, "/")
+	args = append(args, "--dir", workdir, "--chdir", workdir, "timeout", "-k10", fmt.Sprint(a.order.TimeoutS))
+	program := exec.CommandContext(a.ctx, "bwrap", slices.Concat(args, a.order.Entrypoint, a.order.Argv)...)
+	program.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp"} // none of the worker's secrets
 	for name, value := range a.order.Env {
-		program.Env = append(program.Env, name+"="+a.onHost(value))
+		program.Env = append(program.Env, name+"="+value)
 	}
-	program.Stdout, program.Stderr = words, words
+	log := try(os.Create(a.log))
+	defer log.Close()
+	program.Stdout, program.Stderr = log, log
 	if a.order.Stdout != "" {
-		stdout := try(os.Create(a.local(a.order.Stdout)))
+		stdout := try(os.Create(a.root + a.order.Stdout))
 		defer stdout.Close()
-		program.Stdout = io.MultiWriter(stdout, words)
+		program.Stdout = io.MultiWriter(stdout, log)
 	}
-	program.Cancel = func() error { killLabelled(label); return nil }
-	program.WaitDelay = time.Second // for what the program left behind with its output open
 	began := time.Now()
 	err := program.Run()
-	a.ran = time.Since(began)
-	killLabelled(label)
+	a.took = time.Since(began)
 	switch code := int32(program.ProcessState.ExitCode()); {
-	case limited.Err() != nil:
-		fail(pb.FailureClass_FAILURE_CLASS_TIMEOUT, "not done after %g s", a.order.TimeoutS)
-	case code < 0: // never found, or ended by a signal
-		fail(pb.FailureClass_FAILURE_CLASS_COMMAND, "%v", err)
+	case code < 0: // never started, or cancelled
+		panic(err)
+	case code > 0 && a.took.Seconds() >= a.order.TimeoutS:
+		panic(failure("TIMEOUT", "not done after %g s", a.order.TimeoutS))
 	case code > 0:
-		message := fmt.Sprintf("exit code %d", code)
-		panic(failure{&pb.Failure{Class: pb.FailureClass_FAILURE_CLASS_COMMAND, Message: message, ExitCode: &code}})
+		why := failure("COMMAND", "exit code %d", code)
+		why.ExitCode = &code
+		panic(why)
 	}
 }
 
-// words is the file of stdout and stderr together.
-func (a *attempt) words() string { return filepath.Join(a.folder, "words") }
-
-// local returns the host's place of an internal path.
-func (a *attempt) local(path string) string {
-	return filepath.Join(a.folder, "root", filepath.Clean("/"+path))
-}
-
-// paths returns the internal paths of the attempt's files and, ending in "/", of its trees.
-func (a *attempt) paths() []string {
-	paths := []string{a.order.Stdout}
-	for _, in := range a.order.Inputs {
-		paths = append(paths, pathOf(in.Key, in.Path))
-	}
+// stageOut stores the outputs as new versions; of a failed attempt only those that are kept all the same.
+func (w *worker) stageOut(a *attempt, succeeded bool) (published []*pb.Publication) {
+	root := try(os.OpenRoot(a.root)) // no link that the program made leads out of it
+	defer root.Close()
 	for _, out := range a.order.Outputs {
-		paths = append(paths, pathOf(out.Key, out.Path))
-	}
-	return slices.DeleteFunc(paths, func(path string) bool { return len(path) < 2 || path[0] != '/' }) // ">", ">>", ""
-}
-
-// onHost puts the host's places where a text names internal paths: there is no container to show these to the program.
-func (a *attempt) onHost(text string) string {
-	either := "\x00" // no text has it
-	for _, path := range a.paths() {
-		either += "|" + regexp.QuoteMeta(strings.TrimRight(path, "/"))
-	}
-	named := regexp.MustCompile(`(^|[^\w./-])((?:` + either + `)\b)`)
-	return named.ReplaceAllString(text, "${1}"+a.local("/")+"${2}")
-}
-
-// label marks the processes of an attempt; without an attempt's id it begins the labels of all of this worker.
-func (w *worker) label(id string) string {
-	return fmt.Sprintf("GAIA_HOST_ATTEMPT=%s/%s/%s", w.prefix, w.name, id)
-}
-
-// killLabelled kills all processes with a variable in their environment that begins so, until none is left.
-func killLabelled(label string) {
-	for left := true; left; {
-		left = false
-		environs, _ := filepath.Glob("/proc/[0-9]*/environ")
-		for _, path := range environs {
-			if environ, _ := os.ReadFile(path); bytes.Contains(append([]byte{0}, environ...), []byte("\x00"+label)) {
-				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-				left = syscall.Kill(pid, syscall.SIGKILL) == nil || left
+		if out.Path == ">>" || out.Path == ">" && succeeded {
+			published = append(published, w.put(a, out.Key, try(os.Open(a.log))))
+		} else if succeeded {
+			info, err := root.Stat(out.Path[1:])
+			if err != nil || !info.Mode().IsRegular() {
+				panic(failure("OUTPUT_MISSING", "output %q (%q): no file at %s", out.Name, out.Key, out.Path))
 			}
+			published = append(published, w.put(a, out.Key, try(root.Open(out.Path[1:]))))
 		}
 	}
+	return published
+}
+
+// put stores a file as a new version of its Key.
+func (w *worker) put(a *attempt, key string, file *os.File) *pb.Publication {
+	defer file.Close()
+	size, digest := measure(file)
+	stored, err := w.s3.PutObject(a.ctx, w.bucket, a.order.Workflow+"/"+key, file, int64(size), minio.PutObjectOptions{})
+	if err != nil || stored.VersionID == "" || stored.VersionID == "null" {
+		panic(failure("STORE", "%q was not stored as a version: %v", key, err))
+	}
+	version := &pb.FileVersion{Key: key, Version: stored.VersionID, SizeBytes: size, Sha256: []byte(digest)}
+	return &pb.Publication{Key: key, Files: []*pb.FileVersion{version}}
 }

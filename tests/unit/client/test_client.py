@@ -181,7 +181,7 @@ def test_workflows_are_plain(flow: gaia.Gaia, fake: Any) -> None:
 @pytest.mark.parametrize(
     "name", [name for name in BY_NAME if name not in ("Unavailable", "StoreError", "ObjectMissing")]
 )
-def test_errors_are_those_of_the_server(flow: gaia.Gaia, fake: Any, name: str) -> None:
+def test_errors_are_those_of_the_server(flow: gaia.Gaia, fake: Any, pauses: list[float], name: str) -> None:
     """A refusal is raised as the class the server raised, with message, hint and problems."""
     fake.script["Run"] = [BY_NAME[name]("What is wrong.", hint="try this", problems=[Problem("steps[0]", "ä")])]
     with pytest.raises(BY_NAME[name]) as caught:
@@ -223,8 +223,8 @@ def test_codes_without_a_refusal(flow: gaia.Gaia, fake: Any, code: grpc.StatusCo
 def test_retries_keep_their_request_id(flow: gaia.Gaia, fake: Any, pauses: list[float]) -> None:
     """A server that goes away for a while is asked again, with growing pauses and the same request id."""
     flow.workflows()
-    unavailable = grpc.StatusCode.UNAVAILABLE
-    fake.script["Run"] = [unavailable, unavailable, gaia.Unavailable("no leader"), api_pb2.RunResponse(workflow="w")]
+    unavailable, cancelled = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED
+    fake.script["Run"] = [unavailable, cancelled, gaia.Unavailable("no leader"), api_pb2.RunResponse(workflow="w")]
     assert flow.run("w")["workflow"] == "w"
     ids = {request.request_id for request in fake.requests("Run")}
     assert len(ids) == 1
@@ -238,6 +238,22 @@ def test_retries_are_bounded(flow: gaia.Gaia, fake: Any, pauses: list[float]) ->
     with pytest.raises(gaia.Unavailable, match="Kafka at k:9092 does not answer"):
         flow.run("w")
     assert 10 < sum(pauses) < 15
+
+
+def test_an_overloaded_server_is_asked_again(make_server: Any, pauses: list[float]) -> None:
+    """One that has too much to do is given time, and nobody else is asked: the request, with its id, is the same."""
+    busy, other = make_server(), make_server()
+    busy.fake.script["Run"] = [gaia.Overloaded("too much"), gaia.Overloaded("too much"), api_pb2.RunResponse()]
+    with gaia.Gaia({"gaia_host": f"{busy.address},{other.address}"}) as flow:
+        flow.run("w")
+        assert pauses == [0.1, 0.2]
+        first, *others = busy.fake.requests("Run")
+        assert others == [first, first]
+        busy.fake.script["Halt"] = [gaia.Overloaded("too much")]
+        with pytest.raises(gaia.Overloaded, match="too much"):
+            flow.halt("w")
+        assert 10 < sum(pauses) < 15
+    assert other.fake.asked == []
 
 
 def test_each_mutation_has_its_own_id(flow: gaia.Gaia, fake: Any) -> None:

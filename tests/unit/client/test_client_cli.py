@@ -197,7 +197,8 @@ def test_explain_and_workers(invoke: Invoke, fake: Any) -> None:
     assert json.loads(invoke("explain", "w", "s", "--json").stdout)[0]["reason"] == "first"
     fake.script["Explain"] = [api_pb2.ExplainResponse(steps=[told], truncated=True)]
     assert "more than these" in invoke("explain", "w", "s").stdout
-    assert invoke("workers").stdout.splitlines()[1].split() == ["w1", "big", "3/4"]
+    fake.script["Workers"][0].workers[0].metadata.update({"zone": "eu-1", "spot": True})
+    assert invoke("workers").stdout.splitlines()[1].split() == ["w1", "big", "3/4", "spot=true,", "zone=eu-1"]
     assert invoke("workers").stdout == "No workers.\n"
 
 

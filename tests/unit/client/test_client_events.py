@@ -6,8 +6,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gaia.v1 import events_pb2, model_pb2
-from gaia_client import replies
 from gaia_client.render import events
+from gaia_core.wire import plain
 
 TIME = Timestamp(seconds=1714566600, nanos=123000000)
 FAILURE = model_pb2.Failure(message="exit code 2\nnext line", **{"class": model_pb2.FAILURE_CLASS_COMMAND})
@@ -16,7 +16,7 @@ PUBLICATIONS = [model_pb2.Publication(key=f"k{number}") for number in range(5)]
 
 def event(sequence: int = 7, **fact: Any) -> dict[str, Any]:
     """Return an event as the client yields it."""
-    return replies.event(events_pb2.Event(workflow="w", workflow_uid=1, sequence=sequence, time=TIME, **fact))
+    return plain.event(events_pb2.Event(workflow="w", workflow_uid=1, sequence=sequence, time=TIME, **fact))
 
 
 FACTS: list[tuple[Any, str]] = [

@@ -85,7 +85,7 @@ def test_other_answers_have_lines() -> None:
     ]
     assert blocks.lines(changes.expired({"steps": ["a"], "keys": ["k"]})) == ["run again 1: a", "keys 1: k"]
     step = {"name": "s", "state": "waiting", "command": "c", "attempt": 0, "worker": "", "missing-inputs": 2}
-    worker = {"name": "w", "pool": "", "slots": 2, "attempts": 1, "executor": "noop", "host": "h"}
+    worker = {"name": "w", "pool": "", "slots": 2, "attempts": 1, "executor": "noop", "host": "h", "metadata": {}}
     lines = blocks.lines(workflows.status(status(debug={"steps": [step], "workers": [worker], "next-page-start": 9})))
     assert "… more with --page-start 9" in lines
     assert "revision 7" in lines

@@ -209,3 +209,21 @@ def test_a_closed_client_calls_nobody(server: Any) -> None:
 def _taken(items: Iterator[Any], count: int) -> list[Any]:
     """Return so many items."""
     return [next(items) for _ in range(count)]
+
+
+def test_steps_that_there_are_not_end_the_watch_at_once(invoke: Invoke, history: Any) -> None:
+    """What the server says of a --step that it does not know is printed, before anything is waited for."""
+    unknown = gaia.Problem("steps[0]", "'x' is no Step of 'w'")
+    history.script["Watch"] = [gaia.UnknownName("Some names stand for no Steps.", problems=[unknown])]
+    result = invoke("watch", "w", "--step", "x")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "'x' is no Step of 'w'" in result.stderr
+    (request,) = history.requests("Watch")
+    assert list(request.steps) == ["x"]
+
+
+def test_steps_belong_to_a_workflow(invoke: Invoke, history: Any) -> None:
+    """--step without a WORKFLOW is a wrong use of the command, and nothing is asked."""
+    result = invoke("watch", "--step", "x")
+    assert (result.exit_code, history.asked) == (2, [])
+    assert "--step needs a WORKFLOW" in result.stderr

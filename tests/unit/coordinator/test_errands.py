@@ -9,7 +9,7 @@ import pytest
 
 from gaia_core.coordinator import errands as module
 from gaia_core.coordinator.errands import Errands
-from gaia_core.errors import TooLarge
+from gaia_core.errors import Overloaded
 from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.requests import Arrive, DataGone, MayWrite, Request
 from tests.support.waiting import wait_until
@@ -32,7 +32,7 @@ class Desk:
     def submit(self, request: Request) -> "Future[Any]":
         if self.full:
             self.full -= 1
-            raise TooLarge("full")
+            raise Overloaded("full")
         answer: Future[Any] = Future()
         match request:
             case Arrive():

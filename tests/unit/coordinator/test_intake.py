@@ -6,7 +6,7 @@ import pytest
 
 from gaia_core.coordinator import intake as module
 from gaia_core.coordinator.intake import REPORT_BATCHES_WAITING_MAX, Intake
-from gaia_core.errors import TooLarge, Unavailable
+from gaia_core.errors import Overloaded, Unavailable
 from gaia_core.machine.requests import ListWorkers
 from gaia_core.ports import ReportBatch
 from tests.support.waiting import wait_until
@@ -30,7 +30,7 @@ def test_too_many_requests_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     intake = Intake()
     intake.submit(ListWorkers())
     intake.submit(ListWorkers())
-    with pytest.raises(TooLarge, match="2 requests"):
+    with pytest.raises(Overloaded, match="2 requests"):
         intake.submit(ListWorkers())
     intake.drain(0)
     intake.submit(ListWorkers())

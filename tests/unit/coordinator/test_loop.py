@@ -8,7 +8,7 @@ import pytest
 
 from gaia_core.coordinator.loop import OFFSET_KEPT_S
 from gaia_core.coordinator.term import TermEnded
-from gaia_core.errors import AlreadyExists, Bug, JournalCorrupt, TooLarge, Unavailable, UnknownName
+from gaia_core.errors import AlreadyExists, Bug, JournalCorrupt, Overloaded, Unavailable, UnknownName
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import LookUp
@@ -528,7 +528,7 @@ def test_too_many_requests_are_refused_at_the_door(shard: Shard, monkeypatch: py
     """The queue in front of the loop is bounded."""
     monkeypatch.setattr("gaia_core.coordinator.intake.REQUESTS_WAITING_MAX", 1)
     shard.loop.submit(rq.ListWorkers())
-    with pytest.raises(TooLarge):
+    with pytest.raises(Overloaded):
         shard.loop.submit(rq.ListWorkers())
 
 

@@ -14,7 +14,7 @@ from gaia_core.coordinator import polling as module
 from gaia_core.coordinator import sightings
 from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.sightings import TROUBLE_S
-from gaia_core.errors import GaiaError, TooLarge
+from gaia_core.errors import GaiaError, Overloaded
 from gaia_core.machine import requests as rq
 from gaia_core.workflow.model import FileVersion, Publication, StepSpec
 from tests.support.waiting import wait_until
@@ -40,7 +40,7 @@ class Polled:
         if isinstance(request, rq.Arrive):
             if self.refusals:
                 self.refusals -= 1
-                raise TooLarge("too many requests wait already")
+                raise Overloaded("too many requests wait already")
             self.arrivals.append(request)
         answer = self.shard.loop.submit(request)
         self.shard.turn()
@@ -373,7 +373,7 @@ class Silent:
     def submit(self, _: rq.Request) -> "Future[Any]":
         self.asked += 1
         answer: Future[Any] = Future()
-        answer.set_exception(TimeoutError() if self.asked % 2 else TooLarge("full"))
+        answer.set_exception(TimeoutError() if self.asked % 2 else Overloaded("full"))
         return answer
 
 

@@ -24,6 +24,7 @@ from gaia_core.workflow.model import (
     StepSpec,
 )
 from gaia_core.workflow.state import Step, WorkflowState
+from gaia_core.workflow.validate import ANY
 
 COPY = Command("copy", "image", ("cp", "{{in}}", "{{out}}"), {"in": "/in"}, {"out": "/out"})
 MAKE = Command("make", "image", ("make", "{{out}}"), {}, {"out": "/out"})
@@ -34,7 +35,7 @@ COMMANDS = (COPY, MAKE, LIST, TREE, TWO)
 
 STEP_FIELDS = (
     "name", "state", "missing", "attempt", "worker", "faults", "disturbances", "published", "failure", "reason",
-    "element", "aliases", "commands", "options", "retry_at_ms", "times_ready",
+    "element", "aliases", "attempts_before", "commands", "options", "retry_at_ms", "times_ready",
 )  # fmt: skip
 
 
@@ -53,6 +54,7 @@ class Driver:
 
     def __init__(self) -> None:
         self.state = Deployment()
+        self.rules = ANY
         self.replica = Deployment()
         self.events: list[Event] = []
         self.effects: list[Effect] = []
@@ -149,7 +151,7 @@ class Driver:
 
     def _begin(self) -> Decision:
         self.state.now_ms = self.now_ms
-        return Decision(self.state)
+        return Decision(self.state, self.rules)
 
     def _finish(self, decision: Decision) -> None:
         dispatch(decision)
@@ -176,17 +178,23 @@ def snapshot(state: Deployment) -> Any:
             flow.uid,
             flow.halted,
             flow.revision,
+            dict(flow.attempts_of_dropped),
             dict(flow.properties),
             list(flow.commands.values()),
             list(flow.counts),
             [tuple(getattr(s, name) for name in STEP_FIELDS) for s in flow.steps.values()],
             [s.cause.name if s.cause is not None else None for s in flow.steps.values()],
             sorted((alias, [s.name for s in found]) for alias, found in flow.by_alias.items()),
-            {name: (key.pending, key.writers, key.available, key.arrived) for name, key in flow.graph.keys.items()},
+            {
+                name: (key.pending, key.writers, key.available, key.arrived, key.arrived_as)
+                for name, key in flow.graph.keys.items()
+            },
         )
         for name, flow in state.workflows.items()
     }
-    workers = {name: (w.incarnation, w.slots, w.prefetch, dict(w.held)) for name, w in state.fleet.workers.items()}
+    workers = {
+        name: (w.incarnation, w.slots, w.prefetch, list(w.held.items())) for name, w in state.fleet.workers.items()
+    }
     return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed)
 
 

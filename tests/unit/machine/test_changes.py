@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow
-from gaia_core.machine import mutations
+from gaia_core.machine import arrivals
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import LookUp
 from gaia_core.workflow.events import QueueTimedOut
@@ -133,7 +133,7 @@ def test_a_changed_default_cannot_rename_the_elements_of_a_sweep(driver: Driver)
 
 def test_a_changed_default_keeps_to_the_rules(driver: Driver) -> None:
     """No bucket that Keys may not name, and no more Steps than a sweep may make, by way of a Command."""
-    driver.state.rules = Rules(3, "own", frozenset({"allowed"}))
+    driver.rules = Rules(3, "own", frozenset({"allowed"}))
     inner = StepSpec("i", "make", {}, {"out": "n"})
     pair = Command("pair", inputs={}, outputs={}, steps=(inner,))
     moving = replace(MOVING, vars={"dir": "allowed"})
@@ -200,6 +200,6 @@ def test_what_is_put_into_an_outside_tree_is_read_with_it(driver: Driver, monkey
     put("t/a", "2")
     assert driver.sent() == (["r"], [])
     driver.complete("r")
-    monkeypatch.setattr(mutations, "TREE_GROWN_MAX", 1)
+    monkeypatch.setattr(arrivals, "TREE_GROWN_MAX", 1)
     put("t/c", "1")
     assert driver.states() == {"r": "complete"}

@@ -5,9 +5,9 @@ import pytest
 from gaia_core.errors import AlreadyExists, InvalidWorkflow, NotAllowedNow, UnknownName
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
+from gaia_core.machine.answers import FlowAnswer
 from gaia_core.machine.diff import Affected, Expired
-from gaia_core.machine.mutations import FlowAnswer
-from gaia_core.workflow.model import Command, FailureClass, Options, StepSpec
+from gaia_core.workflow.model import Command, Failure, FailureClass, Options, StepSpec
 from tests.unit.machine.deployment import COMMANDS, MAKE, Driver, copy, make
 
 
@@ -212,6 +212,57 @@ def test_losses_are_bounded(driver: Driver) -> None:
         driver.ask(rq.Tick())
         driver.fail("a", FailureClass.LOST)
     assert driver.states() == {"a": "failed"}
+
+
+def give_back(driver: Driver, step: str) -> None:
+    """Let the worker of a Step say that it never started the latest attempt."""
+    lost = Failure(FailureClass.LOST, "drained")
+    driver.say(driver.step(step).worker, rp.Failed(driver.fence(step), lost, unstarted=True))
+
+
+def drain(driver: Driver, worker: str) -> None:
+    """Let a worker say that it takes nothing new."""
+    known = driver.state.fleet.workers[worker]
+    driver.say(worker, rp.Hello("default", known.slots, known.prefetch, 0, 0, "noop", "host", draining=True))
+
+
+def test_what_a_draining_worker_never_started_costs_no_chance() -> None:
+    """It is ready again at once, under the next number, however often that happens, and no failure is told."""
+    driver = Driver()
+    driver.join("w0")
+    driver.upload(make("a", "a"))
+    for number in range(20):
+        driver.join(f"w{number + 1}")
+        drain(driver, f"w{number}")
+        give_back(driver, "a")
+    step = driver.step("a")
+    assert (step.worker, step.attempt, step.disturbances, step.failure, step.reason) == ("w20", 21, 0, None, "first")
+
+
+def test_a_worker_that_takes_more_may_not_give_back_for_ever() -> None:
+    """What it did not start counts as lost, or it could be given the same attempt again and again."""
+    driver = Driver()
+    driver.join("w")
+    driver.upload(make("a", "a"))
+    for _ in range(6):
+        driver.now_ms += 100_000
+        driver.ask(rq.Tick())
+        give_back(driver, "a")
+    assert driver.states() == {"a": "failed"}
+
+
+def test_of_a_lost_worker_only_what_it_could_have_started_counts() -> None:
+    """Those are the first attempts it got, as many as it has slots; the others are ready again at once."""
+    driver = Driver()
+    driver.join("w", slots=2, prefetch=3)
+    driver.upload(*(make(name, name) for name in "abcde"))
+    driver.merge(make("a", "a"))
+    driver.complete("b")
+    driver.ask(rq.LoseWorker("w", "i1", "silent"))
+    assert {name: driver.step(name).disturbances for name in "abcde"} == {"a": 0, "b": 0, "c": 1, "d": 1, "e": 0}
+    assert driver.states() == {"a": "ready", "b": "complete", "c": "ready", "d": "ready", "e": "ready"}
+    driver.join("other")
+    assert {name: driver.step(name).attempt for name in "acde"} == {"a": 3, "c": 2, "d": 2, "e": 2}
 
 
 def test_an_outside_key_makes_its_readers_ready_and_a_change_runs_them_again(driver: Driver) -> None:

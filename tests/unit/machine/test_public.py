@@ -150,3 +150,18 @@ def test_a_workflow_that_is_stalled_says_so_in_its_update() -> None:
     followed.join(copy("c", "outside", "c"))
     (update,) = followed.announcer.updates
     assert (update.state, update.stalled) == ("running", True)
+
+
+def test_every_removed_step_is_named() -> None:
+    """An event names a thousand Steps at most, so more of them follow until all were named."""
+    followed = Followed()
+    followed.join(sweep("s", *map(str, range(2_500))))
+    told = followed.ask(rq.Remove("flow", ("s",)))
+    facts = [one.fact for one in told if isinstance(one.fact, public.WorkflowChanged)]
+    assert [(fact.change, len(fact.names), fact.count) for fact in facts] == [
+        ("removed", 1_000, 1_000),
+        ("removed", 1_000, 1_000),
+        ("removed", 500, 500),
+    ]
+    assert [name for fact in facts for name in fact.names] == [f"s-{n}" for n in range(2_500)]
+    assert [one.sequence for one in told] == list(range(told[0].sequence, told[0].sequence + len(told)))

@@ -6,7 +6,7 @@ from gaia_core.errors import InvalidWorkflow, NotAllowedNow, UnknownName
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.diff import Affected
-from gaia_core.machine.effects import DeleteData, LookUp
+from gaia_core.machine.effects import DeleteData, LookUp, SendCancels
 from gaia_core.machine.public import Announcement, Announcer, WorkflowChanged
 from gaia_core.machine.queries import unfinished
 from gaia_core.workflow.model import Command
@@ -50,7 +50,7 @@ def test_a_removed_name_may_be_used_again(driver: Driver) -> None:
     driver.upload(make("a", "a"))
     driver.ask(rq.Remove("flow", ("a",)))
     driver.merge(make("a", "a"))
-    assert (driver.step("a").index, driver.step("a").attempt) == (1, 1)
+    assert (driver.step("a").index, driver.step("a").attempt) == (1, 2)
 
 
 def test_a_sweep_is_removed_by_name_and_by_element(driver: Driver) -> None:
@@ -225,12 +225,12 @@ def test_vanished_steps_are_told_to_the_world() -> None:
 
 
 def test_reasons_are_those_of_the_graph_as_it_is(driver: Driver) -> None:
-    """Where two Steps exchanged what they write, a reader's reason is the Step that it reads from now."""
+    """A reader's reason is the Step that it reads from now, or else the one that gave its Key up."""
     driver.upload(copy("a", "in", "x"), make("b", "y"), copy("r", "x", "z"))
     diff = driver.merge(copy("a", "in", "y"), make("b", "x"))
     assert Affected("r", "upstream", "b", "x") in diff.reasons
     diff = driver.merge(make("b", "elsewhere"))
-    assert Affected("r", "merged", "", "x") in diff.reasons
+    assert Affected("r", "upstream", "b", "x") in diff.reasons
 
 
 @pytest.mark.parametrize(
@@ -239,10 +239,30 @@ def test_reasons_are_those_of_the_graph_as_it_is(driver: Driver) -> None:
 )
 def test_buckets_that_may_not_be_named_are_refused(driver: Driver, key: str, words: str) -> None:
     """Gaia's own, and those that are not listed; wherever a Key is given."""
-    driver.state.rules = Rules(own_bucket="gaia", buckets=frozenset({"shared"}))
+    driver.rules = Rules(own_bucket="gaia", buckets=frozenset({"shared"}))
     with pytest.raises(InvalidWorkflow, match=words) as refusal:
         driver.upload(copy("a", key, "x"), copy("b", "shared:k", f"{key}2"))
     assert [problem.place for problem in refusal.value.problems] == ["steps[0].inputs.in", "steps[1].outputs.out"]
     driver.upload(copy("b", "shared:k", "NoBucket:k"))
     with pytest.raises(InvalidWorkflow, match=words):
         driver.ask(rq.CheckPut("flow", (key,), ("keys[0]",)))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (rq.Remove("flow", ("c",)), "removed"),
+        (rq.Delete("flow"), "deleted"),
+        (rq.Merge("flow", (make("c", "c"),)), "merged"),
+        (rq.Merge("flow", (make("s", "s/{{n}}", vars={"n": (1,)}),), only_changed=True, prune=True), "merged"),
+        (rq.SetCommands("flow", (Command("make", "other", ("x",), {}, {"out": "/out"}),)), "command changed"),
+        (rq.Expire("flow", ("step:c",)), "expired"),
+        (rq.Halt("flow"), "halted"),
+    ],
+    ids=lambda each: type(each).__name__ if not isinstance(each, str) else "",
+)
+def test_a_worker_is_told_why_an_attempt_is_stopped(driver: Driver, change: rq.Mutation, reason: str) -> None:
+    """A cancel gives the words that the public event has."""
+    driver.upload(make("c", "c"), make("s", "s/{{n}}", vars={"n": (1, 2)}))
+    driver.ask(change)
+    assert {effect.reason for effect in driver.effects if isinstance(effect, SendCancels)} == {reason}

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from gaia_core.coordinator.desk import Submit
 from gaia_core.service import http_api
+from gaia_core.service.reception import Reception
 from tests.unit.coordinator.shard import Shard
 
 HOSTS = frozenset({"localhost"})
@@ -45,7 +46,7 @@ class Calls:
     """What a client of the HTTP port does."""
 
     def __init__(self, submit: Submit, known_hosts: frozenset[str] = HOSTS, token: str = "") -> None:
-        self.http = Http(http_api.build(lambda: "leader", submit, known_hosts, token))
+        self.http = Http(http_api.build(lambda: "leader", submit, Reception(), known_hosts, token))
 
     def post(self, verb: str, body: object) -> Any:
         """Call a verb and return its reply."""

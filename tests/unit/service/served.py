@@ -14,14 +14,19 @@ from gaia_core.config import Config
 from gaia_core.coordinator.office import Backing
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.ports import Store
+from gaia_core.service.reception import Reception
 from tests.integration.gaia_processes import free_address
 
 
 class NoLauncher:
-    """Starts no workers."""
+    """Starts no workers, but remembers what was asked for."""
+
+    def __init__(self) -> None:
+        self.launched: list[tuple[Sequence[str], Mapping[str, Any]]] = []
 
     def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
-        """Do nothing."""
+        """Note it."""
+        self.launched.append((names, metadata))
 
     def close(self) -> None:
         """Hold nothing."""
@@ -33,6 +38,7 @@ class Served:
     def __init__(self, store: Store | None = None, **settings: Any) -> None:
         self.config = Config(listen=free_address(), http_listen=free_address(), **settings)
         self.log, self.events, self.store = MemoryLog(), MemoryEvents(), store or MemoryStore()
+        self.launcher = NoLauncher()
         self.server: Server | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -42,6 +48,12 @@ class Served:
         """Return what its watchers read."""
         assert self.server is not None
         return self.server._desk.present.watchers
+
+    @property
+    def reception(self) -> Reception:
+        """Return where its requests are read."""
+        assert self.server is not None
+        return self.server.reception
 
     def client(self) -> Gaia:
         """Return a client of it."""
@@ -75,7 +87,7 @@ class Served:
 
         def serve() -> None:
             try:
-                self.server = Server(self.config, backing, lambda _: NoLauncher())
+                self.server = Server(self.config, backing, lambda _: self.launcher)
                 self.server.run(lambda _: ready.set())
             except BaseException as problem:  # noqa: BLE001 - raised again by whoever stops it
                 self._failure = problem

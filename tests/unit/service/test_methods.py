@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -10,8 +11,8 @@ import pytest
 from gaia.client import Gaia
 from gaia.v1 import api_pb2
 from gaia_core.errors import GaiaError, InvalidWorkflow, NotAllowedNow, UnknownName
-from gaia_core.machine.reports import Failed
-from gaia_core.workflow.model import Failure, FailureClass
+from gaia_core.machine.reports import Completed, Failed
+from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
 from tests.support.waiting import wait_until
 from tests.unit.coordinator.shard import Hand
 from tests.unit.coordinator.stores import NotingStore
@@ -136,7 +137,16 @@ def test_workers_are_listed(flow: Gaia) -> None:
     """Each with its pool, slots, and how much it holds."""
     wait_until(lambda: flow.workers() and flow.workers()[0]["attempts"] == 3, "it has three Steps")
     assert flow.workers() == [
-        {"name": "w", "pool": "default", "slots": 10, "prefetch": 0, "attempts": 3, "executor": "noop", "host": "host"}
+        {
+            "name": "w",
+            "pool": "default",
+            "slots": 10,
+            "prefetch": 0,
+            "attempts": 3,
+            "executor": "noop",
+            "host": "host",
+            "metadata": {},
+        }
     ]
 
 
@@ -274,3 +284,34 @@ def test_a_limit_of_refusals_that_is_no_number_is_passed_over(served: Served) ->
         with pytest.raises(grpc.RpcError) as refusal:
             status(api_pb2.StatusRequest(workflow="none"), metadata=(("gaia-refusal-bytes-max", "many"),))
     assert refusal.value.code() is grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]
+
+
+def make_tree(flow: Gaia, hand: Hand, *files: FileVersion) -> None:
+    """Let a Step complete that wrote a tree of these files."""
+    flow.command("flow", [{**MAKE, "name": "plant", "outputs": {"out": "/out/"}}])
+    flow.merge("flow", [{"name": "plant", "command": "plant", "outputs": {"out": "wood/"}}])
+    wait_until(lambda: hand.read() or "plant" in hand.fences(), "the order")
+    hand.say(Completed(hand.fences()["plant"], (Publication("wood/", files),), 1))
+    wait_until(lambda: states(flow)["plant"] == "complete", "it is complete")
+
+
+def test_an_empty_tree_is_an_empty_folder(flow: Gaia, hand: Hand, tmp_path: Path) -> None:
+    """A tree that a Step wrote is there though no file is in it; what is not there stays unknown."""
+    make_tree(flow, hand)
+    assert flow.ls("flow", "wood/") == []
+    flow.get("flow", "wood/", tmp_path / "wood")
+    assert list((tmp_path / "wood").iterdir()) == []
+    for unknown in ("wood/deep/", "wo/", "made/"):
+        with pytest.raises(UnknownName):
+            flow.get("flow", unknown, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    flow.expire("flow", ["plant"])
+    with pytest.raises(UnknownName):
+        flow.get("flow", "wood/", tmp_path / "none")
+
+
+def test_what_lies_within_a_tree_is_listed(flow: Gaia, hand: Hand) -> None:
+    """Also where the prefix names a folder, or begins the name of a file, in a tree that one Step wrote."""
+    make_tree(flow, hand, *(FileVersion(f"wood/{name}", "1", 1, b"") for name in ("deep/a", "deep/b", "edge")))
+    for prefix, names in (("wood/deep/", ["deep/a", "deep/b"]), ("wood/e", ["edge"]), ("wood/x", []), ("woods", [])):
+        assert [file["key"] for file in flow.ls("flow", prefix)] == [f"wood/{name}" for name in names]

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from gaia.v1 import api_pb2 as pb
-from gaia_client import replies
 from gaia_core.machine import requests as rq
-from gaia_core.service.replies import status_message, step_messages, worker_messages
+from gaia_core.service.replies import debug_message, status_message
 from gaia_core.service.verb_calls import PATHS
+from gaia_core.wire import plain
 from tests.support.waiting import wait_until
 from tests.unit.coordinator.shard import Hand, Shard
 from tests.unit.service.calls import Calls, running
@@ -181,12 +180,11 @@ def test_status_says_what_the_python_client_says(calls: Calls, shard: Shard) -> 
     Hand(shard).hello()
     wait_until(lambda: shard.states(WORKFLOW)["a"] == "running", "a runs")
     asked = rq.GetStatus(WORKFLOW), rq.ListSteps(WORKFLOW), rq.ListWorkers()
-    plain, (steps, following), workers = (shard.loop.submit(request).result(10) for request in asked)
-    message = status_message(plain)
-    debug = pb.Debug(steps=step_messages(steps), next_page_start=following, workers=worker_messages(workers))
-    message.debug.CopyFrom(debug)
+    bare, (steps, following), workers = (shard.loop.submit(request).result(10) for request in asked)
+    message = status_message(bare)
+    message.debug.CopyFrom(debug_message(steps, following, workers))
     told = status(calls, debug=True)
-    expected = replies.status(message)
+    expected = plain.status(message)
     known = {name: value for name, value in expected.items() if name in told}
     assert {**told, "commands": None} == {**known, "commands": None}
     assert [step["state"] for step in told["debug"]["steps"]] == ["running", "waiting"]

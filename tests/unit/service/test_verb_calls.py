@@ -13,7 +13,8 @@ from starlette.requests import Request
 from gaia_core.errors import RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.service import json_bodies, verb_calls
-from gaia_core.service.grpc_api import MESSAGE_BYTES_MAX
+from gaia_core.service.limits import MESSAGE_BYTES_MAX
+from gaia_core.service.reception import Reception
 from tests.unit.coordinator.shard import Shard
 from tests.unit.service.calls import Calls, Http
 
@@ -22,7 +23,7 @@ JSON = {"Content-Type": "application/json"}
 
 def answer(submit: Any, verb: str = "halt", body: object = None, reply_s: float = 0.05) -> tuple[int, str]:
     """Call a verb of an impatient server; return status and words."""
-    http = Http(Starlette(routes=verb_calls.routes(submit, reply_s)))
+    http = Http(Starlette(routes=verb_calls.routes(submit, Reception(), reply_s)))
     reply = http.post(f"/{verb}", json=body or {"workflow": "w"})
     return reply.status_code, reply.json()["error"]
 
@@ -103,7 +104,8 @@ def receive(*events: dict[str, Any]) -> bytes:
     async def run() -> bytes:
         said = says()
         request = Request({"type": "http", "method": "POST", "headers": []}, lambda: anext(said))
-        return await json_bodies.receive(request, silence_s=0.01)
+        with Reception().hold() as held:
+            return await json_bodies.receive(request, held, silence_s=0.01)
 
     return asyncio.run(run())
 

@@ -164,6 +164,42 @@ def test_what_there_is_not_is_refused(flow: Gaia) -> None:
         flow.watch("flov")
 
 
+def test_a_filter_of_steps_that_there_are_not_is_refused(flow: Gaia, hand: Hand) -> None:
+    """A name that no Step has would be waited for in vain: it is told, and how to watch Steps to come."""
+    flow.upload("flow", {}, COMMANDS, [SWEEP, ALONE])
+    with pytest.raises(UnknownName) as refusal:
+        flow.watch("flow", steps=["s", "aline", "s-1", "later"])
+    first, second = refusal.value.problems
+    assert str(first) == "steps[1]: 'aline' is no Step of 'flow'; did you mean 'alone'?"
+    assert second.place == "steps[3]"
+    assert "merge" in refusal.value.hint
+    flow.merge("flow", [{**ALONE, "name": "later", "outputs": {"out": "later"}}])
+    events = flow.watch("flow", steps=["later"], kinds=["step_completed"])
+    run_all(hand, "later")
+    assert change(next(events)) == "step_completed later"
+
+
+def test_a_filter_of_steps_needs_a_workflow(flow: Gaia) -> None:
+    """Names of Steps mean something within one workflow only."""
+    with pytest.raises(InvalidWorkflow) as refusal:
+        flow.watch(steps=["s"])
+    assert [problem.place for problem in refusal.value.problems] == ["steps"]
+
+
+def test_a_watch_of_steps_goes_on_when_they_are_removed(served: Served, flow: Gaia, hand: Hand) -> None:
+    """A watch that broke off is begun again, also when the Steps that it is about are no more."""
+    flow.upload("flow", {}, COMMANDS, [SWEEP, ALONE])
+    events = flow.watch("flow", steps=["s", "alone"], kinds=["step_cancelled", "step_completed"])
+    take(hand, "s-1", "s-2", "alone")
+    flow.remove("flow", ["s"])
+    assert [change(event) for event in islice(events, 2)] == ["step_cancelled s-1", "step_cancelled s-2"]
+    served.again()
+    again = Hand(served, incarnation="i2")  # type: ignore[arg-type]
+    again.hello()
+    run_all(again, "alone")
+    assert change(next(events)) == "step_completed alone"
+
+
 @pytest.mark.parametrize(
     ("wrong", "place"),
     [

@@ -38,6 +38,7 @@ from gaia_core.workflow.model import (
 
 WORDS = st.text(max_size=20)
 NAMES = st.text(min_size=1, max_size=20)
+METADATA = st.dictionaries(st.sampled_from(["zone", "cost"]), st.none() | st.booleans() | st.integers(-9, 9))
 UINT32 = st.integers(0, 2**32 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 UINT64 = st.integers(0, 2**64 - 1)
@@ -68,11 +69,13 @@ EXECUTIONS = st.builds(
 )
 ORDERS = st.one_of(st.builds(Dispatch, EXECUTIONS), st.builds(Cancel, FENCES, WORDS), st.builds(Drain))
 REPORTS = st.one_of(
-    st.builds(Hello, WORDS, UINT32, UINT32, st.integers(0, 2**31 - 1), INT64, WORDS, WORDS, WORDS, st.booleans()),
+    st.builds(
+        Hello, WORDS, UINT32, UINT32, st.integers(0, 2**31 - 1), INT64, WORDS, WORDS, WORDS, st.booleans(), METADATA
+    ),
     st.builds(Heartbeat, INT64, st.lists(FENCES, max_size=4).map(tuple)),
     st.builds(Started, FENCES),
     st.builds(Completed, FENCES, OUTPUTS, UINT32),
-    st.builds(Failed, FENCES, FAILURES, OUTPUTS),
+    st.builds(Failed, FENCES, FAILURES, OUTPUTS, st.booleans()),
     st.builds(Cancelled, FENCES),
     st.builds(Goodbye, WORDS),
 )

@@ -175,7 +175,9 @@ def test_drain_finishes_what_runs_and_gives_back_what_waits() -> None:
     assert steps(bus.reports(Completed)) == [0]
     given_back = bus.reports(Failed)
     assert sorted(steps(given_back)) == [1, 2]
-    assert {report.failure.kind for report in given_back} == {FailureClass.LOST}  # type: ignore[union-attr]
+    assert {(report.failure.kind, report.unstarted) for report in given_back} == {(FailureClass.LOST, True)}  # type: ignore[union-attr]
+    first_end = next(place for place, report in enumerate(bus.reports()) if isinstance(report, Failed))
+    assert Hello in {type(report) for report in bus.reports()[1:first_end]}
     assert [hello.draining for hello in bus.reports(Hello)] == [False, True]  # type: ignore[union-attr]
 
 

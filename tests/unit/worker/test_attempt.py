@@ -13,7 +13,7 @@ import pytest
 from gaia_core.errors import StoreError
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
 from gaia_core.wire.manifests import decode_manifest
-from gaia_core.workflow.model import FailureClass, FileVersion, Input, Output, Publication
+from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Input, Output, Publication
 from gaia_worker import attempt as module
 from gaia_worker import transfer
 from gaia_worker.attempt import INLINE_FILES_MAX, Attempts
@@ -507,6 +507,20 @@ def test_cancel_while_it_runs_publishes_nothing(bench: Bench, exit_code: int) ->
     end = bench.run(program, outputs=(OUT, Output("always", "always", ">>")))
     assert end == Cancelled(execution().fence)
     assert bench.store.paths() == []
+
+
+def test_a_worker_that_leaves_says_whether_the_program_was_started(bench: Bench) -> None:
+    """What is given back while it runs was started; what is given back before was not."""
+
+    def program(inside: Inside) -> Exit:
+        bench.control.abandon("the worker leaves")
+        return Exited(0)
+
+    lost = Failure(FailureClass.LOST, "the worker leaves")
+    assert bench.run(program) == Failed(execution().fence, lost)
+    bench.control = Control()
+    bench.control.abandon("the worker leaves")
+    assert bench.run(program) == Failed(execution().fence, lost, unstarted=True)
 
 
 def test_cancel_while_staging_in_runs_nothing(bench: Bench) -> None:

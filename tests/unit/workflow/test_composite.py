@@ -323,7 +323,7 @@ def test_an_output_that_no_inner_step_makes_is_refused_also_where_names_splice_v
 
 def test_composites_multiply_within_limits(driver: Driver) -> None:
     """How many Steps composites of composites make is known before any is made; nesting is limited."""
-    driver.state.rules = Rules(sweep_steps_max=1000)
+    driver.rules = Rules(sweep_steps_max=1000)
     layers = [composite("c0", inner("a", "make", {}, {}), inner("b", "make", {}, {}))]
     layers += [
         composite(f"c{n}", inner("a", f"c{n - 1}", {}, {}), inner("b", f"c{n - 1}", {}, {})) for n in range(1, 12)

@@ -4,11 +4,13 @@ import pytest
 
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
-from gaia_core.workflow.execution import INLINE_BYTES_MAX, execution_of, pinned_inputs, sources
+from gaia_core.machine.effects import LookUp
+from gaia_core.workflow.execution import INLINE_BYTES_MAX, execution_of, pinned_inputs
 from gaia_core.workflow.model import (
     TIMEOUT_S_DEFAULT,
     Command,
     Execution,
+    FailureClass,
     FileVersion,
     Input,
     Options,
@@ -17,6 +19,7 @@ from gaia_core.workflow.model import (
     Resources,
     StepSpec,
 )
+from gaia_core.workflow.sources import sources
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make, published
 
 GATHER = Command("gather", "image", ("x",), {"in": "/in/"}, {"out": "/out"})
@@ -136,12 +139,55 @@ def test_an_outside_key_is_pinned_to_what_arrived(driver: Driver) -> None:
     assert pinned(driver, "k") == [("k", "outside 2")]
 
 
-def test_what_lies_outside_under_a_written_tree_does_not_count(driver: Driver) -> None:
-    """A tree that Steps write is made of their publications alone."""
+def test_what_came_from_outside_under_a_tree_that_steps_write_under_is_read_with_it(driver: Driver) -> None:
+    """Such a tree is made of the publications of Steps, and of what was put beside them, by whatever name."""
     driver.upload(make("w", "t/k"), copy("s", "t/", "o", command="list"), copy("other", "t/outside", "p"))
     driver.complete("w")
-    driver.arrive("t/outside")
-    assert pinned(driver, "t/") == [("t/k", "v1")]
+    driver.arrive("t/outside", "t/u/", "elsewhere")
+    assert pinned(driver, "t/") == [("t/k", "v1"), ("t/outside", "outside 1"), ("t/u/file", "outside 1")]
+
+
+def test_of_what_came_from_outside_the_latest_counts(driver: Driver) -> None:
+    """A file that came after its tree takes the place of the one in it, and a tree that of all that came before."""
+    driver.upload(make("w", "t/k"), copy("s", "t/", "o", command="list"))
+    driver.complete("w")
+    tree = (FileVersion("t/u/a", "tree", 1, b""), FileVersion("t/u/b", "tree", 1, b""))
+    driver.arrive("t/u/a", "t/u/gone")
+    driver.ask(rq.Arrive("flow", (Publication("t/u/", tree),)))
+    assert pinned(driver, "t/") == [("t/k", "v1"), ("t/u/a", "tree"), ("t/u/b", "tree")]
+    driver.arrive("t/u/b")
+    assert pinned(driver, "t/") == [("t/k", "v1"), ("t/u/a", "tree"), ("t/u/b", "outside 2")]
+
+
+def test_what_came_from_outside_gives_way_to_what_steps_write(driver: Driver) -> None:
+    """Of a tree that was put, nothing counts that a Step writes now; under one that a Step writes, nothing does."""
+    driver.upload(copy("s", "t/", "o", command="list"), make("other", "k"))
+    files = tuple(FileVersion(name, "put", 1, b"") for name in ("t/a", "t/b", "t/u/c"))
+    driver.ask(rq.Arrive("flow", (Publication("t/", files),)))
+    driver.merge(make("w", "t/a"), make("v", "t/u/", command="tree"))
+    driver.complete("w", "v")
+    assert pinned(driver, "t/") == [("t/a", "v1"), ("t/b", "put"), ("t/u/file", "v1")]
+    driver.ask(rq.Remove("flow", ("w", "v")))
+    driver.merge(make("all", "t/", command="tree"))
+    driver.complete("all")
+    assert pinned(driver, "t/") == [("t/file", "v1")]
+
+
+@pytest.mark.parametrize(
+    ("step", "keys"), [("plain", ("k",)), ("tree", ("u/",)), ("shared", ("t/outside",))], ids=["file", "tree", "shared"]
+)
+def test_what_came_from_outside_and_is_gone_is_looked_up_again(
+    driver: Driver, step: str, keys: tuple[str, ...]
+) -> None:
+    """A pinned version that is no longer there is asked for by the name under which it came."""
+    driver.upload(
+        make("w", "t/k"), copy("plain", "k", "p"), copy("tree", "u/", "q", command="list"),
+        copy("shared", "t/", "o", command="list"),
+    )  # fmt: skip
+    driver.complete("w")
+    driver.arrive("k", "u/", "u/a", "t/outside")
+    driver.fail(step, FailureClass.INPUT_CHANGED)
+    assert [effect.keys for effect in driver.effects if isinstance(effect, LookUp)] == [keys]
 
 
 def test_publications_of_other_keys_are_not_believed(driver: Driver) -> None:

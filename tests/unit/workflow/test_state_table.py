@@ -34,6 +34,7 @@ its worker says goodbye              | .       | .       | ready    | .        |
 its worker starts anew               | .       | running | running  | .        | .        | .
 its worker does not know the attempt | .       | .       | ready    | .        | .        | .
 its worker gave the attempt up       | .       | .       | ready    | .        | .        | .
+its worker never started the attempt | .       | .       | ready    | .        | .        | .
 a worker has room                    | .       | running | .        | .        | .        | .
 it is expired                        | .       | ready   | ready    | ready    | ready    | ready
 its outside Key is expired           | .       | waiting | waiting  | waiting  | waiting  | waiting
@@ -101,6 +102,9 @@ INPUTS: Final[dict[str, Callable[[Driver], object]]] = {
     "its worker starts anew": lambda d: d.join(incarnation="i2"),
     "its worker does not know the attempt": not_known,
     "its worker gave the attempt up": lambda d: report(d, rp.Cancelled(latest(d))),
+    "its worker never started the attempt": lambda d: report(
+        d, rp.Failed(latest(d), Failure(FailureClass.LOST, "drained"), unstarted=True)
+    ),
     "a worker has room": lambda d: d.join("other"),
     "it is expired": lambda d: d.ask(rq.Expire("flow", ("s",))),
     "its outside Key is expired": lambda d: d.ask(rq.Expire("flow", ("outside",))),

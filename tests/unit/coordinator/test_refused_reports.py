@@ -131,7 +131,7 @@ def test_a_woken_worker_completes_nothing_and_publishes_nothing(shard: Shard, ha
 def test_records_that_are_no_reports_are_put_aside(shard: Shard, hand: Hand, caplog: pytest.LogCaptureFixture) -> None:
     """Each is kept with its offset and the cause, all are counted, the log has one line; what follows them counts."""
     kept: list[Aside] = []
-    shard.loop._set_aside = kept.append
+    shard.loop.set_aside = kept.append
     first = shard.bus.end_offset()
     garbage = [b"", b"\x00", b"\xff" * 1_000_000, b"\x0a\x01w", b"\x1a\x02" * 10_000]
     for record in garbage:

@@ -1,4 +1,7 @@
-"""Answers of the service as plain dicts and lists that `json.dumps` takes; field names are the documented ones."""
+"""Answers of the service as plain dicts and lists that `json.dumps` takes; field names are the documented ones.
+
+Read by users of the Python client and of HTTP.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -143,7 +146,7 @@ def status(message: api_pb2.StatusResponse) -> dict[str, Any]:
         "failed": [_failed(each) for each in message.failed],
         "revision": message.revision,
     }
-    return {**plain, "debug": _debug(message.debug)} if message.HasField("debug") else plain
+    return {**plain, "debug": debug(message.debug)} if message.HasField("debug") else plain
 
 
 def file(message: model_pb2.FileVersion) -> dict[str, Any]:
@@ -176,7 +179,8 @@ def _failure_class(number: int) -> str:
     return known.get(number, "UNKNOWN")
 
 
-def _debug(message: api_pb2.Debug) -> dict[str, Any]:
+def debug(message: api_pb2.Debug) -> dict[str, Any]:
+    """Return a page of Steps, and the workers."""
     return {
         "steps": [step(each) for each in message.steps],
         "next-page-start": message.next_page_start or None,
@@ -208,6 +212,7 @@ def worker(message: api_pb2.WorkerDebug) -> dict[str, Any]:
         "attempts": message.attempts,
         "executor": message.executor,
         "host": message.host,
+        "metadata": struct_to_properties(message.metadata),
     }
 
 
