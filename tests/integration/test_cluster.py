@@ -99,7 +99,12 @@ def test_a_worker_is_killed_and_its_steps_go_elsewhere(cluster: Cluster, busybox
     flow.put("lost", "i", b"wait")
     engine = docker.from_env()
     mine = {"label": ["gaia.workflow=lost", f"gaia.deployment={cluster.prefix}"]}
-    wait_until(lambda: engine.containers.list(filters=mine), "the container runs", deadline_s=60, evidence=first.said)
+    wait_until(
+        lambda: engine.containers.list(filters=mine, ignore_removed=True),
+        "the container runs",
+        deadline_s=60,
+        evidence=first.said,
+    )
     first.kill()
     cluster.worker("second", "noop")
     status = flow.wait("lost", timeout_s=90)
@@ -107,7 +112,9 @@ def test_a_worker_is_killed_and_its_steps_go_elsewhere(cluster: Cluster, busybox
     (step,) = flow.status("lost", debug=True)["debug"]["steps"]
     assert (step["attempt"], step["worker"]) == (2, "second")
     cluster.worker("first")
-    wait_until(lambda: not engine.containers.list(filters=mine), "the orphan was removed", deadline_s=60)
+    wait_until(
+        lambda: not engine.containers.list(filters=mine, ignore_removed=True), "the orphan was removed", deadline_s=60
+    )
     engine.close()
 
 

@@ -47,12 +47,16 @@ def test_a_woken_worker_kills_what_went_elsewhere(cluster: Cluster, busybox_imag
     flow.upload("asleep", {}, [command(busybox_image, "echo x > {{out}}; exec sleep 600")], [step()])
     engine = docker.from_env()
     mine = {"label": ["gaia.workflow=asleep", f"gaia.deployment={cluster.prefix}"]}
-    wait_until(lambda: engine.containers.list(filters=mine), "the container runs", deadline_s=60)
+    wait_until(lambda: engine.containers.list(filters=mine, ignore_removed=True), "the container runs", deadline_s=60)
     sleepy.process.send_signal(signal.SIGSTOP)
     awake = cluster.worker("awake", "noop")
     assert flow.wait("asleep", timeout_s=90)["state"] == "complete"
     sleepy.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: not engine.containers.list(all=True, filters=mine), "its container is gone", deadline_s=60)
+    wait_until(
+        lambda: not engine.containers.list(all=True, filters=mine, ignore_removed=True),
+        "its container is gone",
+        deadline_s=60,
+    )
     assert debug_of(cluster, "asleep")["worker"] == "awake"
     assert awake.stop() == 0
     flow.command("asleep", [command(busybox_image, "echo x > {{out}}", name="quick")])
