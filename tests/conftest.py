@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-def or_skip(provide: Callable[[], Result]) -> Result:
+def _or_skip(provide: Callable[[], Result]) -> Result:
     """Return what provide gives; a missing service is a skip at home and an error in CI."""
     from tests.support.machine import ServiceMissing
 
@@ -66,7 +66,7 @@ def docker_engine() -> Engine:
     """The Docker engine that answers, started if need be; DOCKER_HOST names it from here on."""
     from tests.support.engine import ensure_engine
 
-    return or_skip(ensure_engine)
+    return _or_skip(ensure_engine)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def busybox_image(docker_engine: Engine) -> str:
     """Name of a small image with the POSIX tools, present in the engine."""
     from tests.support.images import ensure_image
 
-    return or_skip(lambda: ensure_image("busybox"))
+    return _or_skip(lambda: ensure_image("busybox"))
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,7 @@ def kafka(docker_engine: Engine) -> Iterator[KafkaService]:
     """A real Kafka; tests share it and keep apart by topic_prefix."""
     from tests.support.services import KafkaService
 
-    service = or_skip(KafkaService().start)
+    service = _or_skip(KafkaService().start)
     yield service
     service.stop()
 
@@ -92,7 +92,7 @@ def minio(docker_engine: Engine) -> Iterator[MinioService]:
     """A real MinIO; tests share it and keep apart by bucket_prefix."""
     from tests.support.services import MinioService
 
-    service = or_skip(MinioService().start)
+    service = _or_skip(MinioService().start)
     yield service
     service.stop()
 
@@ -102,7 +102,7 @@ def original_client() -> Path:
     """Folder that holds the original system's client, as the package index has it."""
     from tests.support.original_client import original_client_folder
 
-    return or_skip(original_client_folder)
+    return _or_skip(original_client_folder)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +110,7 @@ def curl() -> str:
     """The program that the pages call HTTP with."""
     from tests.support.machine import ensure_programs
 
-    or_skip(lambda: ensure_programs("curl"))
+    _or_skip(lambda: ensure_programs("curl"))
     return "curl"
 
 
@@ -122,8 +122,8 @@ def go_worker() -> Path:
     from tests.support.machine import ensure_programs
 
     if find_program() is None:
-        or_skip(lambda: ensure_programs("bwrap"))
-    return or_skip(lambda: build_go("worker/go"))
+        _or_skip(lambda: ensure_programs("bwrap"))
+    return _or_skip(lambda: build_go("worker/go"))
 
 
 @pytest.fixture

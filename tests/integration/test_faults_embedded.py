@@ -16,7 +16,7 @@ from gaia.v1 import events_pb2
 from gaia_client.client import Gaia
 from gaia_core.backends.sqlite import SqliteEventLog
 from gaia_core.errors import GaiaError
-from tests.conftest import or_skip
+from tests.conftest import _or_skip
 from tests.integration.gaia_processes import GaiaProcess, Up
 from tests.support.disk import fill, small_disk
 
@@ -121,7 +121,7 @@ def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(tmp_path: Path) ->
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 32 MiB."""
     mounted = small_disk(tmp_path / "disk", 32 * MIB)
-    yield or_skip(mounted.__enter__)
+    yield _or_skip(mounted.__enter__)
     mounted.__exit__(None, None, None)
 
 
