@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
 from gaia_core.backends.kafka_election import KafkaElection
 from gaia_core.backends.kafka_events import KafkaEventLog
 from gaia_core.backends.kafka_journal import KafkaJournal
+from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
@@ -153,7 +154,8 @@ def kafka_settings(config: Config) -> KafkaSettings:
     )
 
 
-def cluster_backing(config: Config) -> Backing:
+@contextmanager
+def cluster_backing(config: Config) -> Iterator[Backing]:
     """Make topics and bucket where they are missing, and tell how to connect to Kafka and S3.
 
     Raises:
@@ -169,17 +171,19 @@ def cluster_backing(config: Config) -> Backing:
     warnings = ensure_topics(settings)
     if warnings:
         log.warning("Kafka keeps less than it could", extra={"causes": warnings})
-    return Backing(
-        open_journal=lambda: KafkaJournal(settings),
-        open_bus=lambda: KafkaCoordinatorBus(settings),
-        open_event_log=lambda: KafkaEventLog(settings),
-        open_election=lambda: KafkaElection(settings),
-        store=store,
-        own_bucket=config.bucket,
-        buckets=frozenset(config.buckets),
-        snapshots=snapshots_in(store, config),
-        open_taker=lambda: SnapshotProcess(CLUSTER, config),
-    )
+    with closing(KafkaQuarantine(settings)) as quarantine:
+        yield Backing(
+            open_journal=lambda: KafkaJournal(settings),
+            open_bus=lambda: KafkaCoordinatorBus(settings),
+            open_event_log=lambda: KafkaEventLog(settings, quarantine.put),
+            open_election=lambda: KafkaElection(settings),
+            store=store,
+            own_bucket=config.bucket,
+            buckets=frozenset(config.buckets),
+            set_aside=quarantine.put,
+            snapshots=snapshots_in(store, config),
+            open_taker=lambda: SnapshotProcess(CLUSTER, config),
+        )
 
 
 class ProcessLauncher:
@@ -297,7 +301,12 @@ class Server:
     def _interfaces(self) -> "_Interfaces":
         service = GaiaService(self._desk, self._backing.store, self.reception, self._launcher)
         app = http_api.build(
-            lambda: self._office.role, self._desk.submit, self.reception, _known_hosts(self.config), self.config.token
+            lambda: self._office.role,
+            self._desk.submit,
+            self.reception,
+            _known_hosts(self.config),
+            self.config.token,
+            lambda: self._office.refused,
         )
         return _Interfaces(self.config, service, app, self._http_socket)
 

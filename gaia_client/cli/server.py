@@ -26,11 +26,11 @@ def command(config_file: str | None, **flags: Any) -> None:
 
     config = read_config(config_file, flags)
     logs.configure()
-    backing = cluster_backing(config)
     environ = {**environ_of(config_file, flags), variable("host"): config.listen}
     launcher = ProcessLauncher(environ, config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
-    server = Server(config, backing, lambda _: launcher)
-    stop_on_signals(server.stop)
     does = {"leader": "serves", "standby": "stands by"}
     where = f"gRPC on {config.listen}, HTTP on {config.http_listen}"
-    server.run(lambda role: click.echo(f"Gaia {does[role]}: {where}", file=sys.stderr))
+    with cluster_backing(config) as backing:
+        server = Server(config, backing, lambda _: launcher)
+        stop_on_signals(server.stop)
+        server.run(lambda role: click.echo(f"Gaia {does[role]}: {where}", file=sys.stderr))

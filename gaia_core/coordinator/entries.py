@@ -4,6 +4,8 @@ A reader accepts an entry only if it names the latest opening and the latest acc
 what a deposed leader still managed to append changes nothing, for every reader alike.
 """
 
+from collections.abc import Callable
+
 from google.protobuf.message import DecodeError
 
 from gaia_core.errors import JournalCorrupt
@@ -12,23 +14,42 @@ from gaia_core.wire.frame import unwrap
 from gaia_core.wire.journal import Entry, decode_entry
 
 
+def _ignore(_: Record) -> None:
+    """Do nothing."""
+
+
 class EntryReader:
     """Feeds on records in order of offset, from the first one or behind an accepted entry.
 
     Attributes:
+        foreign: shown each record without our mark.
         opening: offset of the latest opening; -1 before the first.
         last: offset of the latest accepted entry; -1 before the first.
         last_id: what its writer called it, which no other entry is called; b"" before the first.
         void: number of records that were passed over.
     """
 
-    def __init__(self, opening: int = -1, last: int = -1, last_id: bytes = b"") -> None:
-        self.opening = opening
-        self.last = last
-        self.last_id = last_id
+    def __init__(self, foreign: Callable[[Record], None] = _ignore) -> None:
+        self.foreign = foreign
+        self.opening = -1
+        self.last = -1
+        self.last_id = b""
         self._assembled_id = b""
         self.void = 0
         self._parts: dict[bytes, list[bytes]] = {}
+
+    @classmethod
+    def behind(cls, opening: int, last: int, last_id: bytes) -> "EntryReader":
+        """Return one that feeds on what follows on an accepted entry.
+
+        Args:
+            opening: offset of the latest opening.
+            last: offset of the entry.
+            last_id: what its writer called it.
+        """
+        reader = cls()
+        reader.opening, reader.last, reader.last_id = opening, last, last_id
+        return reader
 
     def feed(self, record: Record) -> Entry | None:
         """Take the next record; return the entry that it completes, if that is accepted.
@@ -68,6 +89,7 @@ class EntryReader:
         frame = unwrap(record.offset, record.value)
         if frame is None:
             self.void += 1
+            self.foreign(record)
             return None
         payload = frame.payload
         if frame.parts > 1:

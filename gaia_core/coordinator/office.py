@@ -6,7 +6,7 @@ nobody else can lead (embedded), there is one term, and its end is the server's.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +18,7 @@ from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.standby import Standby
 from gaia_core.coordinator.upkeep import Taker
 from gaia_core.errors import Bug, GaiaError, Unavailable
-from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, Store
+from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, SetAside, Store, nowhere
 from gaia_core.version import VERSION
 
 STAND_AGAIN_S: Final = 2.0
@@ -40,6 +40,7 @@ class Backing:
         snapshots: to begin from; None where there are none.
         open_taker: for who takes further ones; None to take none.
         buckets: others that Keys may name; None for any.
+        set_aside: keeps records that nobody can use, where strangers can write any.
     """
 
     open_journal: Callable[[], Journal]
@@ -49,6 +50,7 @@ class Backing:
     store: Store
     own_bucket: str
     buckets: frozenset[str] | None
+    set_aside: SetAside = nowhere
     snapshots: Snapshots | None = None
     open_taker: Callable[[], Taker] | None = None
 
@@ -77,7 +79,14 @@ class Office:
         self._changed = threading.Condition()
         self._leaving = False
         self._is_elected = backing.open_election is None
+        self._reign: Reign | None = None
         self._end: GaiaError | None = None
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Return how many reports did not count in this server's term, by cause."""
+        reign = self._reign
+        return reign.refused if reign is not None else {}
 
     def hold(self, ready: Callable[[str], None]) -> None:
         """Lead and stand by until `leave`.
@@ -140,7 +149,17 @@ class Office:
         backing = self._backing
         self._end = None
         with closing(backing.open_journal()) as journal, closing(backing.open_bus()) as bus:
-            reign = Reign(journal, bus, backing.open_event_log, backing.store, self._clock, self._duties, self._ended)
+            reign = Reign(
+                journal,
+                bus,
+                backing.open_event_log,
+                backing.store,
+                self._clock,
+                self._duties,
+                self._ended,
+                backing.set_aside,
+            )
+            self._reign = reign
             taker = backing.open_taker() if backing.open_taker is not None else None
             try:
                 self._desk.seat(reign)  # what is asked while it replays the journal waits for it
@@ -150,6 +169,7 @@ class Office:
             finally:
                 self._exit()
                 reign.close()
+                self._reign = None
 
     def _enter(self, role: str, ready: Callable[[str], None]) -> None:
         self.role = role

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,9 @@ from gaia_core.coordinator.publisher import Publisher
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.upkeep import Taker, Upkeep
 from gaia_core.coordinator.watching import WatchHub
-from gaia_core.errors import Bug, GaiaError
+from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
-from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
+from gaia_core.ports import CoordinatorBus, EventLog, Journal, SetAside, Store, nowhere
 from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class Reign:
         duties: how to work.
         ended: called, from any thread, when the reign cannot go on: the journal passed to somebody else, Kafka stayed
             away, or something broke.
+        set_aside: keeps records that nobody can use.
     """
 
     def __init__(
@@ -63,14 +64,23 @@ class Reign:
         clock: Clock,
         duties: Duties,
         ended: Callable[[GaiaError], None],
+        set_aside: SetAside = nowhere,
     ) -> None:
         self.watchers = WatchHub()
         self._bus = bus
         self._ended = ended
         self._publisher = Publisher(journal, open_event_log, self.watchers)
         self._loop = Loop(
-            journal, bus, clock, duties.lease_s, self._publisher.feed, self._ask_store, self.watchers, duties.rules
+            journal,
+            bus,
+            clock,
+            duties.lease_s,
+            self._publisher.feed,
+            self._ask_store,
+            self.watchers,
+            duties.rules,
         )
+        self._loop.set_aside = set_aside
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
         self._polls = duties.poll_s > 0
@@ -109,6 +119,11 @@ class Reign:
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
         return self._loop.submit(request)
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Return how many reports did not count, by cause."""
+        return self._loop.refused
 
     def settled(self) -> "Future[None]":
         """Return what is done once watchers were told of all that was answered; see `Publisher.settled`."""
@@ -160,6 +175,9 @@ class Reign:
         def guarded() -> None:
             try:
                 target()
+            except Unavailable as error:
+                log.warning("cannot go on leading", extra={"thread_name": name, "cause": error.message})
+                self._ended(error)
             except Exception as error:
                 log.exception("a thread broke", extra={"thread_name": name})
                 self._ended(error if isinstance(error, GaiaError) else Bug(f"The {name} broke: {error!r}"))

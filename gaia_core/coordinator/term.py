@@ -4,8 +4,11 @@ The only writer of the journal. Whatever goes wrong with an append ends the term
 known to be durable, and must be rebuilt from the journal.
 """
 
+import logging
 import secrets
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from gaia_core.coordinator.entries import EntryReader
 from gaia_core.coordinator.recovery import begin
@@ -13,9 +16,14 @@ from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.errors import Unavailable
 from gaia_core.machine.events import Event
 from gaia_core.machine.state import Deployment
-from gaia_core.ports import Journal
+from gaia_core.ports import Aside, Journal, Record, SetAside, nowhere
 from gaia_core.wire.frame import wrap
 from gaia_core.wire.journal import Entry, Opening, encode_entry
+
+FOREIGN_MOST: Final = 64
+"""Foreign records of a replay that are put aside, the newest: each may have a megabyte."""
+
+log = logging.getLogger(__name__)
 
 
 class TermEnded(Unavailable):
@@ -25,6 +33,10 @@ class TermEnded(Unavailable):
 class Term:
     """This process's time as the leader.
 
+    Args:
+        journal: written by this term alone.
+        set_aside: keeps foreign records, those of a replay as far as no earlier term met them.
+
     Attributes:
         number: offset of the opening entry; grows from term to term.
         state: the deployment, as of the last entry.
@@ -32,13 +44,15 @@ class Term:
         grown_bytes: what was journaled, by this term and before, since the snapshot that it began from.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, set_aside: SetAside = nowhere) -> None:
         self.state = Deployment()
         self.number = -1
         self.reports_offset = 0
         self.grown_bytes = 0
         self._journal = journal
-        self._reader = EntryReader()
+        self._set_aside = set_aside
+        self._foreign: deque[Record] = deque(maxlen=FOREIGN_MOST)
+        self._reader = EntryReader(self._foreign.append)
         self._end = 0
 
     @property
@@ -61,9 +75,11 @@ class Term:
         """
         beginning = begin(self._journal, snapshots)
         self.state, self._reader = beginning.announcer.state, beginning.reader
+        self._reader.foreign = self._foreign.append
         self.reports_offset = beginning.reports_offset
         _, self._end = self._journal.bounds()
         self._replay(beginning.read_from, self._end)
+        self._pass_over(self._foreign)
         opening = Opening(secrets.token_bytes(16), leader_address, version)
         entry = Entry(-1, self._reader.last, max(now_ms, self.state.now_ms), (), self.reports_offset, opening)
         offset = self._journal.append(wrap(encode_entry(entry), secrets.token_bytes(8)))[-1]
@@ -82,9 +98,10 @@ class Term:
         try:
             offsets = self._journal.append(records)
         except Unavailable as error:
-            raise TermEnded(f"The journal took no entry: {error.message}") from error
+            raise TermEnded(f"The journal took no entry: {error.message}", hint=error.hint) from error
         if offsets != list(range(self._end, self._end + len(offsets))):
             self._check_strangers(offsets)
+            self._pass_over(self._foreign)
         self._end = offsets[-1] + 1
         self._reader.last = offsets[-1]
         self.reports_offset = reports_offset
@@ -96,6 +113,8 @@ class Term:
             entry = self._reader.feed(record)
             self.grown_bytes += len(record.value)
             if entry is not None:
+                if entry.opening is not None:
+                    self._foreign.clear()
                 self.state.now_ms = max(self.state.now_ms, entry.now_ms)
                 self.reports_offset = entry.reports_offset
                 for event in entry.events:
@@ -104,10 +123,18 @@ class Term:
     def _check_strangers(self, offsets: Sequence[int]) -> None:
         """Look at what others wrote before our entry; all of it must be void."""
         ours = set(offsets)
-        strangers = EntryReader()
+        strangers = EntryReader(self._foreign.append)
         for record in self._journal.read(self._end, offsets[-1]):
             if record.offset not in ours:
                 entry = strangers.assemble(record)
                 if entry is not None and (entry.opening is not None or entry.opening_offset == self.number):
                     raise TermEnded(f"Another leader wrote at offset {record.offset} of the journal.")
                 self._reader.void += 1
+
+    def _pass_over(self, foreign: deque[Record]) -> None:
+        """Put foreign records of the journal aside, once."""
+        while foreign:
+            record = foreign.popleft()
+            cause = "record of the journal without our mark"
+            log.warning("passed over a foreign record", extra={"offset": record.offset, "cause": cause})
+            self._set_aside(Aside("journal", 0, record.offset, cause, record.value))

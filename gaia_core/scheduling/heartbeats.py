@@ -26,6 +26,7 @@ def compare(
     claimed: Collection[AttemptId],
     sent: Mapping[AttemptId, int | None],
     inbox_offset: int,
+    finished: Collection[AttemptId] = (),
 ) -> Verdict:
     """Compare what a worker should hold with what it says it holds.
 
@@ -35,12 +36,15 @@ def compare(
         sent: inbox offset of each attempt's latest order in this term; None while its delivery is open. An attempt that
             is not there was ordered by an earlier leader, or its delivery failed.
         inbox_offset: how far the worker has read its inbox.
+        finished: attempts whose ends are on their way; nothing follows from those.
     """
     verdict = Verdict()
     for attempt, stopping in expected.items():
         if attempt in claimed:
             if stopping and attempt not in sent:
                 verdict.cancel.append(attempt)
+        elif attempt in finished:
+            continue
         elif attempt not in sent:
             (verdict.lost if stopping else verdict.resend).append(attempt)
         else:
