@@ -26,6 +26,7 @@ from starlette.types import ASGIApp
 from gaia.v1 import api_pb2, api_pb2_grpc
 from gaia_core.backends.folder import FolderStore
 from gaia_core.backends.folder_lock import lock_folder
+from gaia_core.backends.folder_quarantine import FolderQuarantine
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.kafka import KafkaSettings
 from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
@@ -97,6 +98,7 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
             store=store,
             own_bucket=EMBEDDED_BUCKET,
             buckets=None,
+            set_aside=FolderQuarantine(folder / "quarantine").put,
             snapshots=snapshots_in(store, None),
             open_taker=lambda: SnapshotProcess(EMBEDDED, config),
         )
@@ -232,7 +234,9 @@ class Server:
         self._launcher = launcher(self._desk.submit)
         rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
         grown_bytes = int(config.snapshot_mb * 2**20)
-        duties = Duties(config.lease_s, config.poll_s, config.outside_changes == "expire", rules, grown_bytes)
+        duties = Duties(
+            config.lease_s, config.poll_s, config.outside_changes == "expire", rules, grown_bytes, config.quarantine
+        )
         address = config.advertise or config.listen
         self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
         self._asyncio: asyncio.AbstractEventLoop | None = None

@@ -17,6 +17,7 @@ from gaia_core.config import LAUNCHED_IDLE_EXIT_S, variable
 @click.option("--topic-prefix", metavar="WORD", help="Begins the name of every topic [GAIA_TOPIC_PREFIX].")
 @click.option("--s3-endpoint", metavar="HOST:PORT", help="S3 server [GAIA_S3_ENDPOINT].")
 @click.option("--insecure", is_flag=True, default=None, help="Serve other machines without a token.")
+@click.option("--quarantine", is_flag=True, default=None, help="Go on without what cannot be read of the journal.")
 @config_option
 def command(config_file: str | None, **flags: Any) -> None:
     """Run a coordinator on Kafka and S3. Secrets come from the environment or the file, never from flags."""

@@ -129,7 +129,7 @@ class Office:
     def _stand_by(self, ready: Callable[[str], None]) -> None:
         """Follow the journal and answer what only reads, until elected."""
         with closing(self._backing.open_journal()) as journal:
-            standby = Standby(journal, self._backing.snapshots)
+            standby = Standby(journal, self._backing.snapshots, may_lose=self._duties.may_lose)
             self._end = None
             following = threading.Thread(target=self._guarded, args=(standby.run,), name="standby")
             following.start()

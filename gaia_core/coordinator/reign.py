@@ -30,6 +30,7 @@ class Duties:
     Attributes:
         poll_s: seconds between looks for files from outside; 0 for never.
         expire_changed: a changed file from outside makes its readers run again.
+        may_lose: go on without what the journal holds from a record on that cannot be read.
         snapshot_bytes: the journal has to grow by so much for a snapshot; 0 for never.
     """
 
@@ -38,6 +39,7 @@ class Duties:
     expire_changed: bool
     rules: Rules
     snapshot_bytes: int = 0
+    may_lose: bool = False
 
 
 class Reign:
@@ -81,6 +83,7 @@ class Reign:
             duties.rules,
         )
         self._loop.set_aside = set_aside
+        self._loop.term.may_lose = duties.may_lose
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
         self._polls = duties.poll_s > 0

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.entries import EntryReader, RecordUnreadable, follow
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.errors import Unavailable
-from gaia_core.machine.events import Event
+from gaia_core.machine.events import EntriesLost, Event
 from gaia_core.machine.state import Deployment
 from gaia_core.ports import Aside, Journal, Record, SetAside, nowhere
 from gaia_core.wire.frame import wrap
@@ -41,6 +41,7 @@ class Term:
         number: offset of the opening entry; grows from term to term.
         state: the deployment, as of the last entry.
         reports_offset: offset of the reports to read next.
+        may_lose: go on without what cannot be read; see `entries`.
         grown_bytes: what was journaled, by this term and before, since the snapshot that it began from.
     """
 
@@ -49,6 +50,7 @@ class Term:
         self.number = -1
         self.reports_offset = 0
         self.grown_bytes = 0
+        self.may_lose = False
         self._journal = journal
         self._set_aside = set_aside
         self._foreign: deque[Record] = deque(maxlen=FOREIGN_MOST)
@@ -78,10 +80,10 @@ class Term:
         self._reader.foreign = self._foreign.append
         self.reports_offset = beginning.reports_offset
         _, self._end = self._journal.bounds()
-        self._replay(beginning.read_from, self._end)
+        lost = self._replay_what_is_left(beginning.read_from, self._end)
         self._pass_over(self._foreign)
         opening = Opening(secrets.token_bytes(16), leader_address, version)
-        entry = Entry(-1, self._reader.last, max(now_ms, self.state.now_ms), (), self.reports_offset, opening)
+        entry = Entry(-1, self._reader.last, max(now_ms, self.state.now_ms), lost, self.reports_offset, opening)
         offset = self._journal.append(wrap(encode_entry(entry), secrets.token_bytes(8)))[-1]
         self._replay(self._end, offset + 1)
         self._end = offset + 1
@@ -108,9 +110,27 @@ class Term:
         self.grown_bytes += sum(map(len, records))
         return offsets[-1], entry
 
+    def _replay_what_is_left(self, start: int, end: int) -> tuple[Event, ...]:
+        """Replay up to a record that cannot be read, or the end; return what the opening has to say of that."""
+        try:
+            self._replay(start, end)
+        except RecordUnreadable as error:
+            if not self.may_lose:
+                raise
+            self._lose(error.record, error.message, end)
+            return (EntriesLost(error.record.offset),)
+        return ()
+
+    def _lose(self, record: Record, cause: str, end: int) -> None:
+        """Put a record that cannot be read aside, and let nothing count behind it."""
+        details = {"offset": record.offset, "cause": cause, "last_entry": self._reader.last, "lost_to": end}
+        log.error("went on without what the journal holds from a record on that cannot be read", extra=details)
+        self._set_aside(Aside("journal", 0, record.offset, cause, record.value))
+        self._reader.pass_over(record.offset)
+        self._reader.void += end - record.offset - 1
+
     def _replay(self, start: int, end: int) -> None:
-        for record in self._journal.read(start, end):
-            entry = self._reader.feed(record)
+        for record, entry in follow(self._journal, self._reader, start, end):
             self.grown_bytes += len(record.value)
             if entry is not None:
                 if entry.opening is not None:

@@ -19,6 +19,10 @@ ANSWERS_KEPT_MS: Final = 24 * 3600 * 1000
 """Longer than any client retries."""
 
 
+UIDS_SKIPPED: Final = 1_000_000
+"""More workflows than the entries can have begun that a damaged journal lost: a uid is never used for another one."""
+
+
 class Answered(NamedTuple):
     """A mutation that was answered, for retries of it."""
 
@@ -66,6 +70,8 @@ class Deployment:
                 self.fleet.leave(event.worker)
             case own.RequestAnswered():
                 self._answered(event)
+            case own.EntriesLost():
+                self.last_uid += UIDS_SKIPPED
             case own.DataDeleted():
                 self.doomed.pop(event.workflow_uid, None)
             case ev.WorkflowCreated():
