@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,12 +27,14 @@ from starlette.types import ASGIApp
 from gaia.v1 import api_pb2, api_pb2_grpc
 from gaia_core.backends.folder import FolderStore
 from gaia_core.backends.folder_lock import lock_folder
+from gaia_core.backends.folder_quarantine import FolderQuarantine
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.kafka import KafkaSettings
 from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
 from gaia_core.backends.kafka_election import KafkaElection
 from gaia_core.backends.kafka_events import KafkaEventLog
 from gaia_core.backends.kafka_journal import KafkaJournal
+from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
@@ -103,6 +105,7 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
             own_bucket=EMBEDDED_BUCKET,
             buckets=None,
             deployment=embedded_deployment(config),
+            set_aside=FolderQuarantine(folder / "quarantine").put,
             snapshots=snapshots_in(store, None),
             open_taker=lambda: SnapshotProcess(EMBEDDED, config),
         )
@@ -160,7 +163,8 @@ def kafka_settings(config: Config) -> KafkaSettings:
     )
 
 
-def cluster_backing(config: Config) -> Backing:
+@contextmanager
+def cluster_backing(config: Config) -> Iterator[Backing]:
     """Make topics and bucket where they are missing, and tell how to connect to Kafka and S3.
 
     Raises:
@@ -176,18 +180,20 @@ def cluster_backing(config: Config) -> Backing:
     warnings = ensure_topics(settings)
     if warnings:
         log.warning("Kafka keeps less than it could", extra={"causes": warnings})
-    return Backing(
-        open_journal=lambda: KafkaJournal(settings),
-        open_bus=lambda: KafkaCoordinatorBus(settings),
-        open_event_log=lambda: KafkaEventLog(settings),
-        open_election=lambda: KafkaElection(settings),
-        store=store,
-        own_bucket=config.bucket,
-        buckets=frozenset(config.buckets),
-        deployment=config.topic_prefix,
-        snapshots=snapshots_in(store, config),
-        open_taker=lambda: SnapshotProcess(CLUSTER, config),
-    )
+    with closing(KafkaQuarantine(settings)) as quarantine:
+        yield Backing(
+            open_journal=lambda: KafkaJournal(settings),
+            open_bus=lambda: KafkaCoordinatorBus(settings),
+            open_event_log=lambda: KafkaEventLog(settings, quarantine.put),
+            open_election=lambda: KafkaElection(settings),
+            store=store,
+            own_bucket=config.bucket,
+            buckets=frozenset(config.buckets),
+            deployment=config.topic_prefix,
+            set_aside=quarantine.put,
+            snapshots=snapshots_in(store, config),
+            open_taker=lambda: SnapshotProcess(CLUSTER, config),
+        )
 
 
 class ProcessLauncher:
@@ -244,6 +250,7 @@ class Server:
             sweep_s=config.sweep_s,
             versions_kept_s=config.versions_kept_s,
             snapshot_bytes=int(config.snapshot_mb * 2**20),
+            may_lose=config.quarantine,
         )
         address = config.advertise or config.listen
         self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
@@ -313,7 +320,12 @@ class Server:
     def _interfaces(self) -> "_Interfaces":
         service = GaiaService(self._desk, self._backing.store, self.reception, self._launcher)
         app = http_api.build(
-            lambda: self._office.role, self._desk.submit, self.reception, _known_hosts(self.config), self.config.token
+            lambda: self._office.role,
+            self._desk.submit,
+            self.reception,
+            _known_hosts(self.config),
+            self.config.token,
+            lambda: self._office.refused,
         )
         return _Interfaces(self.config, service, app, self._http_socket)
 

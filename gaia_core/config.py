@@ -158,6 +158,9 @@ class Config:
     snapshot_mb: float = _setting(
         64.0, _not_negative, "MiB the journal grows by until a snapshot is taken and it is cut; 0: never", _SERVERS
     )
+    quarantine: bool = _setting(
+        False, _boolean, "forget what the journal holds from a record on that cannot be read, and go on", _SERVERS
+    )
     workers: int = _setting(1, _positive(int), "workers that `gaia up` starts", _UP)
     worker_name: str = _setting("", str, "name of a worker; unique in the deployment", _WORKERS)
     worker_metadata: str = _setting("", _json_object, "a JSON object that is kept with a worker, for people", _WORKERS)

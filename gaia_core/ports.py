@@ -7,7 +7,7 @@ here performs I/O. A port raises only errors of `gaia_core.errors`.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 
 class Record(NamedTuple):
@@ -15,6 +15,30 @@ class Record(NamedTuple):
 
     offset: int
     value: bytes
+
+
+class Aside(NamedTuple):
+    """A record that nobody can use, and where it lies.
+
+    Attributes:
+        log: which log, as this page calls them: "reports", "inbox", "journal" or "published".
+        partition: its part of the log, where a log has several.
+        cause: why it was passed over, in words.
+    """
+
+    log: str
+    partition: int
+    offset: int
+    cause: str
+    value: bytes
+
+
+SetAside: TypeAlias = Callable[[Aside], None]
+"""Keeps a record that was passed over for whoever looks into it. Never blocks, never raises: it is a courtesy."""
+
+
+def nowhere(_: Aside) -> None:
+    """Keep nothing: where no foreigner can write, a line in the log is enough."""
 
 
 class Journal(Protocol):
@@ -78,7 +102,7 @@ class Delivery(NamedTuple):
 
 
 class ReportBatch(NamedTuple):
-    """Reports in order, and the offset to read next once they are dealt with."""
+    """Reports in order, and the offset to read next once they are dealt with; the last one lies right before it."""
 
     records: list[bytes]
     next_offset: int
@@ -131,6 +155,9 @@ class WorkerBus(Protocol):
 
     def report(self, record: bytes) -> None:
         """Queue one report record; it is sent, in order, however long that takes."""
+
+    def acknowledged(self) -> int:
+        """Return how many of the records given to `report`, counted from the first, are known to have arrived."""
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until every queued report is acknowledged; return whether that is so."""

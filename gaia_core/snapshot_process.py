@@ -127,11 +127,12 @@ def _end_with_the_server() -> None:
 
 
 def _document(config: Config) -> dict[str, Any]:
-    """Return settings as a file would give them."""
-    plain = {name: value for name, value in asdict(config).items() if value is not None}
+    """Return settings as a file would give them, those left out that are as they are by default."""
+    default = asdict(Config())
+    given = {name: value for name, value in asdict(config).items() if value != default[name]}
     return {
         name: value if isinstance(value, dict) else list(value) if isinstance(value, tuple) else str(value)
-        for name, value in plain.items()
+        for name, value in given.items()
     }
 
 

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from gaia.v1 import worker_pb2
 from gaia_core.errors import InboxLost, RequestError, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
-from gaia_core.ports import Record, WorkerBus
+from gaia_core.ports import Aside, Record, SetAside, WorkerBus, nowhere
 from gaia_core.wire.files import fence_from_proto
 from gaia_core.wire.inbox import execution_from_proto, parse_inbox
 from gaia_core.workflow.model import Execution, Failure, FailureClass, Fence
@@ -64,6 +64,7 @@ class Agent:
         executor_name: str,
         run_attempt: RunAttempt | None,
         clock: Callable[[], float] = time.monotonic,
+        set_aside: SetAside = nowhere,
         slots: Executor | None = None,
     ) -> None:
         """Prepare a worker that has said nothing yet.
@@ -75,6 +76,7 @@ class Agent:
             executor_name: what it tells the coordinator it runs Steps with.
             run_attempt: runs one attempt in a slot; None completes every attempt at once, without outputs.
             clock: seconds that never go back.
+            set_aside: keeps records that are no orders.
             slots: where attempts run, as many at a time as the settings say; None makes a thread for each.
         """
         self._settings = settings
@@ -83,6 +85,7 @@ class Agent:
         self._executor_name = executor_name
         self._run_attempt = run_attempt
         self._clock = clock
+        self._set_aside = set_aside
         self._outbox = Outbox(settings.name, incarnation, bus)
         self._slots = slots or ThreadPoolExecutor(settings.slots, thread_name_prefix=f"{settings.name}-slot")
         self._held: dict[Key, Held] = {}
@@ -168,6 +171,7 @@ class Agent:
             inbox = parse_inbox(record.value)
         except RequestError as problem:
             log.warning("inbox record skipped", extra=self._fields(offset=record.offset, problem=str(problem)))
+            self._set_aside(Aside("inbox", self._bus.partition, record.offset, problem.message, record.value))
             return
         if inbox.incarnation != self._incarnation or inbox.worker != self._settings.name:
             return
@@ -203,7 +207,18 @@ class Agent:
         elif self._run_attempt is None:
             self._outbox.add_completed(fence)
         else:
-            self._hold(key, execution_from_proto(order))
+            self._decode_and_hold(key, order)
+
+    def _decode_and_hold(self, key: Key, order: worker_pb2.Dispatch) -> None:
+        """Hold an attempt; an order of which nothing can be made ends it, whatever is wrong with it."""
+        try:
+            execution = execution_from_proto(order)
+        except Exception as problem:
+            log.exception("order cannot be followed", extra=self._fields(step=order.step_name))
+            failure = Failure(FailureClass.ENGINE, f"the order cannot be followed: {problem!r}")
+            self._outbox.add(Failed(fence_from_proto(order.fence), failure))
+        else:
+            self._hold(key, execution)
 
     def _hold(self, key: Key, execution: Execution) -> None:
         """Queue an attempt for the next free slot."""
@@ -273,8 +288,9 @@ class Agent:
         self._heartbeat_at = now
         with self._holding:
             held = tuple(item.fence for item in self._held.values())
+            finished = self._outbox.unacknowledged()
             self._outbox.add(self._hello())
-            self._outbox.add(Heartbeat(self._bus.inbox_offset(), held))
+            self._outbox.add(Heartbeat(self._bus.inbox_offset(), held, finished))
         self._outbox.send()
 
     def _idle(self) -> bool:

@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from gaia_core.ports import Store, WorkerBus
+from gaia_core.ports import SetAside, Store, WorkerBus, nowhere
 from gaia_worker.agent import Agent
 from gaia_worker.attempt import Attempts, FetchInputs
 from gaia_worker.executors.base import Executor
@@ -29,6 +29,7 @@ class Worker:
         store: Store,
         executor: Executor,
         fetch_inputs: FetchInputs | None = None,
+        set_aside: SetAside = nowhere,
     ) -> None:
         """Build a worker that has said nothing yet.
 
@@ -39,10 +40,11 @@ class Worker:
             store: where inputs lie and outputs go.
             executor: what runs the programs.
             fetch_inputs: asks the coordinator for the sources of inputs that were too many for a dispatch.
+            set_aside: keeps records that are no orders.
         """
         self._attempts = Attempts(settings, store, executor, fetch_inputs)
         run_attempt = None if executor.instant else self._attempts.run
-        self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt)
+        self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt, set_aside=set_aside)
 
     def run(self) -> str:
         """Remove what an earlier incarnation left, then work until told to leave; return why it left.

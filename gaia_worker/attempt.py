@@ -42,7 +42,7 @@ from gaia_worker.inputs import Source, pick
 from gaia_worker.outputs import collect
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.staging import StagedInput, StagePlan, plan
-from gaia_worker.transfer import Download, Interrupted, Transfers, upload_of
+from gaia_worker.transfer import ContentDiffers, Download, Interrupted, Transfers, upload_of
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class _Attempt:
             return self._stages()
         except AttemptFailed as problem:
             return self._failed(problem)
-        except ObjectMissing as problem:
+        except (ObjectMissing, ContentDiffers) as problem:
             return self._failed(AttemptFailed(FailureClass.INPUT_CHANGED, problem.message))
         except Unavailable as problem:
             return self._failed(AttemptFailed(FailureClass.STORE, problem.message))
@@ -240,8 +240,8 @@ class _Attempt:
                 raise AttemptFailed(FailureClass.OUT_OF_MEMORY, self._memory_message())
             case Stopped():
                 raise Interrupted
-            case ImageFailed(message=message):
-                raise AttemptFailed(FailureClass.IMAGE, message)
+            case ImageFailed(message=message, is_passing=is_passing):
+                raise AttemptFailed(FailureClass.IMAGE, message, is_passing=is_passing)
             case EngineFailed(message=message):
                 raise AttemptFailed(FailureClass.ENGINE, message)
 

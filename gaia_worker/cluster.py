@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from gaia_core.app import kafka_settings, s3_store
+from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.config import Config
 from gaia_core.errors import InboxLost
@@ -39,6 +40,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         scratch = config.scratch or Path(tempfile.gettempdir(), "gaia-scratch")
         choice = choose_executor(config.executor, (scratch,))
         stack.callback(choice.executor.close)
+        quarantine = stack.enter_context(closing(KafkaQuarantine(kafka_settings(config))))
         inputs = InputsClient(config.host, config.token)
         stack.callback(inputs.close)
         settings = WorkerSettings(
@@ -54,8 +56,8 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             metadata=metadata_of(config.worker_metadata),
         )
         while True:
-            with closing(KafkaWorkerBus(kafka_settings(config), name)) as bus:
-                worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs)
+            with closing(KafkaWorkerBus(kafka_settings(config), name, quarantine.put)) as bus:
+                worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs, quarantine.put)
                 started(worker.agent.drain, choice.reason)
                 try:
                     return worker.run()

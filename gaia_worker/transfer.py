@@ -38,6 +38,10 @@ class Interrupted(Exception):
     """The attempt was stopped while files were moving."""
 
 
+class ContentDiffers(StoreError):
+    """What the store gives under a version is not what was stored under it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
     """One file to fetch."""
@@ -75,7 +79,8 @@ class Transfers:
 
         Raises:
             ObjectMissing: the store no longer has a version.
-            StoreError: the store stayed away, or what it gave is not what was stored.
+            ContentDiffers: what it gives is not what was stored, however often it is asked.
+            StoreError: the store stayed away.
             Interrupted: `stopped` was set.
         """
         self._each(lambda job: self._retried(lambda: self._fetch(job, stopped), stopped), jobs)
@@ -169,6 +174,6 @@ def upload_of(workflow: str, key: str, source: Path, mark: str) -> Upload:
 def _verify(file: FileVersion, size_bytes: int, digest: bytes) -> None:
     """Make sure that what came is what was stored; outside files may have no known hash."""
     if size_bytes != file.size_bytes:
-        raise StoreError(f"{file.key!r} came with {size_bytes} bytes instead of {file.size_bytes}")
+        raise ContentDiffers(f"{file.key!r} came with {size_bytes} bytes instead of {file.size_bytes}")
     if file.sha256 and digest != file.sha256:
-        raise StoreError(f"{file.key!r} came with another content than was stored (sha256 differs)")
+        raise ContentDiffers(f"{file.key!r} came with another content than was stored (sha256 differs)")

@@ -187,12 +187,14 @@ class Manifest(_message.Message):
     def __init__(self, files: _Optional[_Iterable[_Union[FileVersion, _Mapping]]] = ...) -> None: ...
 
 class Failure(_message.Message):
-    __slots__ = ("message", "exit_code", "log_tail")
+    __slots__ = ("message", "exit_code", "log_tail", "passing")
     CLASS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     LOG_TAIL_FIELD_NUMBER: _ClassVar[int]
+    PASSING_FIELD_NUMBER: _ClassVar[int]
     message: str
     exit_code: int
     log_tail: str
-    def __init__(self, message: _Optional[str] = ..., exit_code: _Optional[int] = ..., log_tail: _Optional[str] = ..., **kwargs) -> None: ...
+    passing: bool
+    def __init__(self, message: _Optional[str] = ..., exit_code: _Optional[int] = ..., log_tail: _Optional[str] = ..., passing: _Optional[bool] = ..., **kwargs) -> None: ...

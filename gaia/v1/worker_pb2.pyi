@@ -174,12 +174,14 @@ class Hello(_message.Message):
     def __init__(self, pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., start_offset: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., version: _Optional[str] = ..., draining: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("inbox_offset", "held")
+    __slots__ = ("inbox_offset", "held", "finished")
     INBOX_OFFSET_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
     inbox_offset: int
     held: _containers.RepeatedCompositeFieldContainer[Fence]
-    def __init__(self, inbox_offset: _Optional[int] = ..., held: _Optional[_Iterable[_Union[Fence, _Mapping]]] = ...) -> None: ...
+    finished: _containers.RepeatedCompositeFieldContainer[Fence]
+    def __init__(self, inbox_offset: _Optional[int] = ..., held: _Optional[_Iterable[_Union[Fence, _Mapping]]] = ..., finished: _Optional[_Iterable[_Union[Fence, _Mapping]]] = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("fence",)

@@ -17,6 +17,7 @@ from gaia_core.config import LAUNCHED_IDLE_EXIT_S, variable
 @click.option("--topic-prefix", metavar="WORD", help="Begins the name of every topic [GAIA_TOPIC_PREFIX].")
 @click.option("--s3-endpoint", metavar="HOST:PORT", help="S3 server [GAIA_S3_ENDPOINT].")
 @click.option("--insecure", is_flag=True, default=None, help="Serve other machines without a token.")
+@click.option("--quarantine", is_flag=True, default=None, help="Go on without what cannot be read of the journal.")
 @config_option
 def command(config_file: str | None, **flags: Any) -> None:
     """Run a coordinator on Kafka and S3. Secrets come from the environment or the file, never from flags."""
@@ -26,11 +27,11 @@ def command(config_file: str | None, **flags: Any) -> None:
 
     config = read_config(config_file, flags)
     logs.configure()
-    backing = cluster_backing(config)
     environ = {**environ_of(config_file, flags), variable("host"): config.listen}
     launcher = ProcessLauncher(environ, config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
-    server = Server(config, backing, lambda _: launcher)
-    stop_on_signals(server.stop)
     does = {"leader": "serves", "standby": "stands by"}
     where = f"gRPC on {config.listen}, HTTP on {config.http_listen}"
-    server.run(lambda role: click.echo(f"Gaia {does[role]}: {where}", file=sys.stderr))
+    with cluster_backing(config) as backing:
+        server = Server(config, backing, lambda _: launcher)
+        stop_on_signals(server.stop)
+        server.run(lambda role: click.echo(f"Gaia {does[role]}: {where}", file=sys.stderr))

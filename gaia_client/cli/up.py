@@ -16,6 +16,7 @@ from gaia_client.cli.settings import config_option, quiet_grpc, read_config, sto
 @click.option("--slots", metavar="N", help="Steps that a worker runs at once [one per processor].")
 @click.option("--executor", type=click.Choice(["auto", "docker", "sandbox", "noop"]), help="What runs programs [auto].")
 @click.option("--insecure", is_flag=True, default=None, help="Serve other machines without a token.")
+@click.option("--quarantine", is_flag=True, default=None, help="Go on without what cannot be read of the journal.")
 @config_option
 def command(config_file: str | None, **flags: Any) -> None:
     """Run all of Gaia on this machine: nothing else is needed.

@@ -212,6 +212,7 @@ class InProcessWorkerBus:
         self._inbox_most = inbox_most
         self._inbox: deque[Record] = deque()
         self._read_to = start_offset
+        self._reported = 0
         self._arrived = threading.Condition()
         self._closed = False
 
@@ -243,6 +244,11 @@ class InProcessWorkerBus:
         """Queue one report record, waiting while the coordinator has too many before it."""
         self._check()
         self._bus.put_report(record)
+        self._reported += 1
+
+    def acknowledged(self) -> int:
+        """Return how many records have arrived: all of them."""
+        return self._reported
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - a queued report has arrived
         """Return True: reports arrive at once."""

@@ -110,6 +110,11 @@ class KafkaSettings:
         """How far each shard was published."""
         return f"{self.topic_prefix}.published"
 
+    @property
+    def quarantine_topic(self) -> str:
+        """Records of the other topics that nobody could use."""
+        return f"{self.topic_prefix}.quarantine"
+
     def client(self, must: Mapping[str, Setting], tuning: Mapping[str, Setting] | None = None) -> dict[str, Setting]:
         """Return librdkafka's settings for one client: tuning, then the user's, then what must be."""
         return {**(tuning or {}), **self.extra, "bootstrap.servers": self.bootstrap, **must}

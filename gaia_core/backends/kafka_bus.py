@@ -10,7 +10,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from gaia_core.backends.kafka import Clients, KafkaSettings, cleanly, is_fatal, read_error
+from gaia_core.backends.kafka import AT_END, Clients, KafkaSettings, Setting, cleanly, is_fatal, read_error
 from gaia_core.ports import Delivery, ReportBatch
 
 BATCH_MOST: Final = 5_000
@@ -24,6 +24,10 @@ WAKE_S: Final = 0.1
 
 STOP_S: Final = 10.0
 """How long `close` waits for a sink that blocks."""
+
+# Reports are no transaction of anybody: one that a stranger leaves open must not hide what comes after it. The end is
+# told because offsets without a record (a stranger's commit) may lie there, and whoever catches up waits for them.
+_READER: Final[dict[str, Setting]] = {"enable.partition.eof": True, "isolation.level": "read_uncommitted"}
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ class KafkaCoordinatorBus:
         self._clients = Clients(settings)
         self._settings = settings
         self._producer = self._new_producer()
-        self._asker = self._clients.consumer({})
+        self._asker = self._clients.consumer(_READER)
         self._ended: list[Delivery] = []
         self._listener: _Listener | None = None
         self._closed = False
@@ -126,7 +130,7 @@ class _Listener(threading.Thread):
     def run(self) -> None:
         """Read and deliver until told to stop; any error ends it and is told once."""
         try:
-            consumer = self._clients.consumer({})
+            consumer = self._clients.consumer(_READER)
             try:
                 self._deliver(consumer)
             finally:
@@ -145,8 +149,31 @@ class _Listener(threading.Thread):
                 self._pass_on(first + consumer.consume(BATCH_MOST, 0))
 
     def _pass_on(self, messages: list[Message]) -> None:
-        good, error = read_error(self._clients, messages, self._clients.settings.reports_topic)
-        if good and not self.stopped.is_set():
-            self._sink(ReportBatch([cleanly(message) for message in good], (good[-1].offset() or 0) + 1))
+        """Hand on what was read: one batch for each run of offsets without a gap."""
+        topic = self._clients.settings.reports_topic
+        read = [message for message in messages if not _is_end(message)]
+        good, error = read_error(self._clients, read, topic)
+        run: list[bytes] = []
+        for message in good:
+            offset = message.offset() or 0
+            if run and offset != self._offset:
+                self._hand(run)
+                run = []
+            run.append(cleanly(message))
+            self._offset = offset + 1
+        end = max((message.offset() or 0 for message in messages if _is_end(message)), default=0)
+        self._hand(run)
+        if end > self._offset and error is None:
+            self._offset = end
+            self._hand([], moved=True)
         if error is not None:
             raise error
+
+    def _hand(self, run: list[bytes], *, moved: bool = False) -> None:
+        if (run or moved) and not self.stopped.is_set():
+            self._sink(ReportBatch(run, self._offset))
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == AT_END

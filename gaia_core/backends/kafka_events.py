@@ -7,6 +7,7 @@ version 1.0.2.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -26,7 +27,7 @@ from gaia_core.backends.kafka import (
     read_error,
 )
 from gaia_core.errors import JournalCorrupt, Unavailable
-from gaia_core.ports import EventRecord, Position
+from gaia_core.ports import Aside, EventRecord, Position, SetAside, nowhere
 
 TRANSACTION_S: Final = 10.0
 """An abandoned transaction holds up every consumer of its partitions for this long."""
@@ -36,6 +37,9 @@ BEGIN_S: Final = 30.0
 
 TAIL_RECORDS: Final = 1_000
 """A committed position is nearly always among so many last records; if not, all of them are read."""
+
+STRANGE_MOST: Final = 16
+"""Records that are no positions and are kept until they are put aside."""
 
 CACHED_MOST: Final = 10_000
 """Ready-made header values: events of one publication share their second, and mostly their workflow and kind."""
@@ -51,6 +55,8 @@ SEQUENCE_DIGITS: Final = 20
 _READER: Final[dict[str, Setting]] = {"enable.partition.eof": True, "isolation.level": "read_committed"}
 _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001
 
+_log = logging.getLogger(__name__)
+
 
 class KafkaEventLog:
     """An EventLog on the topics `<prefix>.events` and `<prefix>.published`.
@@ -63,12 +69,14 @@ class KafkaEventLog:
 
     Args:
         settings: where; the topics must exist.
+        set_aside: keeps records that are no positions.
 
     Raises:
         ConfigError: librdkafka refuses the settings.
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, set_aside: SetAside = nowhere) -> None:
+        self._set_aside = set_aside
         self._clients = Clients(settings)
         self._settings = settings
         self._key = str(settings.shard).encode()
@@ -134,21 +142,34 @@ class KafkaEventLog:
         _produce(producer, self._settings.events_topic, event.value, key, partition, headers)
 
     def _last_position(self) -> Position:
+        """Return the newest position.
+
+        Raises:
+            JournalCorrupt: there are records, and none of them is a position: compaction keeps a key's newest record
+                only, so a stranger's may have taken the place of ours.
+        """
         topic, partition = self._settings.published_topic, self._settings.shard
+        found = _Positions()
         consumer = self._clients.consumer(_READER)
         try:
             first, end = self._clients.bounds(consumer, topic, partition)
             tail = max(first, end - TAIL_RECORDS)
-            newest = self._newest(consumer, tail, end)
-            if newest is None and tail > first:
-                newest = self._newest(consumer, first, end)
+            self._read(consumer, tail, end, found)
+            if found.newest is None and tail > first:
+                self._read(consumer, first, end, found)
         finally:
             consumer.close()
-        return Position(-1) if newest is None else _position(topic, newest)
+        for offset, value in found.strange.items():
+            _log.warning("passed over a record that is no position", extra={"topic": topic, "offset": offset})
+            self._set_aside(Aside("published", partition, offset, "no position", value))
+        if found.newest is None and found.strange:
+            offset, value = found.strange.popitem()
+            raise JournalCorrupt(f"No position in {topic} can be read; the last record, at {offset}: {value[:100]!r}.")
+        return found.newest or Position(-1)
 
-    def _newest(self, consumer: Consumer, start: int, end: int) -> bytes | None:
-        """Return the newest committed record between two offsets."""
-        topic, newest, ended = self._settings.published_topic, None, start >= end
+    def _read(self, consumer: Consumer, start: int, end: int, found: "_Positions") -> None:
+        """Read the committed records between two offsets."""
+        topic, ended = self._settings.published_topic, start >= end
         with self._clients.asking(f"let us read {topic}"):
             consumer.assign([TopicPartition(topic, self._settings.shard, start)])
         while not ended:
@@ -160,8 +181,8 @@ class KafkaEventLog:
             good, error = read_error(self._clients, [m for m in messages if not _is_end(m.error())], topic)
             if error is not None:
                 raise error
-            newest = cleanly(good[-1]) if good else newest
-        return newest
+            for message in good:
+                found.take(message.offset() or 0, cleanly(message))
 
     def close(self) -> None:
         """Release everything; what is under way is given up. Safe to call twice."""
@@ -226,12 +247,27 @@ def _is_end(error: KafkaError | None) -> bool:
     return error is not None and error.code() == AT_END
 
 
-def _position(topic: str, value: bytes) -> Position:
-    try:
-        found = json.loads(value)
-        return Position(int(found["entry_offset"]), int(found["event_count"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise JournalCorrupt(f"The last position in {topic} cannot be read: {value[:100]!r}.") from error
+class _Positions:
+    """What was read where positions lie.
+
+    Attributes:
+        newest: None until there was one.
+        strange: the newest records that are none, by offset; a few, for each may have a megabyte.
+    """
+
+    def __init__(self) -> None:
+        self.newest: Position | None = None
+        self.strange: dict[int, bytes] = {}
+
+    def take(self, offset: int, value: bytes) -> None:
+        """Take one record; records come in order."""
+        try:
+            found = json.loads(value)
+            self.newest = Position(int(found["entry_offset"]), int(found["event_count"]))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            self.strange[offset] = value
+            while len(self.strange) > STRANGE_MOST:
+                del self.strange[next(iter(self.strange))]
 
 
 @lru_cache(CACHED_MOST)

@@ -63,12 +63,15 @@ def topics_of(settings: KafkaSettings) -> list[Topic]:
     for_ever = {"retention.ms": "-1", "retention.bytes": "-1"}
     # Small, short segments: compaction leaves the newest segment alone, and a starting publisher reads this topic.
     brisk = {"segment.ms": str(DAY_MS // 24), "segment.bytes": str(2**24), "min.cleanable.dirty.ratio": "0.1"}
+    # What others wrote may be as large as their topic allows, and gets headers on top.
+    roomy = {"max.message.bytes": str(2 * RECORD_BATCH_BYTES)}
     return [
         Topic(settings.journal_topic, 1, {**deleted, **for_ever}),
         Topic(settings.reports_topic, settings.shard + 1, deleted, {"retention.ms": str(7 * DAY_MS)}, growing=True),
         Topic(settings.steps_topic, STEPS_PARTITIONS, deleted, {"retention.ms": str(DAY_MS)}),
         Topic(settings.events_topic, EVENTS_PARTITIONS, {}, {**deleted, "retention.ms": str(30 * DAY_MS)}),
         Topic(settings.published_topic, settings.shard + 1, compacted, brisk, growing=True),
+        Topic(settings.quarantine_topic, 1, {}, {**deleted, "retention.ms": str(7 * DAY_MS), **roomy}),
     ]
 
 

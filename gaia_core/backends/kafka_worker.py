@@ -17,13 +17,14 @@ from gaia_core.backends.kafka import (
     STEPS_PARTITIONS,
     Clients,
     KafkaSettings,
+    Setting,
     are_gone,
     cleanly,
     partition_of,
     read_error,
 )
 from gaia_core.errors import InboxLost, TooLarge, Unavailable
-from gaia_core.ports import Record
+from gaia_core.ports import Aside, Record, SetAside, nowhere
 
 INBOX_MOST: Final = 1_000
 """Records taken at once; the inbox of a busy worker has a few per coordinator batch."""
@@ -43,6 +44,9 @@ LIBRARY_BYTES_MAX: Final = 1_000_000
 OVERHEAD_BYTES: Final = 1_024
 """Room for the key and Kafka's own framing inside message.max.bytes."""
 
+# Orders are no transaction of anybody: one that a stranger leaves open must not hide what comes after it.
+_READER: Final[dict[str, Setting]] = {"isolation.level": "read_uncommitted"}
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,20 +58,22 @@ class KafkaWorkerBus:
     Args:
         settings: where; the topics must exist.
         worker: its name, the key of its inbox records.
+        set_aside: keeps records that are nobody's.
 
     Raises:
         ConfigError: librdkafka refuses the settings.
         Unavailable: Kafka does not answer, or the topics are not there.
     """
 
-    def __init__(self, settings: KafkaSettings, worker: str) -> None:
+    def __init__(self, settings: KafkaSettings, worker: str, set_aside: SetAside = nowhere) -> None:
         self._clients = Clients(settings)
+        self._set_aside = set_aside
         self._topic = settings.steps_topic
         self._key = worker.encode()
         self._reading = threading.Lock()
         self._closed = False
         self.partition = partition_of(worker, STEPS_PARTITIONS)
-        self._consumer = self._clients.consumer({})
+        self._consumer = self._clients.consumer(_READER)
         try:
             self.start_offset = self._clients.bounds(self._consumer, self._topic, self.partition)[1]
             with self._clients.asking(f"let us read {self._topic}"):
@@ -105,7 +111,18 @@ class KafkaWorkerBus:
         if error is not None:
             raise InboxLost(error.message, hint=error.hint) if are_gone(messages) else error
         self._reporter.tend()
-        return [Record(message.offset() or 0, cleanly(message)) for message in good if message.key() == self._key]
+        return [record for message in good if (record := self._mine(message)) is not None]
+
+    def _mine(self, message: Message) -> Record | None:
+        """Return a record for this worker; one without a key is nobody's, since each inbox record names its worker."""
+        key = message.key()
+        if key == self._key:
+            return Record(message.offset() or 0, cleanly(message))
+        if not key:
+            offset, cause = message.offset() or 0, "record without the name of a worker"
+            _log.warning("passed over an inbox record", extra={"offset": offset, "cause": cause})
+            self._set_aside(Aside("inbox", self.partition, offset, cause, cleanly(message)))
+        return None
 
     def inbox_offset(self) -> int:
         """Return the offset the inbox was read to, other workers' records included."""
@@ -119,6 +136,10 @@ class KafkaWorkerBus:
             Unavailable: the bus is closed.
         """
         self._reporter.add(record)
+
+    def acknowledged(self) -> int:
+        """Return how many records have arrived; see `ports.WorkerBus.acknowledged`."""
+        return self._reporter.acknowledged
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until every queued report is acknowledged; return whether that is so."""
@@ -148,6 +169,7 @@ class _Reporter:
         self._bytes_max = most - OVERHEAD_BYTES
         self._lock = threading.Lock()
         self._unacknowledged: deque[bytes] = deque()
+        self.acknowledged = 0
         self._unqueued = 0
         self._failed_at: float | None = None
         self._closed = False
@@ -196,6 +218,7 @@ class _Reporter:
                 self._failed_at = self._failed_at or time.monotonic()
             elif self._failed_at is None:
                 self._unacknowledged.popleft()
+                self.acknowledged += 1
 
     def _queued(self, record: bytes) -> bool:
         noted = partial(self._note, self._generation)

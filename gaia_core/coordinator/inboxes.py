@@ -6,10 +6,11 @@ delivery failed or an earlier leader ordered it. Heartbeats are judged by that.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from gaia_core.machine.effects import Effect, SendCancels, SendDispatches
-from gaia_core.machine.orders import Cancel, Dispatch, Inbox, Order
+from gaia_core.machine.orders import Cancel, Dispatch, Drain, Inbox, Order
 from gaia_core.ports import CoordinatorBus
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
 from gaia_core.wire.frame import RECORD_BYTES_MAX
@@ -19,6 +20,17 @@ from gaia_core.workflow.model import Fence
 
 ORDERS_PER_RECORD_MAX: Final = 500
 """A dispatch without large input lists takes 0.3 to 1 KiB; a record may hold 512 KiB."""
+
+ORDER_BYTES_MAX: Final = 960_000
+"""Of one order alone: Kafka's client takes records below 1,000,000 bytes. Limits on requests keep orders far below."""
+
+
+class Unsent(NamedTuple):
+    """An attempt whose order cannot be made: sending it again would change nothing."""
+
+    worker: Worker
+    attempt: AttemptId
+    cause: str
 
 
 class Inboxes:
@@ -31,21 +43,31 @@ class Inboxes:
         self._open: dict[str, deque[tuple[AttemptId, ...]]] = {}
         self.sent: dict[str, dict[AttemptId, int | None]] = {}
 
-    def perform(self, effects: Iterable[Effect]) -> None:
-        """Send what effects ask for: one record per worker, unless it would be too large."""
+    def perform(self, effects: Iterable[Effect]) -> list[Unsent]:
+        """Send what effects ask for: one record per worker, or several small ones; return what cannot be sent."""
         for name in self.sent.keys() - self._fleet.workers.keys():
             del self.sent[name]
+        unsent: list[Unsent] = []
         orders: dict[str, list[tuple[AttemptId, Order]]] = {}
         for effect in effects:
             if isinstance(effect, SendDispatches | SendCancels):
-                orders.setdefault(effect.worker, []).extend(self._orders(effect))
+                orders.setdefault(effect.worker, []).extend(self._orders(effect, unsent))
         for name, ordered in orders.items():
             worker = self._fleet.workers.get(name)
             if worker is not None:
                 for at in range(0, len(ordered), ORDERS_PER_RECORD_MAX):
-                    self._send(worker, ordered[at : at + ORDERS_PER_RECORD_MAX])
+                    self._send(worker, ordered[at : at + ORDERS_PER_RECORD_MAX], unsent)
         if orders:
             self._bus.flush()
+        return unsent
+
+    def dismiss(self, worker: Worker, incarnation: str, held: Iterable[Fence]) -> None:
+        """Tell an earlier life of a worker's name to end what it holds, and to leave."""
+        cancels = [Cancel(replace(fence, term=self._term), "another life of the worker took over") for fence in held]
+        inbox = Inbox(worker.name, incarnation, self._term, (*cancels[: ORDERS_PER_RECORD_MAX - 1], Drain()))
+        self._open.setdefault(worker.name, deque()).append(())
+        self._bus.send(worker.name, worker.partition, encode_inbox(inbox))
+        self._bus.flush()
 
     def note_deliveries(self) -> None:
         """Take in what became of records sent before."""
@@ -64,29 +86,48 @@ class Inboxes:
         sent = self.sent.get(worker.name, {})
         self.sent[worker.name] = {attempt: offset for attempt, offset in sent.items() if attempt in worker.held}
 
-    def _orders(self, effect: SendDispatches | SendCancels) -> Iterator[tuple[AttemptId, Order]]:
+    def _orders(self, effect: SendDispatches | SendCancels, unsent: list[Unsent]) -> Iterator[tuple[AttemptId, Order]]:
         """Yield the orders of an effect; dispatches only of attempts that the worker still is to run."""
         if isinstance(effect, SendCancels):
             for index, number in effect.attempts:
                 fence = Fence(effect.uid, index, number, self._term)
                 yield AttemptId(effect.uid, index, number), Cancel(fence, effect.reason)
             return
-        held = self._fleet.workers[effect.worker].held if effect.worker in self._fleet.workers else {}
+        worker = self._fleet.workers.get(effect.worker)
+        if worker is None:
+            return
         for step in effect.steps:
             attempt = AttemptId(effect.workflow.uid, step.index, step.attempt)
-            if held.get(attempt) is False:
-                yield attempt, Dispatch(execution_of(effect.workflow, step, self._term))
+            if worker.held.get(attempt) is False:
+                try:
+                    execution = execution_of(effect.workflow, step, self._term)
+                except Exception as error:  # noqa: BLE001 - whatever is wrong with one Step, the others go on
+                    unsent.append(Unsent(worker, attempt, repr(error)))
+                else:
+                    yield attempt, Dispatch(execution)
 
-    def _send(self, worker: Worker, ordered: list[tuple[AttemptId, Order]]) -> None:
-        """Send orders in one record, or in halves where that is too large."""
+    def _send(self, worker: Worker, ordered: list[tuple[AttemptId, Order]], unsent: list[Unsent]) -> None:
+        """Send orders in one record, or in halves where that cannot be."""
         inbox = Inbox(worker.name, worker.incarnation, self._term, tuple(order for _, order in ordered))
-        record = encode_inbox(inbox)
-        if len(record) > RECORD_BYTES_MAX and len(ordered) > 1:
+        record, cause = _encoded(inbox)
+        if cause and len(ordered) > 1:
             middle = len(ordered) // 2
-            self._send(worker, ordered[:middle])
-            self._send(worker, ordered[middle:])
+            self._send(worker, ordered[:middle], unsent)
+            self._send(worker, ordered[middle:], unsent)
             return
         attempts = tuple(attempt for attempt, _ in ordered)
+        if cause and (not record or len(record) > ORDER_BYTES_MAX):
+            unsent += [Unsent(worker, attempt, cause) for attempt in attempts]
+            return
         self.sent.setdefault(worker.name, {}).update(dict.fromkeys(attempts))
         self._open.setdefault(worker.name, deque()).append(attempts)
         self._bus.send(worker.name, worker.partition, record)
+
+
+def _encoded(inbox: Inbox) -> tuple[bytes, str]:
+    """Return a record and what is wrong with it, "" for nothing."""
+    try:
+        record = encode_inbox(inbox)
+    except Exception as error:  # noqa: BLE001 - text that is no text, a number out of range: it comes from one order
+        return b"", repr(error)
+    return record, f"it takes {len(record):,} bytes" if len(record) > RECORD_BYTES_MAX else ""

@@ -6,14 +6,16 @@ dispatched or shown before the entry that holds it is durable; reads and refusal
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gaia_core.coordinator.inboxes import Inboxes
+from gaia_core.coordinator.inboxes import Inboxes, Unsent
 from gaia_core.coordinator.intake import Batch, Intake, Submission
 from gaia_core.coordinator.leases import Leases
+from gaia_core.coordinator.ordered import OrderedTerms
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.term import Term
 from gaia_core.coordinator.watching import WatchHub
@@ -23,15 +25,17 @@ from gaia_core.machine.archived import Archived, IsArchived
 from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, StoreEffect
 from gaia_core.machine.handle import dispatch, handle
+from gaia_core.machine.outcomes import STOPPED
 from gaia_core.machine.outcomes import reports as enter_reports
 from gaia_core.machine.public import Announcement, started
 from gaia_core.machine.queries import unfinished
-from gaia_core.machine.reports import Heartbeat, WorkerReports
-from gaia_core.ports import CoordinatorBus, Journal, ReportBatch
+from gaia_core.machine.reports import Failed, Heartbeat, WorkerReports
+from gaia_core.ports import Aside, CoordinatorBus, Journal, ReportBatch, SetAside, nowhere
 from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.scheduling.heartbeats import compare
 from gaia_core.wire.journal import Entry
 from gaia_core.wire.reports import decode_reports
+from gaia_core.workflow.model import Failure, FailureClass, Fence
 from gaia_core.workflow.validate import ANY, Rules
 
 log = logging.getLogger(__name__)
@@ -44,6 +48,8 @@ OFFSET_KEPT_S: Final = 600.0
 
 CONFIRM_EVERY_S: Final = 2.0
 """How often a leader that has nothing to journal makes sure that it still leads: one question to the journal."""
+
+UNDECODABLE: Final = "record that is no report"
 
 _ASK_AGAIN: Final = "ask again with the same request id"
 
@@ -72,6 +78,8 @@ class Loop:
 
     Attributes:
         answer_later: takes over requests about workflows that have left memory; must be quick.
+        set_aside: keeps records that nobody can use; to be set before `open`.
+        refused: how many reports did not count, by cause, in this term.
     """
 
     def __init__(
@@ -86,8 +94,9 @@ class Loop:
         rules: Rules = ANY,
     ) -> None:
         self.intake = Intake()
-        self.term = Term(journal)
-        self.refused_reports = 0
+        self.set_aside: SetAside = nowhere
+        self.term = Term(journal, self._keep)
+        self.refused: Counter[str] = Counter()
         self.answer_later: Callable[[Submission, Archived], None] = _refuse_archived
         self._bus = bus
         self._clock = clock
@@ -96,6 +105,8 @@ class Loop:
         self._ask_store = ask_store
         self._watchers = watchers
         self._rules = rules
+        self._impossible: list[WorkerReports] = []
+        self._dismissed: list[tuple[WorkerReports, Heartbeat]] = []
         self._started: list[Announcement] = []
         self._stopping = threading.Event()
         self._reports_offset = 0
@@ -133,6 +144,7 @@ class Loop:
         self._base_ms = self.term.state.now_ms
         self._base_s = self._journaled_s = self._confirmed_s = self._clock.monotonic_s()
         self._inboxes = Inboxes(self._bus, self.term.state.fleet, self.term.number)
+        self._ordered = OrderedTerms(self.term.number, self.term.state.fleet)
         self._reports_offset = self.term.reports_offset
         target = self._bus.end_offset()
         self._bus.listen(self._reports_offset, self.intake.put_reports, self.intake.fail)
@@ -200,6 +212,7 @@ class Loop:
         state.now_ms = max(state.now_ms, self._base_ms + int((now_s - self._base_s) * 1000))
         decision = Decision(state, self._rules)
         extra: list[Effect] = []
+        self._give_up_impossible(decision)
         for reports in batch:
             self._enter(decision, reports, now_s, extra)
         answers = [self._answer(decision, one.request) for one in submissions]
@@ -237,21 +250,48 @@ class Loop:
             return None, refusal
 
     def _enter(self, decision: Decision, batch: ReportBatch, now_s: float, extra: list[Effect]) -> None:
-        """Enter a batch of report records; undecodable ones are logged and passed over."""
-        for record in batch.records:
+        """Enter a batch of report records; what is none is put aside."""
+        first = batch.next_offset - len(batch.records)
+        garbage: list[Aside] = []
+        refused: Counter[str] = Counter()
+        for offset, record in enumerate(batch.records, first):
             try:
                 said = decode_reports(record)
             except RequestError as error:
-                log.warning("passed over an undecodable report record", extra={"cause": str(error)})
+                garbage.append(Aside("reports", 0, offset, error.message, record))
                 continue
             if self._watchers.is_watched:
                 self._started += started(decision.state, said)
-            self.refused_reports += enter_reports(decision, said)
+            objections = enter_reports(decision, said, self._ordered.hold)
+            if objections:
+                refused += objections
             worker = decision.state.fleet.workers.get(said.worker)
-            if worker is not None and worker.incarnation == said.incarnation:
+            if worker is None:
+                continue
+            if worker.incarnation == said.incarnation:
                 self._leases.heard(said.worker, now_s)
                 self._judge(decision, worker, said, extra)
+            else:
+                self._dismissed += [(said, report) for report in said.reports if isinstance(report, Heartbeat)]
+        if garbage:
+            self._pass_over(garbage)
+        self.refused += refused
+        del refused[STOPPED]  # a cancel and an end that crossed each other: nothing to wonder about
+        if refused:
+            log.warning("refused reports", extra={"refused": dict(refused), "from_offset": first})
         self._reports_offset = batch.next_offset
+
+    def _keep(self, aside: Aside) -> None:
+        """Put a record aside, wherever that is now."""
+        self.set_aside(aside)
+
+    def _pass_over(self, garbage: list[Aside]) -> None:
+        """Put records aside that are no reports: one line in the log for all of a batch."""
+        self.refused[UNDECODABLE] += len(garbage)
+        for one in garbage:
+            self.set_aside(one)
+        details = {"records": len(garbage), "offset": garbage[0].offset, "cause": garbage[0].cause}
+        log.warning("passed over records that are no reports", extra=details)
 
     def _judge(self, decision: Decision, worker: Worker, said: WorkerReports, extra: list[Effect]) -> None:
         """Compare a worker's heartbeats with what it should hold."""
@@ -259,9 +299,9 @@ class Loop:
             if isinstance(report, Heartbeat):
                 self._inboxes.note_deliveries()
                 self._inboxes.prune(worker)
-                claimed = {AttemptId(fence.workflow_uid, fence.step, fence.attempt) for fence in report.held}
+                claimed, finished = _attempts(report.held), _attempts(report.finished)
                 sent = self._inboxes.sent[worker.name]
-                verdict = compare(worker.held, claimed, sent, report.inbox_offset)
+                verdict = compare(worker.held, claimed, sent, report.inbox_offset, finished)
                 if verdict.lost:
                     handle(decision, rq.LoseAttempts(worker.name, worker.incarnation, tuple(verdict.lost)))
                 extra += self._orders_again(decision, worker, verdict.resend, verdict.cancel)
@@ -298,10 +338,42 @@ class Loop:
     def _perform(self, effects: list[Effect]) -> None:
         """Act on what is now durable."""
         self._inboxes.note_deliveries()
-        self._inboxes.perform(effects)
+        for unsent in self._inboxes.perform(effects):
+            self._note_impossible(unsent)
+        self._dismiss()
         for effect in effects:
             if isinstance(effect, StoreEffect):
                 self._ask_store(effect)
+
+    def _dismiss(self) -> None:
+        """Send away the lives whose names others have now: what they hold counts for nothing any more."""
+        dismissed, self._dismissed = self._dismissed, []
+        for said, heartbeat in dismissed:
+            worker = self.term.state.fleet.workers.get(said.worker)
+            if worker is not None and worker.incarnation != said.incarnation:
+                log.info(
+                    "told an earlier life to leave", extra={"worker": worker.name, "incarnation": said.incarnation}
+                )
+                self._inboxes.dismiss(worker, said.incarnation, heartbeat.held)
+
+    def _note_impossible(self, unsent: Unsent) -> None:
+        """Remember that an attempt can never be ordered, for the next turn."""
+        worker, attempt, cause = unsent
+        log.error("an order cannot be made", extra={"worker": worker.name, "attempt": attempt, "cause": cause})
+        failure = Failure(FailureClass.ENGINE, f"Gaia could not order the attempt: {cause}")
+        report = Failed(Fence(*attempt, self.term.number), failure)
+        self._impossible.append(WorkerReports(worker.name, worker.incarnation, (report,)))
+        self.intake.wake()
+
+    def _give_up_impossible(self, decision: Decision) -> None:
+        """Fail the attempts that could not be ordered."""
+        impossible, self._impossible = self._impossible, []
+        for said in impossible:
+            enter_reports(decision, said)
+
+
+def _attempts(fences: Iterable[Fence]) -> set[AttemptId]:
+    return {AttemptId(fence.workflow_uid, fence.step, fence.attempt) for fence in fences}
 
 
 def _refuse_archived(submission: Submission, archived: Archived) -> None:

@@ -6,7 +6,7 @@ nobody else can lead (embedded), there is one term, and its end is the server's.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,7 @@ from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.standby import Standby
 from gaia_core.coordinator.upkeep import Taker
 from gaia_core.errors import Bug, GaiaError, Unavailable
-from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, Store
+from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, SetAside, Store, nowhere
 from gaia_core.version import VERSION
 
 STAND_AGAIN_S: Final = 2.0
@@ -42,6 +42,7 @@ class Backing:
         open_taker: for who takes further ones; None to take none.
         buckets: others that Keys may name; None for any.
         deployment: name by which attempts mark what they store.
+        set_aside: keeps records that nobody can use, where strangers can write any.
     """
 
     open_journal: Callable[[], Journal]
@@ -52,6 +53,7 @@ class Backing:
     own_bucket: str
     buckets: frozenset[str] | None
     deployment: str = ""
+    set_aside: SetAside = nowhere
     snapshots: Snapshots | None = None
     open_taker: Callable[[], Taker] | None = None
 
@@ -80,7 +82,14 @@ class Office:
         self._changed = threading.Condition()
         self._leaving = False
         self._is_elected = backing.open_election is None
+        self._reign: Reign | None = None
         self._end: GaiaError | None = None
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Return how many reports did not count in this server's term, by cause."""
+        reign = self._reign
+        return reign.refused if reign is not None else {}
 
     def hold(self, ready: Callable[[str], None]) -> None:
         """Lead and stand by until `leave`.
@@ -124,7 +133,7 @@ class Office:
         """Follow the journal and answer what only reads, until elected."""
         with closing(self._backing.open_journal()) as journal:
             archives = Archives(self._backing.store, self._backing.deployment, self._duties.rules)
-            standby = Standby(journal, self._backing.snapshots, archives)
+            standby = Standby(journal, self._backing.snapshots, archives, may_lose=self._duties.may_lose)
             self._end = None
             following = threading.Thread(target=self._guarded, args=(standby.run,), name="standby")
             following.start()
@@ -144,7 +153,17 @@ class Office:
         backing = self._backing
         self._end = None
         with closing(backing.open_journal()) as journal, closing(backing.open_bus()) as bus:
-            reign = Reign(journal, bus, backing.open_event_log, backing.store, self._clock, self._duties, self._ended)
+            reign = Reign(
+                journal,
+                bus,
+                backing.open_event_log,
+                backing.store,
+                self._clock,
+                self._duties,
+                self._ended,
+                backing.set_aside,
+            )
+            self._reign = reign
             taker = backing.open_taker() if backing.open_taker is not None else None
             try:
                 self._desk.seat(reign)  # what is asked while it replays the journal waits for it
@@ -154,6 +173,7 @@ class Office:
             finally:
                 self._exit()
                 reign.close()
+                self._reign = None
 
     def _enter(self, role: str, ready: Callable[[str], None]) -> None:
         self.role = role

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from sys import maxsize
 from typing import Final, TypeAlias
 
-from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.entries import EntryReader, follow
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.watching import WatchHub
@@ -98,8 +98,7 @@ class Publisher:
             Unavailable: the journal does not answer.
         """
         _, end = self._journal.bounds()
-        for record in self._journal.read(self._read_to, end):
-            entry = self._reader.feed(record)
+        for record, entry in follow(self._journal, self._reader, self._read_to, end):
             if entry is not None:
                 self._follow(record.offset, entry)
         self._read_to = end

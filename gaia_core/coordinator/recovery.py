@@ -66,7 +66,7 @@ def begin(journal: Journal, snapshots: Snapshots | None, below: int = maxsize) -
     if found is not None:
         kept, snapshot = found
         place = snapshot.place
-        reader = EntryReader(place.opening_offset, place.offset, place.entry_id)
+        reader = EntryReader.behind(place.opening_offset, place.offset, place.entry_id)
         beginning = Beginning(
             snapshot.announcer,
             reader,

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +18,10 @@ from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.sweeping import Sweeper
 from gaia_core.coordinator.upkeep import Taker, Upkeep
 from gaia_core.coordinator.watching import WatchHub
-from gaia_core.errors import Bug, GaiaError
+from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import Archive, DropArchive, StoreEffect
-from gaia_core.ports import CoordinatorBus, EventLog, Journal, Store
+from gaia_core.ports import CoordinatorBus, EventLog, Journal, SetAside, Store, nowhere
 from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class Duties:
         deployment: name by which attempts mark what they store.
         sweep_s: seconds between looks for versions that nobody refers to; 0 for never.
         versions_kept_s: how long such versions are kept, at least.
+        may_lose: go on without what the journal holds from a record on that cannot be read.
         snapshot_bytes: the journal has to grow by so much for a snapshot; 0 for never.
     """
 
@@ -48,6 +49,7 @@ class Duties:
     sweep_s: float = 0.0
     versions_kept_s: float = 86_400.0
     snapshot_bytes: int = 0
+    may_lose: bool = False
 
 
 class Reign:
@@ -62,6 +64,7 @@ class Reign:
         duties: how to work.
         ended: called, from any thread, when the reign cannot go on: the journal passed to somebody else, Kafka stayed
             away, or something broke.
+        set_aside: keeps records that nobody can use.
     """
 
     def __init__(
@@ -73,16 +76,26 @@ class Reign:
         clock: Clock,
         duties: Duties,
         ended: Callable[[GaiaError], None],
+        set_aside: SetAside = nowhere,
     ) -> None:
         self.watchers = WatchHub()
         self._bus = bus
         self._ended = ended
         self._publisher = Publisher(journal, open_event_log, self.watchers)
         self._loop = Loop(
-            journal, bus, clock, duties.lease_s, self._publisher.feed, self._ask_store, self.watchers, duties.rules
+            journal,
+            bus,
+            clock,
+            duties.lease_s,
+            self._publisher.feed,
+            self._ask_store,
+            self.watchers,
+            duties.rules,
         )
         self._archives = Archives(store, duties.deployment, duties.rules, self._loop.submit, self._encode)
         self._loop.answer_later = self._archives.answer
+        self._loop.set_aside = set_aside
+        self._loop.term.may_lose = duties.may_lose
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
         self._sweeper = Sweeper(
@@ -128,6 +141,11 @@ class Reign:
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
         return self._loop.submit(request)
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Return how many reports did not count, by cause."""
+        return self._loop.refused
 
     def settled(self) -> "Future[None]":
         """Return what is done once watchers were told of all that was answered; see `Publisher.settled`."""
@@ -187,6 +205,9 @@ class Reign:
         def guarded() -> None:
             try:
                 target()
+            except Unavailable as error:
+                log.warning("cannot go on leading", extra={"thread_name": name, "cause": error.message})
+                self._ended(error)
             except Exception as error:
                 log.exception("a thread broke", extra={"thread_name": name})
                 self._ended(error if isinstance(error, GaiaError) else Bug(f"The {name} broke: {error!r}"))

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from gaia_core.coordinator.archives import Archives
+from gaia_core.coordinator.entries import RecordUnreadable, follow
 from gaia_core.coordinator.intake import Submission
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots
@@ -36,16 +37,25 @@ class Standby:
     """Follows one shard from the newest snapshot on, and anew should it fall behind what the journal keeps.
 
     Args:
-        journal: to follow.
-        snapshots: to begin from; None where there are none.
+        journal: what it follows.
+        snapshots: None where there are none.
         archives: reads workflows that have left memory; None where none do.
+        may_lose: what cannot be read is for the leader to go on without; until then, wait.
     """
 
-    def __init__(self, journal: Journal, snapshots: Snapshots | None = None, archives: Archives | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        snapshots: Snapshots | None = None,
+        archives: Archives | None = None,
+        *,
+        may_lose: bool = False,
+    ) -> None:
         self.watchers = WatchHub()
         self._journal = journal
         self._snapshots = snapshots
         self._archives = archives
+        self._may_lose = may_lose
         self._announcer = Announcer()
         self._lock = threading.Lock()
         self._read_to = -1
@@ -67,6 +77,10 @@ class Standby:
                 self.follow()
             except Unavailable as error:
                 log.warning("cannot follow the journal", extra={"cause": error.message})
+            except RecordUnreadable:
+                if not self._may_lose:
+                    raise
+                self._is_up_to_date = False
             self._stopping.wait(LOOK_EVERY_S)
         if reading is not None:
             reading.join()
@@ -81,10 +95,9 @@ class Standby:
         start, end = self._journal.bounds()
         if self._read_to < start or self._read_to < 0:
             self._begin()
-        for record in self._journal.read(self._read_to, end):
+        for record, entry in follow(self._journal, self._reader, self._read_to, end):
             if self._stopping.is_set():
                 return
-            entry = self._reader.feed(record)
             self._read_to = record.offset + 1
             if entry is not None:
                 with self._lock:

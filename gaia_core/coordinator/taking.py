@@ -7,6 +7,7 @@ only reads the journal; when to do it, and what may be cut from the journal then
 from collections import deque
 from typing import Final, NamedTuple
 
+from gaia_core.coordinator.entries import follow
 from gaia_core.coordinator.recovery import Beginning, begin
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.machine.public import Announcement
@@ -62,8 +63,7 @@ def _follow(journal: Journal, beginning: Beginning, below: int, recent: deque[An
     reader, announcer = beginning.reader, beginning.announcer
     reports_offset, leader_address = beginning.reports_offset, beginning.leader_address
     _, end = journal.bounds()
-    for record in journal.read(beginning.read_from, max(beginning.read_from, min(end, below))):
-        entry = reader.feed(record)
+    for _, entry in follow(journal, reader, beginning.read_from, max(beginning.read_from, min(end, below))):
         if entry is not None:
             recent.extend(announcer.follow(entry.now_ms, entry.events))
             reports_offset = entry.reports_offset

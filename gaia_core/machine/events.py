@@ -75,8 +75,25 @@ class WorkflowRevived:
     restored: Restored
 
 
+@dataclass(frozen=True, slots=True)
+class EntriesLost:
+    """The journal could not be read at an offset; what was decided from there on, up to now, is lost.
+
+    Some of it was told to the world, so numbers that it may have used are not used again.
+    """
+
+    offset: int
+
+
 Event: TypeAlias = (
-    WorkflowEvent | WorkerJoined | WorkerLeft | RequestAnswered | DataDeleted | WorkflowArchived | WorkflowRevived
+    WorkflowEvent
+    | WorkerJoined
+    | WorkerLeft
+    | RequestAnswered
+    | DataDeleted
+    | WorkflowArchived
+    | WorkflowRevived
+    | EntriesLost
 )
 
 

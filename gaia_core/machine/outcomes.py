@@ -4,7 +4,8 @@ A report counts only if it names the current attempt of a Step and comes from th
 else is late or forged and changes nothing.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -21,16 +22,36 @@ from gaia_core.workflow.retry import retry_delay_ms
 from gaia_core.workflow.sources import outside_parts
 from gaia_core.workflow.state import Step, WorkflowState
 
+UNKNOWN_WORKER: Final = "unknown worker"
+EARLIER_LIFE: Final = "earlier life of the worker"
+NOT_HELD: Final = "attempt that the worker does not hold"
+OTHER_TERM: Final = "term in which the attempt was not ordered"
+STOPPED: Final = "end of an attempt that was being stopped"
+REPEATED: Final = "end that was reported before"
+
 WRITERS_TOLD_MAX: Final = 10
 
 
-def reports(decision: Decision, said: rp.WorkerReports) -> int:
-    """Enter what one incarnation said, in order; return how many reports were refused."""
+def any_term(_: Fence) -> bool:
+    """Believe every fence's term."""
+    return True
+
+
+def reports(decision: Decision, said: rp.WorkerReports, is_of_term: Callable[[Fence], bool] = any_term) -> Counter[str]:
+    """Enter what one incarnation said, in order; return how many reports were refused, by cause.
+
+    Args:
+        decision: takes what follows.
+        said: by whom, and what.
+        is_of_term: tells whether an attempt that is held was ordered in the fence's term.
+    """
     completed = _Completions(decision, said.worker)
-    refused = 0
+    refused: Counter[str] = Counter()
     for report in said.reports:
         if type(report) is rp.Completed:
-            refused += not _accept(decision, said, report.fence) or not completed.add(report)
+            cause = _objection(decision, said, report.fence, is_of_term) or completed.add(report)
+            if cause:
+                refused[cause] += 1
             continue
         completed.flush()
         match report:
@@ -39,9 +60,14 @@ def reports(decision: Decision, said: rp.WorkerReports) -> int:
             case rp.Goodbye():
                 lose_worker(decision, rq.LoseWorker(said.worker, said.incarnation, f"left: {report.reason}"))
             case rp.Failed():
-                refused += not _accept(decision, said, report.fence) or not _failed(decision, said.worker, report)
+                cause = _objection(decision, said, report.fence, is_of_term) or _failed(decision, said.worker, report)
+                if cause:
+                    refused[cause] += 1
             case rp.Cancelled():
-                refused += not _accept(decision, said, report.fence) or not _cancelled(decision, said, report.fence)
+                if cause := _objection(decision, said, report.fence, is_of_term):
+                    refused[cause] += 1
+                else:
+                    _cancelled(decision, said, report.fence)
     completed.flush()
     return refused
 
@@ -97,16 +123,16 @@ class _Completions:
         self.worker = worker
         self.by_workflow: dict[int, dict[int, rp.Completed]] = {}
 
-    def add(self, report: rp.Completed) -> bool:
-        """Take a completion of a current attempt; the end of a stopping one only frees its slot."""
+    def add(self, report: rp.Completed) -> str:
+        """Take a completion of a current attempt, or return why not; the end of a stopping one only frees its slot."""
         if _is_stopping(self.decision, self.worker, report.fence):
             _end_stopping(self.decision, self.worker, report.fence)
-            return False
+            return STOPPED
         steps = self.by_workflow.setdefault(report.fence.workflow_uid, {})
         if report.fence.step in steps:
-            return False
+            return REPEATED
         steps[report.fence.step] = report
-        return True
+        return ""
 
     def flush(self) -> None:
         """Emit what was gathered."""
@@ -134,14 +160,16 @@ def _mapped(decision: Decision, fence: Fence, outputs: tuple[Publication, ...]) 
     return tuple(one for one in outputs if one.key in keys)
 
 
-def _accept(decision: Decision, said: rp.WorkerReports, fence: Fence) -> bool:
-    """Tell whether the incarnation holds the attempt."""
+def _objection(decision: Decision, said: rp.WorkerReports, fence: Fence, is_of_term: Callable[[Fence], bool]) -> str:
+    """Return why a report of an attempt does not count, or "" when the incarnation holds it."""
     worker = decision.state.fleet.workers.get(said.worker)
-    return (
-        worker is not None
-        and worker.incarnation == said.incarnation
-        and AttemptId(fence.workflow_uid, fence.step, fence.attempt) in worker.held
-    )
+    if worker is None:
+        return UNKNOWN_WORKER
+    if worker.incarnation != said.incarnation:
+        return EARLIER_LIFE
+    if AttemptId(fence.workflow_uid, fence.step, fence.attempt) not in worker.held:
+        return NOT_HELD
+    return "" if is_of_term(fence) else OTHER_TERM
 
 
 def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
@@ -167,19 +195,19 @@ def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
     )  # fmt: skip
 
 
-def _failed(decision: Decision, worker: str, report: rp.Failed) -> bool:
-    """Enter the failure of a current attempt; the end of a stopping one only frees its slot."""
+def _failed(decision: Decision, worker: str, report: rp.Failed) -> str:
+    """Enter the failure of a current attempt, or return why not; the end of a stopping one only frees its slot."""
     if _is_stopping(decision, worker, report.fence):
         _end_stopping(decision, worker, report.fence)
-        return False
+        return STOPPED
     holder = decision.state.fleet.workers[worker]
     if report.unstarted and holder.draining:  # it gets nothing more, so this comes to an end
         fence = report.fence
         _give_back(decision, holder, [AttemptId(fence.workflow_uid, fence.step, fence.attempt)])
-        return True
+        return ""
     failure = _with_writers(decision, report.fence, report.failure)
     _fail(decision, worker, report.fence, failure, _mapped(decision, report.fence, report.outputs))
-    return True
+    return ""
 
 
 def _with_writers(decision: Decision, fence: Fence, failure: Failure) -> Failure:
@@ -196,14 +224,13 @@ def _with_writers(decision: Decision, fence: Fence, failure: Failure) -> Failure
     return replace(failure, message=f"{failure.message} ({'; '.join(writers[:WRITERS_TOLD_MAX])})")
 
 
-def _cancelled(decision: Decision, said: rp.WorkerReports, fence: Fence) -> bool:
+def _cancelled(decision: Decision, said: rp.WorkerReports, fence: Fence) -> None:
     """Free the slot of a stopped attempt; one that nobody stopped was lost."""
     if _is_stopping(decision, said.worker, fence):
         _end_stopping(decision, said.worker, fence)
     else:
         failure = Failure(FailureClass.LOST, f"worker {said.worker!r} gave the attempt up")
         _fail(decision, said.worker, fence, failure, ())
-    return True
 
 
 def _is_stopping(decision: Decision, worker: str, fence: Fence) -> bool:

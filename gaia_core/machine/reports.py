@@ -25,10 +25,11 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Every attempt held (or finished without an acknowledgement), and how far the inbox was read."""
+    """Every attempt held, every one finished without an acknowledgement, and how far the inbox was read."""
 
     inbox_offset: int
     held: tuple[Fence, ...]
+    finished: tuple[Fence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

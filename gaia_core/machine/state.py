@@ -26,6 +26,9 @@ WIPED_MAX: Final = 10_000
 """What was deleted long before that is not written any more: uploads end within days."""
 
 
+UIDS_SKIPPED: Final = 1_000_000
+"""More workflows than the entries can have begun that a damaged journal lost: a uid is never used for another one."""
+
 RetryTimer: TypeAlias = tuple[int, int, int, int]
 """When it is due, uid, Step, attempt."""
 
@@ -79,6 +82,8 @@ class Deployment:
                 self.fleet.leave(event.worker)
             case own.RequestAnswered():
                 self.answered.remember(event.request_id, Answered(event.digest, event.answer, self.now_ms))
+            case own.EntriesLost():
+                self.last_uid += UIDS_SKIPPED
             case own.DataDeleted():
                 self._wiped(event)
             case own.WorkflowArchived():

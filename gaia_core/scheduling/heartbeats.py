@@ -26,6 +26,7 @@ def compare(
     claimed: Collection[AttemptId],
     sent: Mapping[AttemptId, int | None],
     inbox_offset: int,
+    finished: Collection[AttemptId] = (),
 ) -> Verdict:
     """Compare what a worker should hold with what it says it holds.
 
@@ -35,6 +36,7 @@ def compare(
         sent: inbox offset of each attempt's latest order in this term; None while its delivery is open. An attempt that
             is not there was ordered by an earlier leader, or its delivery failed.
         inbox_offset: how far the worker has read its inbox.
+        finished: attempts whose ends are on their way; nothing follows from those.
     """
     verdict = Verdict()
     for attempt, stopping in expected.items():
@@ -43,6 +45,8 @@ def compare(
         if attempt in claimed:
             if stopping and (was_read or attempt not in sent):
                 verdict.cancel.append(attempt)
+        elif attempt in finished:
+            continue
         elif attempt not in sent:
             (verdict.lost if stopping else verdict.resend).append(attempt)
         elif was_read:

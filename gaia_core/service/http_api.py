@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,7 +24,12 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
 def build(
-    role: Callable[[], str], submit: Submit, reception: Reception, known_hosts: frozenset[str], token: str
+    role: Callable[[], str],
+    submit: Submit,
+    reception: Reception,
+    known_hosts: frozenset[str],
+    token: str,
+    refused: Callable[[], Mapping[str, int]] = dict,
 ) -> ASGIApp:
     """Return the HTTP application.
 
@@ -34,11 +39,14 @@ def build(
         reception: where bodies are read.
         known_hosts: host names that clients may call us by; empty for any.
         token: what clients must send, as a bearer token or as the password of any user; "" for none. Health needs none.
+        refused: how many reports of workers did not count, by cause; the health page tells.
     """
 
     async def health(_: Request) -> JSONResponse:
         now = role()
-        return JSONResponse({"status": "ok", "role": now} if now else {"status": "starting"}, 200 if now else 503)
+        if not now:
+            return JSONResponse({"status": "starting"}, 503)
+        return JSONResponse({"status": "ok", "role": now, "refused_reports": dict(refused())})
 
     app = Starlette(
         routes=[Route("/healthz", health), *verb_calls.routes(submit, reception)],

@@ -46,6 +46,7 @@ def failure_to_proto(failure: Failure) -> model_pb2.Failure:
         message=failure.message,
         exit_code=failure.exit_code,
         log_tail=failure.log_tail,
+        passing=failure.is_passing,
     )
 
 
@@ -54,7 +55,7 @@ def failure_from_proto(message: model_pb2.Failure) -> Failure:
     number = getattr(message, "class")
     kind = _FAILURE_CLASSES.get(number, FailureClass.ENGINE)
     exit_code = message.exit_code if message.HasField("exit_code") else None
-    return Failure(kind, message.message, exit_code, message.log_tail)
+    return Failure(kind, message.message, exit_code, message.log_tail, message.passing)
 
 
 def fence_to_proto(fence: Fence) -> worker_pb2.Fence:

@@ -119,8 +119,7 @@ def report_to_proto(report: Report) -> worker_pb2.Report:
         case Cancelled():
             return worker_pb2.Report(cancelled=worker_pb2.Cancelled(fence=fence_to_proto(report.fence)))
         case Heartbeat():
-            held = [fence_to_proto(fence) for fence in report.held]
-            return worker_pb2.Report(heartbeat=worker_pb2.Heartbeat(inbox_offset=report.inbox_offset, held=held))
+            return worker_pb2.Report(heartbeat=_heartbeat_to_proto(report))
         case Hello():
             return worker_pb2.Report(hello=_hello_to_proto(report))
         case Goodbye():
@@ -141,13 +140,25 @@ def report_from_proto(message: worker_pb2.Report) -> Report | None:
         case "cancelled":
             return Cancelled(fence_from_proto(message.cancelled.fence))
         case "heartbeat":
-            held = tuple(fence_from_proto(fence) for fence in message.heartbeat.held)
-            return Heartbeat(message.heartbeat.inbox_offset, held)
+            return _heartbeat_from_proto(message.heartbeat)
         case "hello":
             return _hello_from_proto(message.hello)
         case "goodbye":
             return Goodbye(message.goodbye.reason)
     return None
+
+
+def _heartbeat_to_proto(report: Heartbeat) -> worker_pb2.Heartbeat:
+    return worker_pb2.Heartbeat(
+        inbox_offset=report.inbox_offset,
+        held=[fence_to_proto(fence) for fence in report.held],
+        finished=[fence_to_proto(fence) for fence in report.finished],
+    )
+
+
+def _heartbeat_from_proto(message: worker_pb2.Heartbeat) -> Heartbeat:
+    held = tuple(fence_from_proto(fence) for fence in message.held)
+    return Heartbeat(message.inbox_offset, held, tuple(fence_from_proto(fence) for fence in message.finished))
 
 
 def _failed_to_proto(report: Failed) -> worker_pb2.Failed:

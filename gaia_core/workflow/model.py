@@ -175,12 +175,14 @@ class Failure:
         message: one sentence with the cause, in the words of whoever refused.
         exit_code: the program's, or None when it never ran or was killed.
         log_tail: the last lines the program wrote.
+        is_passing: of an IMAGE failure: the cause may be gone in a while.
     """
 
     kind: FailureClass
     message: str
     exit_code: int | None = None
     log_tail: str = ""
+    is_passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ DISTURBANCES_MAX: Final = {
     FailureClass.ENGINE: 5,
     FailureClass.INPUT_CHANGED: 1,
 }
+
+PASSING_IMAGE_MAX: Final = 5
+"""The same for an image whose registry does not answer; an image that is refused or not there is final."""
 """How often Gaia itself tries again after failures of the surroundings; classes not named are final."""
 
 
@@ -31,7 +34,7 @@ def retry_delay_ms(uid: int, step: Step, command: Command, failure: Failure) -> 
     if failure.kind in OWN_FAULTS:
         tried, most = step.faults, step.options.over(command.options).retries or 0
     else:
-        tried, most = step.disturbances, DISTURBANCES_MAX.get(failure.kind, 0)
+        tried, most = step.disturbances, _tries_again(failure)
     if tried >= most:
         return None
     if failure.kind is FailureClass.LOST and not tried:
@@ -39,3 +42,10 @@ def retry_delay_ms(uid: int, step: Step, command: Command, failure: Failure) -> 
     full = min(BACKOFF_FIRST_MS << min(tried, 16), BACKOFF_MAX_MS)
     share = crc32(f"{uid}/{step.index}/{step.attempt}".encode()) / 2**32
     return int(full * (1 + share) / 2)
+
+
+def _tries_again(failure: Failure) -> int:
+    """Return how often Gaia itself tries again after a failure."""
+    if failure.kind is FailureClass.IMAGE and failure.is_passing:
+        return PASSING_IMAGE_MAX
+    return DISTURBANCES_MAX.get(failure.kind, 0)

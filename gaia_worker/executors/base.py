@@ -83,9 +83,10 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class ImageFailed:
-    """The image cannot be had; the message is the engine's."""
+    """The image cannot be had; the message is the engine's. The cause may be one that passes."""
 
     message: str
+    is_passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

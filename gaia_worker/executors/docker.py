@@ -85,7 +85,7 @@ class DockerExecutor:
         except Interrupted:
             return Stopped()
         except ImageProblem as problem:
-            return ImageFailed(str(problem))
+            return ImageFailed(str(problem), problem.is_passing)
         except (DockerException, OSError) as problem:
             return EngineFailed(words_of(problem))
         finally:

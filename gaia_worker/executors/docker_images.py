@@ -24,11 +24,36 @@ PASSING: Final = (
     "bad gateway",
     "service unavailable",
 )
-"""Words of failures that may be gone in a moment. An unknown host or a refused connection is told at once."""
+"""Words of failures that may be gone in a moment, so that it is worth a slot to wait for that."""
+
+UNREACHABLE: Final = (
+    "connection refused",
+    "no such host",
+    "no route to host",
+    "network is unreachable",
+    "temporary failure in name resolution",
+    "server misbehaving",
+    "i/o timeout",
+    "internal server error",
+    "gateway timeout",
+    "request canceled",
+    "broken pipe",
+    "dial tcp",
+)
+"""Words of failures that may be gone in a while: told at once, and tried again by the coordinator."""
 
 
 class ImageProblem(Exception):
-    """The image cannot be had; the message is the engine's."""
+    """The image cannot be had; the message is the engine's.
+
+    Attributes:
+        is_passing: the registry did not answer, or not as it should; what it refuses stays refused.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Keep the words, and judge by them: the engine has no other way to tell."""
+        super().__init__(message)
+        self.is_passing = any(words in message.lower() for words in (*PASSING, *UNREACHABLE))
 
 
 class Interrupted(Exception):
@@ -87,7 +112,7 @@ class Images:
             try:
                 self._pull_once(image, cancelled)
             except ImageProblem as problem:
-                if not any(words in str(problem).lower() for words in PASSING):
+                if not _is_brief(problem):
                     raise
             else:
                 return
@@ -105,6 +130,11 @@ class Images:
                     raise Interrupted
         except (DockerException, OSError) as problem:
             raise ImageProblem(f"image {image!r}: {words_of(problem)}") from problem
+
+
+def _is_brief(problem: ImageProblem) -> bool:
+    """Tell whether a problem may be gone in a moment."""
+    return any(words in str(problem).lower() for words in PASSING)
 
 
 def words_of(problem: BaseException) -> str:

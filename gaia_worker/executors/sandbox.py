@@ -2,13 +2,16 @@
 
 The program sees the host's file system read-only, without home folders, /run and Gaia's own folders; /tmp is private,
 its processes are its own, and there is no network unless asked for. The image is ignored, and so are demands for
-processors and memory. Everything ends with the program, and with the worker: the kernel kills what bubblewrap started.
+processors and memory. Everything ends with the program, and with the worker: the kernel kills what bubblewrap started,
+and `sandbox_guard` what the kernel was not yet asked to kill.
 
 Source: bwrap(1); the layout of the root and its order matter, so it is made in one place, `Layout`.
 """
 
+import hashlib
 import json
 import os
+import secrets
 import selectors
 import shutil
 import signal
@@ -33,6 +36,7 @@ from gaia_worker.executors.base import (
     Task,
     TimedOut,
 )
+from gaia_worker.executors.sandbox_guard import VARIABLE, Guard, kill_marked
 
 POLL_S: Final = 0.1
 """How long a cancel or the end of the time may wait to be noticed while the program is silent."""
@@ -69,6 +73,9 @@ class SandboxExecutor:
         """
         self._program = program
         self._hidden = tuple(hidden)
+        self._life = secrets.token_hex(8)
+        self._guard: Guard | None = None
+        self._guarding = threading.Lock()
 
     def describe(self) -> str:
         """Return one line for logs."""
@@ -78,13 +85,20 @@ class SandboxExecutor:
         """Return why the sandbox does not work here, or None when it does."""
         words: list[bytes] = []
         probe = Task(name="probe", image="", argv=("true",), timeout_s=PROBE_S)
-        end = self.run(probe, threading.Event(), lambda _stream, data: words.append(data))
+        end = self._run(probe, threading.Event(), lambda _stream, data: words.append(data))
         if end == Exited(0):
             return None
         return b"".join(words).decode("utf-8", "replace").strip() or str(end)
 
     def run(self, task: Task, cancelled: threading.Event, sink: Sink) -> Exit:
         """Run the program to its end and tell how it ended; nothing of it is left running."""
+        try:
+            self._be_guarded()
+        except OSError as problem:
+            return EngineFailed(f"the sandbox cannot be guarded: {problem}")
+        return self._run(task, cancelled, sink)
+
+    def _run(self, task: Task, cancelled: threading.Event, sink: Sink) -> Exit:
         argv = (*task.entrypoint, *task.argv)
         if cancelled.is_set():
             return Stopped()
@@ -104,15 +118,27 @@ class SandboxExecutor:
             if status_write >= 0:
                 os.close(status_write)
 
-    def cleanup(self, labels: Mapping[str, str]) -> int:  # noqa: ARG002 - a protocol's method
-        """Find nothing: sandboxes die with the worker that started them."""
-        return 0
+    def cleanup(self, labels: Mapping[str, str]) -> int:
+        """Kill sandboxes that an earlier life left; return how many. Nearly always none: they die with their worker."""
+        owner = _owner(labels)
+        return kill_marked(lambda mark: mark.startswith(owner) and not mark.endswith(self._life))
 
     def close(self) -> None:
-        """Hold nothing to release."""
+        """End the guard; safe to call twice."""
+        with self._guarding:
+            guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.close()
+
+    def _be_guarded(self) -> None:
+        """Make sure that sandboxes end if this process is killed."""
+        with self._guarding:
+            if self._guard is None:
+                self._guard = Guard(self._life)
 
     def _start(self, task: Task, argv: tuple[str, ...], status: int) -> "subprocess.Popen[bytes]":
         command = [str(self._program), *_isolation(task.network), "--json-status-fd", str(status)]
+        command += ["--setenv", VARIABLE, f"{_owner(task.labels)}-{self._life}"]
         command += Layout(task, self._hidden).arguments()
         return subprocess.Popen(  # noqa: S603 - running what users ask for is what an executor is for
             [*command, "--", *argv],
@@ -295,6 +321,12 @@ class _Watch:
         if "bwrap: execvp" in complaint:
             return Exited(NOT_EXECUTABLE if "Permission denied" in complaint else NOT_FOUND)
         return EngineFailed(complaint or f"bwrap ended with code {self._process.returncode}")
+
+
+def _owner(labels: Mapping[str, str]) -> str:
+    """Return what the marks of a worker's sandboxes begin with."""
+    name = f"{labels.get('gaia.deployment')}/{labels.get('gaia.worker')}"
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _isolation(network: bool) -> list[str]:

@@ -234,6 +234,7 @@ class SimWorkerBus:
     def __init__(self, process: Process, wire: Wire, wake: Callable[[], None]) -> None:
         self._process, self._wire = process, wire
         self._unsent: list[bytes] = []
+        self._reported = 0
         self._cut_until_s = 0.0
         self._is_sending = False
         self._read_to = self.start_offset = len(wire.inbox)
@@ -255,11 +256,15 @@ class SimWorkerBus:
     def inbox_offset(self) -> int:
         return self._read_to
 
+    def acknowledged(self) -> int:
+        return self._reported - len(self._unsent)
+
     def report(self, record: bytes) -> None:
         process = self._process
         process.meet("before report")
         fault = process.meet("report")
         self._unsent.append(record)
+        self._reported += 1
         if fault is not None and fault.kind == "slow":
             self.cut(fault.seconds)
         if fault is not None and fault.kind == "twice":

@@ -111,7 +111,7 @@ class SimWorker(Process):
         self.slots = SimSlots(self, self._settings.slots)
         self.bus = SimWorkerBus(self, self.wire, self._wake)
         self.agent = Agent(
-            self._settings, self.incarnation, self.bus, "model", self._end_of, lambda: self.world.now_s, self.slots
+            self._settings, self.incarnation, self.bus, "model", self._end_of, lambda: self.world.now_s, slots=self.slots
         )
         self.later(0.0, self.agent.begin)
         self._turn_by(self.world.now_s + 1.0)

@@ -4,16 +4,17 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.kafka import STEPS_PARTITIONS, KafkaSettings, partition_of
 from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
+from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.errors import ConfigError, InboxLost, TooLarge, Unavailable
-from gaia_core.ports import CoordinatorBus, Delivery, Record, ReportBatch, WorkerBus
+from gaia_core.ports import Aside, CoordinatorBus, Delivery, Record, ReportBatch, WorkerBus
 from tests.contract.conftest import QUIET, BusRig, KafkaBusRig
 from tests.support.waiting import wait_until
 
@@ -129,6 +130,16 @@ def test_reports_arrive_in_order_with_the_offset_to_go_on_from(bus: BusRig) -> N
     assert heard.wait_for(1000) == [b"%d" % number for number in range(1000)]
     assert heard.batches[-1].next_offset == start + 1000 == coordinator.end_offset()
     assert heard.failures == []
+
+
+def test_a_worker_knows_which_reports_have_arrived(bus: BusRig) -> None:
+    """Reports are counted from the first on; those that nobody reads yet have arrived all the same."""
+    worker = bus.worker("w1")
+    assert worker.acknowledged() == 0
+    for number in range(3):
+        worker.report(b"%d" % number)
+    assert worker.flush(10)
+    assert worker.acknowledged() == 3
 
 
 def test_reports_made_before_anybody_listened_are_delivered(bus: BusRig) -> None:
@@ -303,6 +314,61 @@ def test_kafka_reports_that_were_deleted_are_told(kafka_settings: KafkaSettings)
     rig.close()
 
 
+def test_kafka_reports_have_their_true_offsets(kafka_settings: KafkaSettings) -> None:
+    """The last report of a batch lies right before its next offset, whatever takes offsets in between and after."""
+    rig, heard = KafkaBusRig(kafka_settings), Heard()
+    stranger = Producer(kafka_settings.client({"transactional.id": kafka_settings.topic_prefix}), logger=QUIET)
+    stranger.init_transactions(10)
+    for word in (b"one", b"two"):
+        stranger.begin_transaction()
+        stranger.produce(kafka_settings.reports_topic, word, partition=0)
+        stranger.commit_transaction(10)
+    coordinator = rig.coordinator()
+    heard.listen(coordinator, 0)
+    wait_until(lambda: heard.batches and heard.batches[-1].next_offset == coordinator.end_offset(), "the end")
+    found = [(batch.next_offset - len(batch.records) + at, record)
+             for batch in heard.batches for at, record in enumerate(batch.records)]  # fmt: skip
+    assert (found, coordinator.end_offset()) == ([(0, b"one"), (2, b"two")], 4)
+    assert heard.failures == []
+    rig.close()
+
+
+def test_kafka_puts_records_aside(kafka_settings: KafkaSettings) -> None:
+    """A record keeps its bytes, up to the most that a topic takes; headers say where it lay, and why it is here."""
+    KafkaBusRig(kafka_settings)
+    quarantine = KafkaQuarantine(kafka_settings)
+    values = [b"", b"x", b"\xff" * 2**20]
+    for offset, value in enumerate(values):
+        quarantine.put(Aside("reports", 0, offset, "no report: größer", value))
+    quarantine.close()
+    quarantine.put(Aside("reports", 0, 9, "too late", b""))
+    consumer = Consumer(kafka_settings.client({"group.id": "any"}), logger=QUIET)
+    consumer.assign([TopicPartition(kafka_settings.quarantine_topic, 0, 0)])
+    found = consumer.consume(len(values), 10)
+    consumer.close()
+    assert [message.value() for message in found] == values
+    headers = dict(found[1].headers() or [])
+    assert headers == {
+        "topic": kafka_settings.reports_topic.encode(),
+        "partition": b"0",
+        "offset": b"1",
+        "cause": "no report: größer".encode(),
+    }
+
+
+def test_kafka_worker_passes_over_what_is_nobodys(kafka_settings: KafkaSettings) -> None:
+    """A record without a worker's name as its key is put aside; orders that follow arrive."""
+    rig, aside = KafkaBusRig(kafka_settings), []
+    worker = rig.opened(KafkaWorkerBus(kafka_settings, "w1", aside.append))
+    stranger = Producer(kafka_settings.client({}), logger=QUIET)
+    stranger.produce(kafka_settings.steps_topic, b"nobody's", partition=worker.partition)
+    stranger.flush(10)
+    rig.coordinator().send("w1", worker.partition, b"yours")
+    assert [record.value for record in received(worker, 1)] == [b"yours"]
+    assert [(one.log, one.partition, one.value) for one in aside] == [("inbox", worker.partition, b"nobody's")]
+    rig.close()
+
+
 def test_kafka_worker_whose_orders_were_deleted_is_told(kafka_settings: KafkaSettings) -> None:
     """Orders deleted before their worker read them end this incarnation; the next one hears again."""
     rig = KafkaBusRig(kafka_settings)
@@ -368,7 +434,7 @@ def test_kafka_topics_have_the_settings_that_keep_records(kafka_settings: KafkaS
     admin = AdminClient(kafka_settings.client({}), logger=QUIET)
     counts = {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=10).topics.items()}
     prefix = kafka_settings.topic_prefix
-    expected = {"journal.0": 1, "reports": 1, "steps": 64, "events": 12, "published": 1}
+    expected = {"journal.0": 1, "reports": 1, "steps": 64, "events": 12, "published": 1, "quarantine": 1}
     assert {name: counts[f"{prefix}.{name}"] for name in expected} == expected
 
 

@@ -4,6 +4,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from gaia.v1 import events_pb2
 from gaia_core.backends.kafka import KafkaSettings, partition_of
@@ -11,8 +12,8 @@ from gaia_core.backends.kafka_events import TYPE_PREFIX, KafkaEventLog
 from gaia_core.backends.memory import MemoryEventLog
 from gaia_core.backends.sqlite import SqliteEventLog
 from gaia_core.errors import InvariantBroken, JournalCorrupt, Unavailable
-from gaia_core.ports import EventRecord, Position
-from tests.contract.conftest import EventRig, KafkaEventRig
+from gaia_core.ports import Aside, EventRecord, Position
+from tests.contract.conftest import QUIET, EventRig, KafkaEventRig
 
 TIME_MS = 1_790_000_000_123
 """2026-09-21T14:13:20.123Z"""
@@ -218,15 +219,32 @@ def test_kafka_finds_a_position_far_back(kafka_settings: KafkaSettings) -> None:
     rig.close()
 
 
+def write_nonsense(settings: KafkaSettings, *values: bytes) -> None:
+    """Write records that are no positions where positions lie."""
+    producer = Producer(settings.client({}), logger=QUIET)
+    for value in values:
+        producer.produce(settings.published_topic, value, b"0", settings.shard)
+    producer.flush(10)
+
+
+def test_kafka_passes_over_what_is_no_position(kafka_settings: KafkaSettings) -> None:
+    """A stranger's records behind the position are put aside; the position counts."""
+    rig = KafkaEventRig(kafka_settings)
+    rig.open().publish([], Position(42))
+    nonsense = [b"nonsense", b"", b"[1]", b'{"entry_offset": 1e999, "event_count": 0}', b"[" * 100_000]
+    write_nonsense(kafka_settings, *nonsense)
+    aside: list[Aside] = []
+    log = rig.opened(KafkaEventLog(kafka_settings, aside.append))
+    assert log.position() == Position(42)
+    assert [one.value for one in aside] == nonsense
+    assert {one.log for one in aside} == {"published"}
+    rig.close()
+
+
 def test_kafka_position_that_cannot_be_read_stops_the_publisher(kafka_settings: KafkaSettings) -> None:
     """A foreign record where the position should be is shown, not taken for "nothing published"."""
     rig = KafkaEventRig(kafka_settings)
-    log = rig.open()
-    log.publish([], Position(42))
-    producer = log._live()
-    producer.begin_transaction()
-    producer.produce(kafka_settings.published_topic, b"nonsense", b"0", 0)
-    producer.commit_transaction(30)
+    write_nonsense(kafka_settings, b"nonsense")
     with pytest.raises(JournalCorrupt, match="nonsense"):
         rig.open().position()
     rig.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ class Cluster:
     stack: ExitStack
     address: str = field(default_factory=free_address)
     http: str = field(default_factory=free_address)
+    leader: GaiaProcess = field(init=False)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -52,10 +54,16 @@ class Cluster:
     def server(self, **environ: str) -> GaiaProcess:
         """Start a coordinator and wait until it leads."""
         process = GaiaProcess(["server"], self.folder / "server.log", {**self.environ, **environ})
+        self.leader = process
         before = process.said().count("Gaia serves")
         self.stack.enter_context(process)
         wait_until(lambda: process.said().count("Gaia serves") > before, "leads", deadline_s=60, evidence=process.said)
         return process
+
+    def server_again(self) -> GaiaProcess:
+        """Kill the coordinator that was started last, and start the next."""
+        self.leader.kill()
+        return self.server()
 
     def standby(self, address: str) -> GaiaProcess:
         """Start a second coordinator at another address and wait until it stands by."""
@@ -64,10 +72,14 @@ class Cluster:
         process.await_words("Gaia stands by")
         return process
 
-    def worker(self, name: str, executor: str = "docker", *flags: str) -> GaiaProcess:
+    def worker(
+        self, name: str, executor: str = "docker", *flags: str, environ: Mapping[str, str] | None = None
+    ) -> GaiaProcess:
         """Start a worker."""
         arguments = ["worker", "--name", name, "--executor", executor, "--slots", "2", *flags]
-        return self.stack.enter_context(GaiaProcess(arguments, self.folder / f"{name}.log", self.environ))
+        return self.stack.enter_context(
+            GaiaProcess(arguments, self.folder / f"{name}.log", {**self.environ, **(environ or {})})
+        )
 
     def client(self) -> Gaia:
         """Return a client, closed with the cluster."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -455,3 +458,64 @@ def test_sandbox_hides_what_is_private(tmp_path: Path) -> None:
     assert "Read-only file system" in words or "Permission denied" in words
     assert words.endswith("private\n")
     assert not Path("/tmp/x").exists()
+    executor.close()
+
+
+KILLED = """
+import sys, threading
+from gaia_worker.executors.base import Task
+from gaia_worker.executors.choose import choose_executor
+executor = choose_executor("sandbox").executor
+labels = {"gaia.deployment": sys.argv[1], "gaia.worker": "w1"}
+task = Task(name="t", image="", argv=("sleep", sys.argv[2]), labels=labels, timeout_s=600)
+print("ready", flush=True)
+for _ in range(3):
+    threading.Thread(target=executor.run, args=(task, threading.Event(), lambda *_: None)).start()
+"""
+
+
+def _running(argument: str) -> list[str]:
+    """Return programs of this machine with an argument, sandboxes among them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if argument in words and words[0].rpartition("/")[2] in ("sleep", "bwrap"):
+            found.append(str(path))
+    return found
+
+
+def test_nothing_outlives_a_worker_that_is_killed_while_it_starts_programs(tmp_path: Path) -> None:
+    """kill -9 at any moment of a sandbox's start: whatever was being made is gone soon after."""
+    _executor("sandbox", tmp_path).close()
+    for number in range(8):
+        seconds = str(600_000_000 + uuid.uuid4().int % 10**8)
+        worker = subprocess.Popen([sys.executable, "-c", KILLED, "d", seconds], stdout=subprocess.PIPE)
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"ready\n"
+        if number:  # at once, or when the first is seen, or when all run
+            wait_until(lambda n=number, s=seconds: len(_running(s)) >= n, "some of it runs", every_s=0.001)
+        worker.kill()
+        worker.wait()
+        worker.stdout.close()
+        wait_until(lambda s=seconds: not _running(s), "all of it is gone")
+
+
+def test_a_sandbox_that_an_earlier_life_left_is_found_by_its_mark(tmp_path: Path) -> None:
+    """By deployment and worker; those of others, and one's own, are left alone."""
+    first, second = _executor("sandbox", tmp_path), _executor("sandbox", tmp_path)
+    labels = {"gaia.deployment": uuid.uuid4().hex, "gaia.worker": "w1"}
+    argv = ("sh", "-c", "echo up; exec sleep 600")
+    task = Task(name="t", image="", argv=argv, labels=labels, timeout_s=600)
+    said = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        end = pool.submit(first.run, task, threading.Event(), lambda *_: said.set())
+        assert said.wait(10)
+        assert first.cleanup(labels) == 0
+        assert second.cleanup({**labels, "gaia.worker": "w2"}) == 0
+        assert second.cleanup(labels) > 0
+        assert end.result(10) != Exited(0)
+    first.close()
+    second.close()

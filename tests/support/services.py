@@ -155,13 +155,16 @@ class KafkaService(Service):
 
     Args:
         settings: further KAFKA_* variables, on top of KAFKA_SETTINGS.
+        link_port: where a proxy will listen that forwards to `linked_port`: who comes through it is led there again.
     """
 
     image_name = "kafka"
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, settings: dict[str, str] | None = None, link_port: int | None = None) -> None:
         super().__init__()
         self._settings = {**KAFKA_SETTINGS, **(settings or {})}
+        self._link_port = link_port
+        self.linked_port = free_port() if link_port else 0
 
     @property
     def bootstrap(self) -> str:
@@ -170,10 +173,19 @@ class KafkaService(Service):
 
     def _configure(self, container: DockerContainer, bind: str) -> None:
         controller = f"{LOOPBACK}:{free_port()}"
+        listeners = f"PLAINTEXT://{bind}:{self.port},CONTROLLER://{controller}"
+        advertised = f"PLAINTEXT://{self.bootstrap}"
+        settings = dict(self._settings)
+        if self._link_port:
+            listeners += f",LINK://{bind}:{self.linked_port}"
+            advertised += f",LINK://{LOOPBACK}:{self._link_port}"
+            settings["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"] += ",LINK:PLAINTEXT"
+            if bind != LOOPBACK:
+                container.ports[f"{self.linked_port}/tcp"] = cast("int", (LOOPBACK, self.linked_port))
         container.with_envs(
-            **self._settings,
-            KAFKA_LISTENERS=f"PLAINTEXT://{bind}:{self.port},CONTROLLER://{controller}",
-            KAFKA_ADVERTISED_LISTENERS=f"PLAINTEXT://{self.bootstrap}",
+            **settings,
+            KAFKA_LISTENERS=listeners,
+            KAFKA_ADVERTISED_LISTENERS=advertised,
             KAFKA_CONTROLLER_QUORUM_VOTERS=f"1@{controller}",
         )
 

@@ -117,7 +117,7 @@ func (w *worker) get(a *attempt, file *pb.FileVersion, path string) {
 	local := try(os.Open(path))
 	defer local.Close()
 	if size, digest := measure(local); size != file.SizeBytes || len(file.Sha256) > 0 && digest != string(file.Sha256) {
-		panic(failure("STORE", "%q came with another content than was stored", file.Key))
+		panic(failure("INPUT_CHANGED", "%q came with another content than was stored", file.Key))
 	}
 	try(0, local.Chmod(0o755)) // it may well be a program
 }

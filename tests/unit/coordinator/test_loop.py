@@ -12,6 +12,7 @@ from gaia_core.errors import AlreadyExists, Bug, JournalCorrupt, Overloaded, Una
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import LookUp
+from gaia_core.machine.orders import Cancel, Drain
 from gaia_core.wire.frame import wrap
 from gaia_core.wire.journal import Entry, Opening, encode_entry
 from gaia_core.workflow.model import Fence
@@ -467,6 +468,39 @@ def test_an_attempt_whose_order_was_read_and_that_is_not_held_is_lost(shard: Sha
     shard.settle()
     assert shard.step("a").attempt == 2
     assert hand.told() == [("run", "a", 2)]
+
+
+def test_an_earlier_life_is_sent_away(shard: Shard) -> None:
+    """A process whose name another one has taken ends what it holds and leaves; the later one is left alone."""
+    first = with_worker(shard, incarnation="i1")
+    shard.upload(make("a", "a"))
+    first.read()
+    fences = first.fences()
+    second = with_worker(shard, incarnation="i2")
+    assert second.told() == [("run", "a", 2)]
+    first.beat(*fences.values())
+    shard.settle()
+    first.orders.clear()
+    orders = first.read()
+    assert [type(order) for order in orders] == [Cancel, Drain]
+    assert second.read() == []
+    first.say(rp.Cancelled(fences["a"]), rp.Goodbye("drained"))
+    second.beat(*second.fences().values())
+    shard.settle()
+    assert (shard.states(), shard.state.fleet.workers["w"].incarnation) == ({"a": "running"}, "i2")
+
+
+def test_an_end_that_is_overtaken_by_a_heartbeat_counts(shard: Shard) -> None:
+    """The heartbeat says that the end is on its way, so its attempt is not taken for lost."""
+    hand = with_worker(shard)
+    shard.upload(make("a", "a"))
+    hand.read()
+    hand.say(rp.Heartbeat(hand.bus.inbox_offset(), (), (hand.fences()["a"],)))
+    shard.settle()
+    assert (shard.states(), shard.step("a").attempt) == ({"a": "running"}, 1)
+    hand.complete("a")
+    shard.settle()
+    assert (shard.states(), shard.step("a").attempt) == ({"a": "complete"}, 1)
 
 
 def test_an_order_whose_delivery_failed_is_sent_again(shard: Shard) -> None:

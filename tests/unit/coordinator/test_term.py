@@ -68,6 +68,26 @@ def test_gaps_and_foreign_records_end_no_term() -> None:
     assert names(log) == ["a", "b"]
 
 
+def test_foreign_records_are_put_aside_by_the_term_that_meets_them() -> None:
+    """Beside an entry or before an opening; a later term does not put aside again what lies behind two openings."""
+    log, aside = MemoryLog(), []
+    log.write(b"before all")
+    term = Term(MemoryJournal(log), aside.append)
+    term.open(1_000, "here", "test")
+    log.write(b"beside")
+    append(term, "a")
+    append(term, "b")
+    log.write(b"after")
+    met = [(one.log, one.offset, one.value) for one in aside]
+    assert met == [("journal", 0, b"before all"), ("journal", 2, b"beside")]
+    aside.clear()
+    Term(MemoryJournal(log), aside.append).open(1_000, "here", "test")
+    assert [one.value for one in aside] == [b"beside", b"after"]
+    aside.clear()
+    Term(MemoryJournal(log), aside.append).open(1_000, "here", "test")
+    assert aside == []
+
+
 def test_a_stray_of_a_deposed_leader_ends_no_term() -> None:
     """What a deposed leader still wrote is void: the term goes on, and every reader agrees."""
     log = MemoryLog()

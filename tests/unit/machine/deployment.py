@@ -74,7 +74,7 @@ class Driver:
     def say(self, worker: str, *said: rp.Report, incarnation: str = "i1") -> None:
         """Enter reports of a worker, as one batch."""
         decision = self._begin()
-        self.refused = reports(decision, rp.WorkerReports(worker, incarnation, said))
+        self.refused = reports(decision, rp.WorkerReports(worker, incarnation, said)).total()
         self._finish(decision)
 
     def join(self, worker: str = "w", slots: int = 100, prefetch: int = 0, **more: Any) -> None:

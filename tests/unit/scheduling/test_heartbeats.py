@@ -3,7 +3,7 @@
 import pytest
 
 from gaia_core.scheduling.fleet import AttemptId
-from gaia_core.scheduling.heartbeats import compare
+from gaia_core.scheduling.heartbeats import Verdict, compare
 
 ONE = AttemptId(1, 2, 3)
 RUNNING, STOPPING = False, True
@@ -39,6 +39,16 @@ def test_what_follows_from_one_attempt(
     found = compare(given, {ONE} if held else set(), sent, 10)
     told = {"lost": found.lost, "resend": found.resend, "cancel": found.cancel}
     assert told == {word: [ONE] if word == verdict else [] for word in told}
+
+
+@pytest.mark.parametrize("sent", [{}, {ONE: 5}, {ONE: None}, {ONE: 10}])
+@pytest.mark.parametrize("expected", [None, RUNNING, STOPPING])
+def test_nothing_follows_from_an_attempt_whose_end_is_on_its_way(
+    expected: bool | None, sent: dict[AttemptId, int | None]
+) -> None:
+    """It has ended well or badly, and the report of that will come; it need not be stopped either."""
+    given = {} if expected is None else {ONE: expected}
+    assert compare(given, set(), sent, 10, {ONE}) == Verdict()
 
 
 def test_each_attempt_is_judged_for_itself() -> None:

@@ -77,7 +77,11 @@ def test_a_token_is_asked_for(given: str, status: int) -> None:
 
 def test_health_needs_no_token() -> None:
     """/healthz answers whoever asks."""
-    assert Calls(pytest.fail, HOSTS, TOKEN).http.get("/healthz").json() == {"status": "ok", "role": "leader"}
+    assert Calls(pytest.fail, HOSTS, TOKEN).http.get("/healthz").json() == {
+        "status": "ok",
+        "role": "leader",
+        "refused_reports": {},
+    }
 
 
 @pytest.mark.parametrize("path", sorted(PATHS))

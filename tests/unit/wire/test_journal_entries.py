@@ -83,6 +83,7 @@ EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.WorkflowDeleted: st.builds(ev.WorkflowDeleted, uid, st.booleans()),
     ev.QueueTimedOut: st.builds(ev.QueueTimedOut, uid, indexes),
     own.DataDeleted: st.builds(own.DataDeleted, uid),
+    own.EntriesLost: st.builds(own.EntriesLost, st.integers(0, 2**40)),
     ev.WorkflowHalted: st.builds(ev.WorkflowHalted, uid),
     ev.WorkflowResumed: st.builds(ev.WorkflowResumed, uid),
     ev.KeysArrived: st.builds(ev.KeysArrived, uid, published),

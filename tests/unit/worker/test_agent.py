@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gaia.v1 import worker_pb2
 from gaia_core.errors import InboxLost, Unavailable
 from gaia_core.machine.orders import Drain
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
+from gaia_core.ports import Aside
+from gaia_core.wire.inbox import execution_from_proto
 from gaia_core.workflow.model import Execution, FailureClass
 from gaia_worker.agent import Agent, RunAttempt
 from gaia_worker.control import Control
@@ -89,10 +92,36 @@ def test_orders_of_a_deposed_leader_are_ignored() -> None:
 
 
 def test_undecodable_record_is_skipped() -> None:
-    """Garbage in the inbox does not stop what follows it."""
-    bus = ScriptedBus([b"\xff\xff\xff", b"", inbox(dispatch(1))])
-    agent(bus).run()
+    """Garbage in the inbox is put aside and does not stop what follows it."""
+    garbage = [b"\xff\xff\xff", b"", b"\x22\x02" * 10_000, b"\xff" * 1_000_000]
+    bus = ScriptedBus([*garbage, inbox(dispatch(1))])
+    aside: list[Aside] = []
+    worker = agent(bus)
+    worker._set_aside = aside.append
+    worker.run()
     assert steps(bus.reports(*ENDS)) == [1]
+    places = [("inbox", 7, 100 + number, value) for number, value in enumerate(garbage)]
+    assert [(one.log, one.partition, one.offset, one.value) for one in aside] == places
+
+
+def test_order_that_cannot_be_followed_is_a_failure_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong with one order ends its attempt with words; the worker goes on with the others."""
+
+    def decode(order: worker_pb2.Dispatch) -> Execution:
+        if order.step_name == "step-0":
+            raise ValueError("nothing to be made of it")
+        return execution_from_proto(order)
+
+    monkeypatch.setattr("gaia_worker.agent.execution_from_proto", decode)
+    programs = Programs()
+    programs.let_go.set()
+    bus = ScriptedBus([inbox(dispatch(0), dispatch(1))], lambda: programs.wait_started(1))
+    agent(bus, programs.run).run()
+    failed, completed = bus.reports(*ENDS)
+    assert isinstance(failed, Failed)
+    assert (failed.failure.kind, failed.fence.step) == (FailureClass.ENGINE, 0)
+    assert "nothing to be made of it" in failed.failure.message
+    assert isinstance(completed, Completed)
 
 
 def test_dispatch_sent_again_runs_once() -> None:
@@ -211,6 +240,46 @@ def test_heartbeat_lists_what_runs_and_waits_and_how_far_the_inbox_was_followed(
     agent(bus, programs.run, clock=clock).run()
     (heartbeat,) = bus.reports(Heartbeat)
     assert heartbeat == Heartbeat(103, (execution(0).fence, execution(1).fence))
+
+
+def test_heartbeat_lists_ends_that_may_not_have_arrived() -> None:
+    """An attempt is in every heartbeat until its end is acknowledged: in whatever order records land, none is lost."""
+    clock = Clock()
+    bus = ScriptedBus()
+    bus.lost_acknowledgements = 1
+
+    def acknowledged(*, all_but: int) -> Callable[[], list[bytes]]:
+        def move() -> list[bytes]:
+            bus.lost_acknowledgements = all_but
+            clock.now += 5.0
+            return []
+
+        return move
+
+    bus._turns.extend([[inbox(dispatch(0), dispatch(1))], acknowledged(all_but=1), acknowledged(all_but=0)])
+    agent(bus, clock=clock).run()
+    first, second = bus.reports(Heartbeat)
+    assert first == Heartbeat(101, (), (execution(0).fence, execution(1).fence))
+    assert second == Heartbeat(101, (), ())
+
+
+def test_ends_of_programs_are_listed_too() -> None:
+    """However an attempt ends: completed, failed or cancelled."""
+    programs, clock = Programs(), Clock()
+    bus = ScriptedBus()
+    bus.lost_acknowledgements = 10
+
+    def ended() -> list[bytes]:
+        programs.let_go.set()
+        wait_until(lambda: len(bus.reports(*ENDS)) == 2, "both ends", every_s=0.001)
+        clock.now = 5.0
+        return []
+
+    bus._turns.extend([[inbox(dispatch(0), dispatch(1))], [inbox(cancel(1))], ended])
+    agent(bus, programs.run, clock=clock).run()
+    (heartbeat,) = bus.reports(Heartbeat)
+    assert heartbeat.held == ()
+    assert {fence.step for fence in heartbeat.finished} == {0, 1}
 
 
 def test_idle_worker_leaves_only_when_told_to() -> None:

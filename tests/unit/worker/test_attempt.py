@@ -407,17 +407,32 @@ def test_store_that_stays_away_is_tried_again_then_told(bench: Bench) -> None:
 
 
 def test_input_that_comes_garbled_is_fetched_again(bench: Bench) -> None:
-    """A download of the wrong content is repeated, and never given to a program."""
+    """A download of the wrong content is repeated, never given to a program, and in the end INPUT_CHANGED."""
     item = Input("in", "in", "/in", (Publication("in", (bench.put("in", b"good"),)),))
     spoiled = [b"baad", b"goo"]
     bench.store.garble = lambda data: spoiled.pop() if spoiled else data
     seen: list[str] = []
     bench.run(lambda inside: seen.append(inside.path("/in").read_text()), inputs=(item,))
     assert seen == ["good"]
-    bench.store.garble = lambda data: b"baad"
-    kind, message = failure(bench.run(inputs=(item,)))
-    assert kind is FailureClass.STORE
-    assert "sha256" in message
+    for bad, word in ((b"baad", "sha256"), (b"goo", "3 bytes instead of 4"), (b"", "0 bytes")):
+        bench.store.garble = lambda data, bad=bad: bad
+        kind, message = failure(bench.run(lambda inside: seen.append("ran"), inputs=(item,)))
+        assert kind is FailureClass.INPUT_CHANGED
+        assert word in message
+    assert seen == ["good"]
+
+
+def test_manifest_that_comes_garbled_is_not_believed(bench: Bench) -> None:
+    """The list of a tree's files is checked like any file."""
+    end = bench.run(
+        lambda inside: [inside.path(f"/work/tree/{n}").write_text(str(n)) for n in range(101)] and None,
+        outputs=(Output("out", "t/", "/work/tree/"),),
+    )
+    assert isinstance(end, Completed)
+    assert end.outputs[0].manifest is not None
+    item = Input("in", "t/", "/in/", end.outputs)
+    bench.store.garble = lambda data: data[:-1]
+    assert failure(bench.run(lambda inside: 1 / 0, inputs=(item,)))[0] is FailureClass.INPUT_CHANGED
 
 
 def test_input_whose_version_is_gone_has_changed(bench: Bench) -> None:

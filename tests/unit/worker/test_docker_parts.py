@@ -71,6 +71,27 @@ def test_failure_that_passes_is_bridged() -> None:
     assert registry.pulls == 3
 
 
+@pytest.mark.parametrize(
+    ("words", "is_passing"),
+    [
+        ("dial tcp 10.0.0.1:5000: connect: connection refused", True),
+        ("Get https://registry.example/v2/: dial tcp: lookup registry.example: no such host", True),
+        ("received unexpected HTTP status: 503 Service Unavailable", True),
+        ("toomanyrequests: rate exceeded", True),
+        ("pull access denied for nope, repository does not exist or may require 'docker login'", False),
+        ("manifest for busybox:none not found: manifest unknown", False),
+        ("no matching manifest for linux/arm64/v8 in the manifest list entries", False),
+        ("invalid reference format", False),
+        ("unauthorized: authentication required", False),
+    ],
+)
+def test_what_passes_is_told_from_what_does_not(words: str, is_passing: bool) -> None:
+    """A registry that does not answer may do so later; what it refuses it will refuse again."""
+    with pytest.raises(ImageProblem) as caught:
+        Images(Registry(*[{"error": words}] * 3)).pull("some", threading.Event())
+    assert caught.value.is_passing == is_passing
+
+
 def test_cancelled_attempt_stops_waiting_for_its_image() -> None:
     """A cancel ends the pull that only this attempt waits for."""
     cancelled = threading.Event()

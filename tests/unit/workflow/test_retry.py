@@ -6,7 +6,13 @@ import pytest
 
 from gaia_core.workflow.flat import FlatStep
 from gaia_core.workflow.model import Command, Failure, FailureClass, Options, StepSpec
-from gaia_core.workflow.retry import BACKOFF_FIRST_MS, BACKOFF_MAX_MS, DISTURBANCES_MAX, retry_delay_ms
+from gaia_core.workflow.retry import (
+    BACKOFF_FIRST_MS,
+    BACKOFF_MAX_MS,
+    DISTURBANCES_MAX,
+    PASSING_IMAGE_MAX,
+    retry_delay_ms,
+)
 from gaia_core.workflow.state import OWN_FAULTS, Step
 
 
@@ -17,11 +23,15 @@ def delay(
     step: int | None = None,
     command: int | None = None,
     index: int = 0,
+    *,
+    is_passing: bool = False,
 ) -> int | None:
     spec = StepSpec("s", "c", options=Options(retries=step))
     failed = Step(index, FlatStep("s", spec, "s", (), ("c",), spec.options, {}, (), (), (), ()))
     failed.faults, failed.disturbances, failed.attempt = faults, disturbances, faults + disturbances + 1
-    return retry_delay_ms(1, failed, Command("c", options=Options(retries=command)), Failure(kind, "it failed"))
+    return retry_delay_ms(
+        1, failed, Command("c", options=Options(retries=command)), Failure(kind, "it failed", is_passing=is_passing)
+    )
 
 
 @pytest.mark.parametrize("kind", list(FailureClass))
@@ -43,6 +53,15 @@ def test_disturbances_are_bounded(kind: FailureClass) -> None:
     """Gaia tries again after failures of the surroundings, so and so often, whatever the retries."""
     most = DISTURBANCES_MAX[kind]
     assert [delay(kind, 0, tried, step=99) is not None for tried in (0, most - 1, most)] == [True, True, False]
+
+
+def test_an_image_is_tried_again_only_where_the_cause_may_pass() -> None:
+    """A registry that does not answer is asked again, so and so often; one that refuses is not."""
+    tries = [delay(FailureClass.IMAGE, 0, tried, is_passing=True) is not None for tried in (0, PASSING_IMAGE_MAX - 1)]
+    assert tries == [True, True]
+    assert delay(FailureClass.IMAGE, 0, PASSING_IMAGE_MAX, is_passing=True) is None
+    assert delay(FailureClass.IMAGE) is None
+    assert delay(FailureClass.OUTPUT_MISSING, is_passing=True) is None
 
 
 def test_a_first_loss_is_made_good_at_once() -> None:
