@@ -111,10 +111,13 @@ class SimWorker(Process):
         self.slots = SimSlots(self, self._settings.slots)
         self.bus = SimWorkerBus(self, self.wire, self._wake)
         self.agent = Agent(
-            self._settings, self.incarnation, self.bus, "model", self._end_of, lambda: self.world.now_s, slots=self.slots
+            self._settings, self.incarnation, self.bus, "model", self._end_of, self._now_s, slots=self.slots
         )
         self.later(0.0, self.agent.begin)
         self._turn_by(self.world.now_s + 1.0)
+
+    def _now_s(self) -> float:
+        return self.world.now_s
 
     def died(self) -> None:
         """Lose everything; what was under way may still arrive."""
