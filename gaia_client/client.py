@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -23,9 +23,15 @@ from gaia_client import transfer, waiting, watching
 from gaia_client.config import client_config
 from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
 from gaia_client.requests import build
-from gaia_core.errors import GaiaError, InvalidWorkflow, Problem, TooLarge
+from gaia_core.errors import AlreadyExists, GaiaError, InvalidWorkflow, NotAllowedNow, Problem, TooLarge
 from gaia_core.wire import plain
-from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
+from gaia_core.wire.model import (
+    command_to_proto,
+    commands_from_proto,
+    properties_to_struct,
+    step_to_proto,
+    steps_from_proto,
+)
 from gaia_core.workflow import parse, validate
 from gaia_core.workflow.metadata import parse_metadata
 
@@ -87,16 +93,15 @@ class Gaia:
             AlreadyExists: the name is taken; nothing was changed.
         """
         kept, problems = parse.parse_properties({} if properties is None else properties)
-        parsed = parse.parse_workflow(commands, steps, validate.check)
-        _refuse([*parse.name_problems(workflow), *problems, *parsed.problems])
-        request = build(
-            api_pb2.UploadRequest,
-            request_id=_request_id(),
-            workflow=workflow,
-            properties=properties_to_struct(kept),
-            commands=[command_to_proto(command) for command in parsed.commands],
-            steps=[step_to_proto(step) for step in parsed.steps],
-        )
+        these, those = parse.read_commands(commands), parse.read_steps(steps)
+        problems += [*these.problems, *those.problems, *validate.check(these, those)]
+        content = {
+            "properties": properties_to_struct(kept),
+            "commands": [command_to_proto(command) for command in these.items],
+            "steps": [step_to_proto(step) for step in those.items],
+        }
+        self._check(workflow, problems, _Check("Upload", api_pb2.UploadRequest, api_pb2.UploadResponse, content))
+        request = build(api_pb2.UploadRequest, request_id=_request_id(), workflow=workflow, **content)
         return plain.diff(self._connection.call("Upload", _sendable(request), api_pb2.UploadResponse).diff)
 
     def command(
@@ -112,20 +117,16 @@ class Gaia:
             NotAllowedNow: the workflow has another revision than the one expected.
         """
         given = [] if commands is None else commands
-        parsed, problems = parse.parse_commands(given)
-        if problems:
-            sound = parse.sound_commands(given)
-            messages = [command_to_proto(command) for command in sound.items]
-            asked = build(api_pb2.CommandRequest, workflow=workflow, commands=messages, check_only=True)
-            problems += self._checked("Command", asked, api_pb2.CommandResponse, sound)
-        _refuse([*(parse.name_problems(workflow) if parsed else ()), *problems])
-        request = build(
-            api_pb2.CommandRequest,
-            request_id=_request_id() if parsed else "",
-            workflow=workflow,
-            commands=[command_to_proto(command) for command in parsed],
-            expected_revision=expected_revision,
-        )
+        read = parse.read_commands(given)
+        content = {
+            "commands": [command_to_proto(command) for command in read.items],
+            "expected_revision": expected_revision,
+        }
+        if read.items or read.problems:
+            check = _Check("Command", api_pb2.CommandRequest, api_pb2.CommandResponse, content)
+            self._check(workflow, read.problems, check)
+        request_id = _request_id() if read.items else ""
+        request = build(api_pb2.CommandRequest, request_id=request_id, workflow=workflow, **content)
         answer = self._connection.call("Command", _sendable(request), api_pb2.CommandResponse)
         return [plain.command(each) for each in answer.commands]
 
@@ -157,21 +158,19 @@ class Gaia:
             InvalidWorkflow: with every problem; nothing was changed.
             NotAllowedNow: the workflow has another revision.
         """
-        parsed, problems = parse.parse_steps(steps)
-        if problems:
-            sound = parse.sound_steps(steps)
-            messages = [step_to_proto(step) for step in sound.items]
-            asked = build(api_pb2.MergeRequest, workflow=workflow, steps=messages, check_only=True)
-            problems += self._checked("Merge", asked, api_pb2.MergeResponse, sound)
-        _refuse([*parse.name_problems(workflow), *problems])
+        read = parse.read_steps(steps)
+        content = {
+            "steps": [step_to_proto(step) for step in read.items],
+            "prune": prune,
+            "expected_revision": expected_revision,
+        }
+        self._check(workflow, read.problems, _Check("Merge", api_pb2.MergeRequest, api_pb2.MergeResponse, content))
         request = build(
             api_pb2.MergeRequest,
             request_id=_request_id(),
             workflow=workflow,
-            steps=[step_to_proto(step) for step in parsed],
             only_changed=only_changed,
-            prune=prune,
-            expected_revision=expected_revision,
+            **content,
         )
         return plain.diff(self._connection.call("Merge", _sendable(request), api_pb2.MergeResponse).diff)
 
@@ -443,18 +442,27 @@ class Gaia:
         answer = transfer.listing(self._connection, workflow, prefix)
         return {"files": [plain.file(each) for each in answer.files], "truncated": answer.truncated}
 
-    def _checked(self, method: str, request: Message, answer: type[Message], sound: parse.Sound[Any]) -> list[Problem]:
-        """Return what the server finds wrong with those Commands or Steps that are sound by themselves.
+    def _check(self, workflow: str, problems: Sequence[Problem], check: "_Check") -> None:
+        """Refuse a change whose problems are known, with all that the server finds wrong with the rest of it.
 
-        So all problems come together. What else may be wrong, such as a server that is away, does not matter yet.
+        That nobody answers is no reason to keep these back.
         """
+        wrong_name = parse.name_problems(workflow)
+        if not wrong_name and not problems:
+            return
+        told = [*wrong_name, *problems]
+        request = build(check.request, workflow="" if wrong_name else workflow, check_only=True, **check.content)
         try:
-            self._connection.call(method, request, answer)
-        except InvalidWorkflow as refusal:
-            return sound.moved(refusal.problems)
+            self._connection.call(check.method, request, check.answer)
+        except (InvalidWorkflow, AlreadyExists, NotAllowedNow) as refusal:
+            noise = {*parse.name_problems(""), *check.noise}
+            told += [problem for problem in refusal.problems if problem not in noise]
+            if not isinstance(refusal, InvalidWorkflow):
+                problems = tuple(dict.fromkeys(told))
+                raise type(refusal)(refusal.message, hint=refusal.hint, problems=problems) from None
         except GaiaError:
             pass
-        return []
+        raise InvalidWorkflow.of(told)
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
@@ -469,6 +477,26 @@ class Gaia:
     ) -> None:
         """Close the connection."""
         self.close()
+
+
+class _Check(NamedTuple):
+    """How a server is asked what else is wrong with a change, without making it.
+
+    Attributes:
+        content: fields of the request, with unknown parts where the change was not understood.
+    """
+
+    method: str
+    request: type[Message]
+    answer: type[Message]
+    content: Mapping[str, Any]
+
+    @property
+    def noise(self) -> list[Problem]:
+        """Return what the server will find wrong with the unknown parts only."""
+        _, commands = commands_from_proto(self.content.get("commands", ()))
+        _, steps = steps_from_proto(self.content.get("steps", ()))
+        return [*commands, *steps]
 
 
 def _request_id() -> str:

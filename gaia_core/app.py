@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -74,6 +75,11 @@ once from one client (gRPC 1.85) about 6,000 ended as CANCELLED, none with this.
 SYSTEM_CLOCK: Final = Clock(lambda: time.time_ns() // 1_000_000, time.monotonic)
 
 
+def embedded_deployment(config: Config) -> str:
+    """Return the name of the Gaia in a data folder, which containers and stored versions carry."""
+    return f"embedded-{uuid.uuid5(uuid.NAMESPACE_URL, str(config.data.absolute()))}"
+
+
 @contextmanager
 def embedded_backing(config: Config) -> Iterator[Backing]:
     """Open SQLite files and folders below the data folder.
@@ -99,6 +105,7 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
             own_bucket=EMBEDDED_BUCKET,
             buckets=None,
             set_aside=FolderQuarantine(folder / "quarantine").put,
+            deployment=embedded_deployment(config),
             snapshots=snapshots_in(store, None),
             open_taker=lambda: SnapshotProcess(EMBEDDED, config),
         )
@@ -182,6 +189,7 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
             store=store,
             own_bucket=config.bucket,
             buckets=frozenset(config.buckets),
+            deployment=config.topic_prefix,
             set_aside=quarantine.put,
             snapshots=snapshots_in(store, config),
             open_taker=lambda: SnapshotProcess(CLUSTER, config),
@@ -232,10 +240,17 @@ class Server:
         self._backing = backing
         self._desk = Desk()
         self._launcher = launcher(self._desk.submit)
-        rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets)
-        grown_bytes = int(config.snapshot_mb * 2**20)
+        rules = Rules(config.sweep_steps_max, backing.own_bucket, backing.buckets, config.retention_s)
         duties = Duties(
-            config.lease_s, config.poll_s, config.outside_changes == "expire", rules, grown_bytes, config.quarantine
+            config.lease_s,
+            config.poll_s,
+            config.outside_changes == "expire",
+            rules,
+            deployment=backing.deployment,
+            sweep_s=config.sweep_s,
+            versions_kept_s=config.versions_kept_s,
+            snapshot_bytes=int(config.snapshot_mb * 2**20),
+            may_lose=config.quarantine,
         )
         address = config.advertise or config.listen
         self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)

@@ -112,7 +112,7 @@ def _advertised(text: str) -> str:
 
 def _json_object(text: str) -> str:
     try:
-        is_object = isinstance(json.loads(text), dict)
+        is_object = not text or isinstance(json.loads(text), dict)
     except ValueError:
         is_object = False
     if not is_object:
@@ -143,6 +143,15 @@ class Config:
         _one_of("expire", "ignore"),
         "what a changed file from outside does to the Steps that read it",
         _SERVERS,
+    )
+    retention_s: float = _setting(
+        86_400.0, _not_negative, "how long finished workflows stay in memory; 0: for ever", _SERVERS
+    )
+    sweep_s: float = _setting(
+        3600.0, _not_negative, "seconds between looks for stored versions that nobody refers to; 0: never", _SERVERS
+    )
+    versions_kept_s: float = _setting(
+        86_400.0, _not_negative, "how long versions that nobody refers to are kept, at least", _SERVERS
     )
     sweep_steps_max: int = _setting(1_000_000, _positive(int), "Steps that one sweep or composite may make", _SERVERS)
     synchronous: str = _setting("FULL", _one_of("FULL", "NORMAL"), "SQLite durability: FULL survives a power cut", _UP)

@@ -217,6 +217,22 @@ class Stored:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """What the store says of one version of an object.
+
+    Attributes:
+        modified_ms: when it was stored, milliseconds since the epoch; later where the store only knows something later.
+        is_current: the object is this version now; none is where somebody removed the object and left its versions.
+    """
+
+    path: str
+    version: str
+    size_bytes: int
+    modified_ms: int
+    is_current: bool
+
+
 class Store(Protocol):
     """Versioned objects in buckets. Every put makes a new immutable version; the newest is the current one.
 
@@ -232,11 +248,18 @@ class Store(Protocol):
             StoreError: it cannot be reached, or the credentials are refused.
         """
 
-    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
-        """Store a local file as the new current version; the content must not change meanwhile."""
+    def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
+        """Store a local file as the new current version; the content must not change meanwhile.
 
-    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
-        """Store a small object as the new current version."""
+        Args:
+            bucket: None for the deployment's own.
+            path: where.
+            source: the local file.
+            mark: says who stored it, at most 80 letters, digits, "-", "_"; kept with the version, for `mark_of`.
+        """
+
+    def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
+        """Store a small object as the new current version; see `put_file`."""
 
     def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
         """Write one version to a new local file.
@@ -254,6 +277,17 @@ class Store(Protocol):
     def list(self, bucket: str | None, prefix: str, most: int) -> list[Stored]:
         """Return at most `most` current objects whose path starts with prefix, in path order."""
 
+    def list_versions(self, bucket: str | None, prefix: str) -> Iterator[StoredVersion]:
+        """Yield every version of objects whose path starts with prefix: all of one path together, the latest first.
+
+        It is read as it is asked for, so it may take long; what changes meanwhile is told as it was or as it is. In
+        which order the paths come is the store's choice. What others put there without a version of its own (a file
+        that a person dropped into a folder) need not be told.
+        """
+
+    def mark_of(self, bucket: str | None, path: str, version: str) -> str:
+        """Return the mark that a version was stored with; "" where there was none, or there is no such version."""
+
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Delete one version for good; a missing one is fine."""
 
@@ -262,4 +296,11 @@ class Store(Protocol):
 
         What is counted (versions or objects) is the store's choice; some are deleted each time, until it is 0, and at
         most `most`.
+        """
+
+    def clear_unfinished(self, before_ms: int) -> int:
+        """Remove what puts into the own bucket left behind that began before a time and never ended; return how many.
+
+        Args:
+            before_ms: milliseconds since the epoch; puts that may still be under way began later.
         """

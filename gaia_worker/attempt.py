@@ -22,6 +22,7 @@ from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Star
 from gaia_core.ports import Store
 from gaia_core.workflow.execution import listed_bytes
 from gaia_core.workflow.keys import location, manifest_location
+from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Execution, FailureClass, Fence, FileVersion, Output, Publication
 from gaia_worker.capture import Capture, frame
 from gaia_worker.control import Control
@@ -110,6 +111,7 @@ class _Attempt:
         self._stopped = control.stopped
         self._transfers = attempts.transfers
         self._id = attempt_id(execution.fence)
+        self._mark = attempt_mark(attempts.settings.deployment, execution.fence)
         self._scratch = attempts.scratch / self._id
         self._plan: StagePlan = plan(execution, self._scratch)
         self._capture: Capture | None = None
@@ -260,7 +262,8 @@ class _Attempt:
 
     def _publish(self, found: list[tuple[int, Output, list[tuple[str, Path]]]]) -> tuple[Publication, ...]:
         """Upload the files of several outputs at once and publish each."""
-        jobs = [upload_of(self._execution.workflow, key, path) for _, _, files in found for key, path in files]
+        workflow = self._execution.workflow
+        jobs = [upload_of(workflow, key, path, self._mark) for _, _, files in found for key, path in files]
         versions = iter(self._transfers.upload(jobs, self._stopped))
         stored = {index: (output, tuple(next(versions) for _ in files)) for index, output, files in found}
         left_bytes = INLINE_BYTES_MAX
@@ -279,7 +282,8 @@ class _Attempt:
         """Return a publication whose files a manifest lists."""
         fence = self._execution.fence
         place = manifest_location(self._execution.workflow, fence.workflow_uid, fence.step, fence.attempt, index)
-        return Publication(output.key, manifest=self._transfers.write_manifest(place, files, self._stopped))
+        manifest = self._transfers.write_manifest(place, files, self._mark, self._stopped)
+        return Publication(output.key, manifest=manifest)
 
     def _failed(self, problem: AttemptFailed) -> Failed:
         """Return the report of a failure, with the outputs that are kept in spite of it."""

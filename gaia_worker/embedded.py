@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from gaia_core.app import Server, embedded_backing
+from gaia_core.app import Server, embedded_backing, embedded_deployment
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.config import LAUNCHED_IDLE_EXIT_S, Config
 from gaia_core.coordinator.desk import Submit
@@ -79,7 +79,7 @@ class LocalWorkers:
             name=name,
             slots=self._config.slots or os.cpu_count() or 1,
             scratch=self._config.scratch or data / "scratch",
-            deployment=f"embedded-{uuid.uuid5(uuid.NAMESPACE_URL, str(data))}",
+            deployment=embedded_deployment(self._config),
             pool=self._config.pool,
             prefetch=None if self._config.prefetch < 0 else self._config.prefetch,
             idle_exit_s=idle_exit_s,

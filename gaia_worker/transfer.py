@@ -54,11 +54,16 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file to store under a Key."""
+    """One file to store under a Key.
+
+    Attributes:
+        mark: tells which attempt stored it.
+    """
 
     key: str
     source: Path
     target: Location
+    mark: str
 
 
 class Transfers:
@@ -89,10 +94,12 @@ class Transfers:
         """
         return self._each(lambda job: self._retried(lambda: self._put(job), stopped), jobs)
 
-    def write_manifest(self, place: Location, files: Iterable[FileVersion], stopped: threading.Event) -> FileVersion:
+    def write_manifest(
+        self, place: Location, files: Iterable[FileVersion], mark: str, stopped: threading.Event
+    ) -> FileVersion:
         """Store the list of a tree's files; raises as `upload`."""
         data = encode_manifest(files)
-        stored = self._retried(lambda: self._store.put_bytes(place.bucket, place.path, data), stopped)
+        stored = self._retried(lambda: self._store.put_bytes(place.bucket, place.path, data, mark), stopped)
         return FileVersion(place.path, stored.version, len(data), hashlib.sha256(data).digest())
 
     def files_of(self, publication: Publication, stopped: threading.Event) -> tuple[FileVersion, ...]:
@@ -155,13 +162,13 @@ class Transfers:
     def _put(self, job: Upload) -> FileVersion:
         with job.source.open("rb") as source:
             digest = hashlib.file_digest(source, "sha256").digest()
-        stored = self._store.put_file(job.target.bucket, job.target.path, job.source)
+        stored = self._store.put_file(job.target.bucket, job.target.path, job.source, job.mark)
         return FileVersion(job.key, stored.version, stored.size_bytes, digest)
 
 
-def upload_of(workflow: str, key: str, source: Path) -> Upload:
+def upload_of(workflow: str, key: str, source: Path, mark: str) -> Upload:
     """Return the job that stores a local file under a Key of a workflow."""
-    return Upload(key, source, location(workflow, key))
+    return Upload(key, source, location(workflow, key), mark)
 
 
 def _verify(file: FileVersion, size_bytes: int, digest: bytes) -> None:

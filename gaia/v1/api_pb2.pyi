@@ -79,7 +79,7 @@ class StepCounts(_message.Message):
     def __init__(self, waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., retrying: _Optional[int] = ..., complete: _Optional[int] = ..., failed: _Optional[int] = ...) -> None: ...
 
 class Workflow(_message.Message):
-    __slots__ = ("name", "owner", "state", "properties", "steps", "created", "updated", "revision")
+    __slots__ = ("name", "owner", "state", "properties", "steps", "created", "updated", "revision", "archived")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +88,7 @@ class Workflow(_message.Message):
     CREATED_FIELD_NUMBER: _ClassVar[int]
     UPDATED_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     state: str
@@ -96,7 +97,8 @@ class Workflow(_message.Message):
     created: _timestamp_pb2.Timestamp
     updated: _timestamp_pb2.Timestamp
     revision: int
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., state: _Optional[str] = ..., properties: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    archived: bool
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., state: _Optional[str] = ..., properties: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., archived: _Optional[bool] = ...) -> None: ...
 
 class WorkflowsRequest(_message.Message):
     __slots__ = ("prefix", "owner", "state")
@@ -115,18 +117,20 @@ class WorkflowsResponse(_message.Message):
     def __init__(self, workflows: _Optional[_Iterable[_Union[Workflow, _Mapping]]] = ...) -> None: ...
 
 class UploadRequest(_message.Message):
-    __slots__ = ("request_id", "workflow", "properties", "commands", "steps")
+    __slots__ = ("request_id", "workflow", "properties", "commands", "steps", "check_only")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     PROPERTIES_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    CHECK_ONLY_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     workflow: str
     properties: _struct_pb2.Struct
     commands: _containers.RepeatedCompositeFieldContainer[_model_pb2.Command]
     steps: _containers.RepeatedCompositeFieldContainer[_model_pb2.Step]
-    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., properties: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ...) -> None: ...
+    check_only: bool
+    def __init__(self, request_id: _Optional[str] = ..., workflow: _Optional[str] = ..., properties: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[_model_pb2.Step, _Mapping]]] = ..., check_only: _Optional[bool] = ...) -> None: ...
 
 class UploadResponse(_message.Message):
     __slots__ = ("diff",)

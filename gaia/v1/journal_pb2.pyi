@@ -34,7 +34,7 @@ class Opening(_message.Message):
     def __init__(self, term_id: _Optional[bytes] = ..., leader_address: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class JournalEvent(_message.Message):
-    __slots__ = ("workflow_created", "commands_set", "steps_merged", "steps_reset", "workflow_halted", "workflow_resumed", "keys_arrived", "keys_forgotten", "steps_dispatched", "steps_completed", "attempt_failed", "backoffs_ended", "attempts_ended", "worker_joined", "worker_left", "request_answered", "steps_removed", "workflow_deleted", "data_deleted", "queue_timed_out", "attempts_given_back", "entries_lost")
+    __slots__ = ("workflow_created", "commands_set", "steps_merged", "steps_reset", "workflow_halted", "workflow_resumed", "keys_arrived", "keys_forgotten", "steps_dispatched", "steps_completed", "attempt_failed", "backoffs_ended", "attempts_ended", "worker_joined", "worker_left", "request_answered", "steps_removed", "workflow_deleted", "data_deleted", "queue_timed_out", "attempts_given_back", "workflow_archived", "workflow_revived", "entries_lost")
     WORKFLOW_CREATED_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_SET_FIELD_NUMBER: _ClassVar[int]
     STEPS_MERGED_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,8 @@ class JournalEvent(_message.Message):
     DATA_DELETED_FIELD_NUMBER: _ClassVar[int]
     QUEUE_TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_GIVEN_BACK_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ARCHIVED_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_REVIVED_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_LOST_FIELD_NUMBER: _ClassVar[int]
     workflow_created: WorkflowCreated
     commands_set: CommandsSet
@@ -78,8 +80,10 @@ class JournalEvent(_message.Message):
     data_deleted: DataDeleted
     queue_timed_out: QueueTimedOut
     attempts_given_back: AttemptsGivenBack
+    workflow_archived: WorkflowArchived
+    workflow_revived: WorkflowRevived
     entries_lost: EntriesLost
-    def __init__(self, workflow_created: _Optional[_Union[WorkflowCreated, _Mapping]] = ..., commands_set: _Optional[_Union[CommandsSet, _Mapping]] = ..., steps_merged: _Optional[_Union[StepsMerged, _Mapping]] = ..., steps_reset: _Optional[_Union[StepsReset, _Mapping]] = ..., workflow_halted: _Optional[_Union[WorkflowHalted, _Mapping]] = ..., workflow_resumed: _Optional[_Union[WorkflowResumed, _Mapping]] = ..., keys_arrived: _Optional[_Union[KeysArrived, _Mapping]] = ..., keys_forgotten: _Optional[_Union[KeysForgotten, _Mapping]] = ..., steps_dispatched: _Optional[_Union[StepsDispatched, _Mapping]] = ..., steps_completed: _Optional[_Union[StepsCompleted, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., backoffs_ended: _Optional[_Union[BackoffsEnded, _Mapping]] = ..., attempts_ended: _Optional[_Union[AttemptsEnded, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_left: _Optional[_Union[WorkerLeft, _Mapping]] = ..., request_answered: _Optional[_Union[RequestAnswered, _Mapping]] = ..., steps_removed: _Optional[_Union[StepsRemoved, _Mapping]] = ..., workflow_deleted: _Optional[_Union[WorkflowDeleted, _Mapping]] = ..., data_deleted: _Optional[_Union[DataDeleted, _Mapping]] = ..., queue_timed_out: _Optional[_Union[QueueTimedOut, _Mapping]] = ..., attempts_given_back: _Optional[_Union[AttemptsGivenBack, _Mapping]] = ..., entries_lost: _Optional[_Union[EntriesLost, _Mapping]] = ...) -> None: ...
+    def __init__(self, workflow_created: _Optional[_Union[WorkflowCreated, _Mapping]] = ..., commands_set: _Optional[_Union[CommandsSet, _Mapping]] = ..., steps_merged: _Optional[_Union[StepsMerged, _Mapping]] = ..., steps_reset: _Optional[_Union[StepsReset, _Mapping]] = ..., workflow_halted: _Optional[_Union[WorkflowHalted, _Mapping]] = ..., workflow_resumed: _Optional[_Union[WorkflowResumed, _Mapping]] = ..., keys_arrived: _Optional[_Union[KeysArrived, _Mapping]] = ..., keys_forgotten: _Optional[_Union[KeysForgotten, _Mapping]] = ..., steps_dispatched: _Optional[_Union[StepsDispatched, _Mapping]] = ..., steps_completed: _Optional[_Union[StepsCompleted, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., backoffs_ended: _Optional[_Union[BackoffsEnded, _Mapping]] = ..., attempts_ended: _Optional[_Union[AttemptsEnded, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_left: _Optional[_Union[WorkerLeft, _Mapping]] = ..., request_answered: _Optional[_Union[RequestAnswered, _Mapping]] = ..., steps_removed: _Optional[_Union[StepsRemoved, _Mapping]] = ..., workflow_deleted: _Optional[_Union[WorkflowDeleted, _Mapping]] = ..., data_deleted: _Optional[_Union[DataDeleted, _Mapping]] = ..., queue_timed_out: _Optional[_Union[QueueTimedOut, _Mapping]] = ..., attempts_given_back: _Optional[_Union[AttemptsGivenBack, _Mapping]] = ..., workflow_archived: _Optional[_Union[WorkflowArchived, _Mapping]] = ..., workflow_revived: _Optional[_Union[WorkflowRevived, _Mapping]] = ..., entries_lost: _Optional[_Union[EntriesLost, _Mapping]] = ...) -> None: ...
 
 class WorkflowCreated(_message.Message):
     __slots__ = ("workflow_uid", "name", "owner", "properties_json")
@@ -314,3 +318,23 @@ class EntriesLost(_message.Message):
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     offset: int
     def __init__(self, offset: _Optional[int] = ...) -> None: ...
+
+class WorkflowArchived(_message.Message):
+    __slots__ = ("workflow_uid", "file", "sequence", "rest")
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REST_FIELD_NUMBER: _ClassVar[int]
+    workflow_uid: int
+    file: _model_pb2.FileVersion
+    sequence: int
+    rest: str
+    def __init__(self, workflow_uid: _Optional[int] = ..., file: _Optional[_Union[_model_pb2.FileVersion, _Mapping]] = ..., sequence: _Optional[int] = ..., rest: _Optional[str] = ...) -> None: ...
+
+class WorkflowRevived(_message.Message):
+    __slots__ = ("workflow_uid", "state")
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    workflow_uid: int
+    state: bytes
+    def __init__(self, workflow_uid: _Optional[int] = ..., state: _Optional[bytes] = ...) -> None: ...

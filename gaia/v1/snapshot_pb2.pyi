@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SnapshotPart(_message.Message):
-    __slots__ = ("head", "deployment", "workers", "held", "left", "answers", "workflow", "commands", "specs", "runs", "steps", "keys", "dropped", "workflow_end", "tail", "events")
+    __slots__ = ("head", "deployment", "workers", "held", "left", "answers", "workflow", "commands", "specs", "runs", "steps", "keys", "dropped", "workflow_end", "tail", "events", "archives")
     HEAD_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class SnapshotPart(_message.Message):
     WORKFLOW_END_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVES_FIELD_NUMBER: _ClassVar[int]
     head: SnapshotHead
     deployment: SnapshotDeployment
     workers: SnapshotWorkers
@@ -43,7 +44,8 @@ class SnapshotPart(_message.Message):
     workflow_end: SnapshotWorkflowEnd
     tail: SnapshotTail
     events: SnapshotEvents
-    def __init__(self, head: _Optional[_Union[SnapshotHead, _Mapping]] = ..., deployment: _Optional[_Union[SnapshotDeployment, _Mapping]] = ..., workers: _Optional[_Union[SnapshotWorkers, _Mapping]] = ..., held: _Optional[_Union[SnapshotHeld, _Mapping]] = ..., left: _Optional[_Union[SnapshotLeft, _Mapping]] = ..., answers: _Optional[_Union[SnapshotAnswers, _Mapping]] = ..., workflow: _Optional[_Union[SnapshotWorkflow, _Mapping]] = ..., commands: _Optional[_Union[SnapshotCommands, _Mapping]] = ..., specs: _Optional[_Union[SnapshotSpecs, _Mapping]] = ..., runs: _Optional[_Union[SnapshotRuns, _Mapping]] = ..., steps: _Optional[_Union[SnapshotSteps, _Mapping]] = ..., keys: _Optional[_Union[SnapshotKeys, _Mapping]] = ..., dropped: _Optional[_Union[SnapshotDropped, _Mapping]] = ..., workflow_end: _Optional[_Union[SnapshotWorkflowEnd, _Mapping]] = ..., tail: _Optional[_Union[SnapshotTail, _Mapping]] = ..., events: _Optional[_Union[SnapshotEvents, _Mapping]] = ...) -> None: ...
+    archives: SnapshotArchives
+    def __init__(self, head: _Optional[_Union[SnapshotHead, _Mapping]] = ..., deployment: _Optional[_Union[SnapshotDeployment, _Mapping]] = ..., workers: _Optional[_Union[SnapshotWorkers, _Mapping]] = ..., held: _Optional[_Union[SnapshotHeld, _Mapping]] = ..., left: _Optional[_Union[SnapshotLeft, _Mapping]] = ..., answers: _Optional[_Union[SnapshotAnswers, _Mapping]] = ..., workflow: _Optional[_Union[SnapshotWorkflow, _Mapping]] = ..., commands: _Optional[_Union[SnapshotCommands, _Mapping]] = ..., specs: _Optional[_Union[SnapshotSpecs, _Mapping]] = ..., runs: _Optional[_Union[SnapshotRuns, _Mapping]] = ..., steps: _Optional[_Union[SnapshotSteps, _Mapping]] = ..., keys: _Optional[_Union[SnapshotKeys, _Mapping]] = ..., dropped: _Optional[_Union[SnapshotDropped, _Mapping]] = ..., workflow_end: _Optional[_Union[SnapshotWorkflowEnd, _Mapping]] = ..., tail: _Optional[_Union[SnapshotTail, _Mapping]] = ..., events: _Optional[_Union[SnapshotEvents, _Mapping]] = ..., archives: _Optional[_Union[SnapshotArchives, _Mapping]] = ...) -> None: ...
 
 class SnapshotHead(_message.Message):
     __slots__ = ("offset", "opening_offset", "reports_offset", "leader_address", "now_ms", "version", "entry_id")
@@ -64,14 +66,18 @@ class SnapshotHead(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., opening_offset: _Optional[int] = ..., reports_offset: _Optional[int] = ..., leader_address: _Optional[str] = ..., now_ms: _Optional[int] = ..., version: _Optional[str] = ..., entry_id: _Optional[bytes] = ...) -> None: ...
 
 class SnapshotDeployment(_message.Message):
-    __slots__ = ("last_uid", "doomed_uids", "doomed_names")
+    __slots__ = ("last_uid", "doomed_uids", "doomed_names", "wiped_uids", "wiped_names")
     LAST_UID_FIELD_NUMBER: _ClassVar[int]
     DOOMED_UIDS_FIELD_NUMBER: _ClassVar[int]
     DOOMED_NAMES_FIELD_NUMBER: _ClassVar[int]
+    WIPED_UIDS_FIELD_NUMBER: _ClassVar[int]
+    WIPED_NAMES_FIELD_NUMBER: _ClassVar[int]
     last_uid: int
     doomed_uids: _containers.RepeatedScalarFieldContainer[int]
     doomed_names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, last_uid: _Optional[int] = ..., doomed_uids: _Optional[_Iterable[int]] = ..., doomed_names: _Optional[_Iterable[str]] = ...) -> None: ...
+    wiped_uids: _containers.RepeatedScalarFieldContainer[int]
+    wiped_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, last_uid: _Optional[int] = ..., doomed_uids: _Optional[_Iterable[int]] = ..., doomed_names: _Optional[_Iterable[str]] = ..., wiped_uids: _Optional[_Iterable[int]] = ..., wiped_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SnapshotWorkers(_message.Message):
     __slots__ = ("workers",)
@@ -194,6 +200,40 @@ class SnapshotSteps(_message.Message):
     failed_at: _containers.RepeatedScalarFieldContainer[int]
     failures: _containers.RepeatedCompositeFieldContainer[_model_pb2.Failure]
     def __init__(self, count: _Optional[int] = ..., words: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., attempts_before: _Optional[_Iterable[int]] = ..., workers: _Optional[_Iterable[int]] = ..., faults: _Optional[_Iterable[int]] = ..., disturbances: _Optional[_Iterable[int]] = ..., reasons: _Optional[_Iterable[int]] = ..., causes: _Optional[_Iterable[int]] = ..., retry_at_ms: _Optional[_Iterable[int]] = ..., times_ready: _Optional[_Iterable[int]] = ..., ready_since_ms: _Optional[_Iterable[int]] = ..., published_at: _Optional[_Iterable[int]] = ..., published: _Optional[_Iterable[_Union[_journal_pb2.Outputs, _Mapping]]] = ..., failed_at: _Optional[_Iterable[int]] = ..., failures: _Optional[_Iterable[_Union[_model_pb2.Failure, _Mapping]]] = ...) -> None: ...
+
+class SnapshotArchives(_message.Message):
+    __slots__ = ("workflows",)
+    WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
+    workflows: _containers.RepeatedCompositeFieldContainer[SnapshotArchived]
+    def __init__(self, workflows: _Optional[_Iterable[_Union[SnapshotArchived, _Mapping]]] = ...) -> None: ...
+
+class SnapshotArchived(_message.Message):
+    __slots__ = ("uid", "name", "owner", "state", "properties_json", "steps", "created_ms", "updated_ms", "revision", "sequence", "rest", "file")
+    UID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_JSON_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_MS_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_MS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REST_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    uid: int
+    name: str
+    owner: str
+    state: str
+    properties_json: str
+    steps: _containers.RepeatedScalarFieldContainer[int]
+    created_ms: int
+    updated_ms: int
+    revision: int
+    sequence: int
+    rest: str
+    file: _model_pb2.FileVersion
+    def __init__(self, uid: _Optional[int] = ..., name: _Optional[str] = ..., owner: _Optional[str] = ..., state: _Optional[str] = ..., properties_json: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., created_ms: _Optional[int] = ..., updated_ms: _Optional[int] = ..., revision: _Optional[int] = ..., sequence: _Optional[int] = ..., rest: _Optional[str] = ..., file: _Optional[_Union[_model_pb2.FileVersion, _Mapping]] = ...) -> None: ...
 
 class SnapshotKeys(_message.Message):
     __slots__ = ("keys",)

@@ -2,6 +2,8 @@
 
 - `root/data/wf/a.txt`: the current version, a hard link to one of the next
 - `root/.versions/data/3f/SHA256-VERSION`: every version; SHA256 is that of the path
+- `root/.versions/data/3f/SHA256-VERSION.MARK`: an empty file beside a version that was stored with a mark
+- `root/.versions/data/3f/SHA256.path`: the path itself, so that versions of what a person removed still have a name
 - `root/.versions/data/beside/wf%2Fa`: the current version of `wf/a` where its plain place is a folder
 - `root/.versions/data/temp/RANDOM`: puts under way; a killed one leaves its file here and nowhere else
 
@@ -24,7 +26,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -32,14 +34,15 @@ from typing import BinaryIO, Final
 from urllib.parse import quote, unquote
 
 from gaia_core.backends.folder_tree import Found, Place, is_absent, opened_folder, walk
-from gaia_core.backends.store_paths import check_path, check_prefix, choose_bucket
+from gaia_core.backends.store_paths import check_mark, check_path, check_prefix, choose_bucket
 from gaia_core.errors import ConfigError, ObjectMissing, StoreError
-from gaia_core.ports import Store, Stored
+from gaia_core.ports import Store, Stored, StoredVersion
 
 CHUNK_BYTES: Final = 1024 * 1024
 VERSIONS: Final = ".versions"
 """No bucket's name begins with a dot."""
 
+PATH: Final = ".path"
 BESIDE: Final = "beside"
 TEMP: Final = "temp"
 PIECE_CHARS: Final = 200
@@ -54,7 +57,11 @@ PLACE_TRIES: Final = 100
 LEFTOVER_S: Final = 24 * 3600
 """No put takes a day: what is older in the temp folder was left by a killed process."""
 
+SHARDS: Final = 256
+"""Folders of versions: one for each two digits that the digest of a path may begin with."""
+
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_REWRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _VERSION = re.compile(r"[vx][0-9a-f-]{1,60}")
 
 
@@ -85,16 +92,16 @@ class FolderStore(Store):
             self._make_folder(self._root / self._bucket)
             with opened_folder(self._root / self._bucket), self._temporary(self._bucket) as (temp, _):
                 self._try_link(temp)
-            self._remove_leftovers()
+            sum(self._remove_leftovers(time.time() - LEFTOVER_S))
 
-    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
+    def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
         """Copy a local file in."""
         with _in_words(source), source.open("rb") as file:
-            return self._put(bucket, path, lambda target: shutil.copyfileobj(file, target, CHUNK_BYTES))
+            return self._put(bucket, path, mark, lambda target: shutil.copyfileobj(file, target, CHUNK_BYTES))
 
-    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
+    def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Write a new file."""
-        return self._put(bucket, path, lambda target: target.write(data))
+        return self._put(bucket, path, mark, lambda target: target.write(data))
 
     def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
         """Copy one version to a new file, the receiver's to change; it is removed again when that fails."""
@@ -140,6 +147,28 @@ class FolderStore(Store):
         with _in_words(self._root, name, prefix):
             return [self._stored(name, found) for found in islice(self._current(name, prefix), max(most, 0))]
 
+    def list_versions(self, bucket: str | None, prefix: str) -> Iterator[StoredVersion]:
+        """Yield what is kept aside, folder by folder, the paths of each in order.
+
+        A version's age is that of its file's last change of any kind, so what was current until just now is young.
+        """
+        name = choose_bucket(self._bucket, bucket)
+        check_prefix(prefix)
+        with _in_words(self._root, name, prefix):
+            for number in range(SHARDS):
+                yield from self._versions_in(name, f"{number:02x}", prefix)
+
+    def mark_of(self, bucket: str | None, path: str, version: str) -> str:
+        """Look for the file beside the version that tells its mark."""
+        name = self._checked(bucket, path)
+        beginning = _kept_name(path, version) + "."
+        with _in_words(self._root, name, path):
+            if _VERSION.fullmatch(version):
+                for beside in _names(self._shard_path(name, path)):
+                    if beside.startswith(beginning):
+                        return beside.removeprefix(beginning)
+        return ""
+
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Delete one version; if it was the current one, the latest of the rest is, by their files' times."""
         name = self._checked(bucket, path)
@@ -147,13 +176,18 @@ class FolderStore(Store):
             return
         with _in_words(self._root, name, path):
             with self._locked(name, path) as shard:
-                Place(shard, _kept_name(path, version)).remove()
+                self._remove_kept(shard, path, version)
                 for place in self._places(name, path):
                     status = place.file_status()
                     if status is not None and version in _versions_of(status):
                         self._fall_back(name, path, place, shard)
                 self._flush(shard)
             self._prune(name, path)
+
+    def clear_unfinished(self, before_ms: int) -> int:
+        """Remove the files of puts that were killed."""
+        with _in_words(self._root):
+            return sum(self._remove_leftovers(before_ms / 1000))
 
     def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
         """Delete objects with all their versions; objects are counted.
@@ -168,10 +202,50 @@ class FolderStore(Store):
                 self._delete_object(name, path)
         return len(found)
 
+    def _versions_in(self, bucket: str, number: str, prefix: str) -> Iterator[StoredVersion]:
+        """Yield the versions that one folder keeps aside."""
+        folder = self._root.joinpath(VERSIONS, bucket, number)
+        kept: dict[str, builtins.list[str]] = {}
+        paths = []
+        for name in _names(folder):
+            digest, dash, version = name.partition("-")
+            if dash and _VERSION.fullmatch(version):
+                kept.setdefault(digest, []).append(version)
+            elif name.endswith(PATH):
+                paths.append(folder / name)
+        for path in sorted(filter(None, map(_path_told, paths))):
+            if path.startswith(prefix):
+                yield from self._versions_kept(bucket, path, kept.get(_digest(path), []))
+
+    def _versions_kept(self, bucket: str, path: str, versions: Iterable[str]) -> Iterator[StoredVersion]:
+        current = self.stat(None if bucket == self._bucket else bucket, path)
+        found = []
+        for version in versions:
+            with suppress(FileNotFoundError):
+                status = (self._shard_path(bucket, path) / _kept_name(path, version)).lstat()
+                found.append((status.st_mtime_ns, version, status))
+        for _, version, status in sorted(found, reverse=True):
+            modified_ms = max(status.st_mtime_ns, status.st_ctime_ns) // 1_000_000
+            is_current = current is not None and current.version == version
+            yield StoredVersion(path, version, status.st_size, modified_ms, is_current)
+
+    def _remove_kept(self, shard: int, path: str, version: str) -> None:
+        """Remove a version, its mark, and with the last one the path's name."""
+        name = _kept_name(path, version)
+        beginning = _kept_name(path, "")
+        left = []
+        for kept in os.listdir(shard):
+            if kept == name or kept.startswith(f"{name}."):
+                Place(shard, kept).remove()
+            elif kept.startswith(beginning):
+                left.append(kept)
+        if not left:
+            Place(shard, _digest(path) + PATH).remove()
+
     def _delete_object(self, bucket: str, path: str) -> None:
         with self._locked(bucket, path) as shard:
             for kept in os.listdir(shard):  # noqa: PTH208 - of an open folder
-                if kept.startswith(_kept_name(path, "")):
+                if kept.startswith(_digest(path)):
                     Place(shard, kept).remove()
             self._flush(shard)
             for place in self._places(bucket, path):
@@ -185,12 +259,13 @@ class FolderStore(Store):
         check_path(path)
         return name
 
-    def _put(self, bucket: str | None, path: str, write: Callable[[BinaryIO], object]) -> Stored:
+    def _put(self, bucket: str | None, path: str, mark: str, write: Callable[[BinaryIO], object]) -> Stored:
         name = self._checked(bucket, path)
+        check_mark(mark)
         with _in_words(self._root, name, path), self._temporary(name) as (temp, file):
             write(file)
             file.flush()
-            stored = self._keep(name, path, temp, file.fileno())
+            stored = self._keep(name, path, mark, temp, file.fileno())
             for _ in range(PLACE_TRIES):
                 if self._placed(name, path, temp):
                     return stored
@@ -209,16 +284,24 @@ class FolderStore(Store):
             finally:
                 temp.unlink(missing_ok=True)
 
-    def _keep(self, bucket: str, path: str, temp: Path, descriptor: int) -> Stored:
-        """Give the finished file a time that no version of the path has, and keep it as that version."""
+    def _keep(self, bucket: str, path: str, mark: str, temp: Path, descriptor: int) -> Stored:
+        """Give the finished file a time that no version of the path has, and keep it as that version.
+
+        Path and mark are noted first, so no version is ever kept without them.
+        """
         for attempt in range(STAMP_TRIES):
             stamp = self._stamp(1 << attempt)
             os.utime(descriptor, ns=(stamp, stamp))
             self._flush(descriptor)
             status = os.fstat(descriptor)
             version = _own_version(status)
-            with suppress(FileExistsError), self._shard(bucket, path) as shard:
-                os.link(temp, _kept_name(path, version), dst_dir_fd=shard)
+            kept = _kept_name(path, version)
+            with suppress(FileExistsError), self._locked(bucket, path) as shard:
+                if not Place(shard, kept).is_taken():
+                    _note(shard, _digest(path) + PATH, path.encode())
+                    if mark:
+                        _note(shard, f"{kept}.{mark}", b"")
+                os.link(temp, kept, dst_dir_fd=shard)
                 self._flush(shard)
                 return Stored(path, version, status.st_size)
         raise StoreError(f"The folder store cannot use {self._root / bucket / path}: its versions' times run out.")
@@ -312,11 +395,12 @@ class FolderStore(Store):
             ) from error
         second.unlink()
 
-    def _remove_leftovers(self) -> None:
+    def _remove_leftovers(self, before_s: float) -> Iterator[int]:
         for temp in (self._root / VERSIONS).glob(f"*/{TEMP}/*"):
             with suppress(FileNotFoundError):
-                if temp.lstat().st_mtime < time.time() - LEFTOVER_S:
+                if temp.lstat().st_mtime < before_s:
                     temp.unlink()
+                    yield 1
 
     def _current(self, bucket: str, prefix: str) -> Iterator[Found]:
         """Yield what lies at plain paths and beside them, in path order; a plain file hides one beside it."""
@@ -464,6 +548,31 @@ def _in_words(path: Path, *below: str) -> Iterator[None]:
 def _in_folder(file: Path) -> Iterator[Place]:
     with opened_folder(file.parent) as folder:
         yield Place(folder, file.name)
+
+
+def _names(folder: Path) -> builtins.list[str]:
+    """Return the names in a folder, none where there is no folder."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names are all that is wanted
+    except FileNotFoundError:
+        return []
+
+
+def _note(shard: int, name: str, text: bytes) -> None:
+    """Write a small file, unless it is there already; one that a power cut left without its content is written anew."""
+    status = Place(shard, name).file_status()
+    if status is None or status.st_size != len(text):
+        with os.fdopen(os.open(name, _REWRITE, 0o644, dir_fd=shard), "wb") as file:
+            file.write(text)
+
+
+def _path_told(file: Path) -> str | None:
+    """Return the path that a file tells, or None where it does not hold what its own name says."""
+    try:
+        path = file.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return path if _digest(path) + PATH == file.name else None
 
 
 def _latest_kept(shard: int, path: str) -> str | None:

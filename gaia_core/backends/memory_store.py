@@ -5,50 +5,64 @@ Versions are numbers in the order of the puts. Nothing here touches a disk excep
 
 import builtins
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 from typing import Final
 
-from gaia_core.backends.store_paths import check_path, check_prefix, choose_bucket
+from gaia_core.backends.store_paths import check_mark, check_path, check_prefix, choose_bucket
 from gaia_core.errors import ObjectMissing, StoreError
-from gaia_core.ports import Store, Stored
+from gaia_core.ports import Store, Stored, StoredVersion
 
 CHUNK_BYTES: Final = 1024 * 1024
 OWN_BUCKET: Final = "gaia"
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One version: its content, who stored it, and when."""
+
+    data: bytes
+    mark: str
+    modified_ms: int
+
+
 class MemoryStore(Store):
-    """Objects in dicts: bucket → path → version → content, versions in the order they were put.
+    """Objects in dicts: bucket → path → version → what is kept, versions in the order they were put.
 
     Args:
         bucket: name of the deployment's own bucket; any other valid name is a bucket too.
+        wall_ms: milliseconds since the epoch.
     """
 
-    def __init__(self, bucket: str = OWN_BUCKET) -> None:
+    def __init__(self, bucket: str = OWN_BUCKET, wall_ms: Callable[[], int] = lambda: time.time_ns() // 10**6) -> None:
         self._bucket = bucket
+        self._wall_ms = wall_ms
         self._lock = threading.Lock()
         self._numbers = count(1)
-        self._objects: dict[str, dict[str, dict[str, bytes]]] = defaultdict(lambda: defaultdict(dict))
+        self._objects: dict[str, dict[str, dict[str, Kept]]] = defaultdict(lambda: defaultdict(dict))
 
     def check(self) -> None:
         """Find everything in order."""
 
-    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
+    def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
         """Read a local file and put its content."""
         try:
-            return self.put_bytes(bucket, path, source.read_bytes())
+            return self.put_bytes(bucket, path, source.read_bytes(), mark)
         except OSError as error:
             raise StoreError(f"{source} cannot be read: {error.strerror}.") from error
 
-    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
+    def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Keep a copy of data as the newest version."""
         name = choose_bucket(self._bucket, bucket)
         check_path(path)
+        check_mark(mark)
         with self._lock:
             version = f"{next(self._numbers):016x}"
-            self._objects[name][path][version] = bytes(data)
+            self._objects[name][path][version] = Kept(bytes(data), mark, self._wall_ms())
         return Stored(path, version, len(data))
 
     def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
@@ -83,6 +97,26 @@ class MemoryStore(Store):
             found = (self._current(name, path) for path in paths)
             return [*islice((stored for stored in found if stored is not None), max(most, 0))]
 
+    def list_versions(self, bucket: str | None, prefix: str) -> Iterator[StoredVersion]:
+        """Yield versions in path order, those of one path as they are when its turn comes."""
+        name = choose_bucket(self._bucket, bucket)
+        check_prefix(prefix)
+        with self._lock:
+            paths = sorted(path for path in self._objects[name] if path.startswith(prefix))
+        for path in paths:
+            with self._lock:
+                versions = list(self._objects[name][path].items())
+            for place, (version, kept) in enumerate(reversed(versions)):
+                yield StoredVersion(path, version, len(kept.data), kept.modified_ms, is_current=not place)
+
+    def mark_of(self, bucket: str | None, path: str, version: str) -> str:
+        """Return the mark that a version was put with."""
+        name = choose_bucket(self._bucket, bucket)
+        check_path(path)
+        with self._lock:
+            kept = self._objects[name][path].get(version)
+        return kept.mark if kept is not None else ""
+
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Forget one version; if it was the current one, the newest of the rest is."""
         name = choose_bucket(self._bucket, bucket)
@@ -100,18 +134,22 @@ class MemoryStore(Store):
                 del self._objects[name][path]
             return min(len(found), max(most, 0))
 
+    def clear_unfinished(self, before_ms: int) -> int:  # noqa: ARG002 - no put can be interrupted here
+        """Find nothing."""
+        return 0
+
     def _current(self, bucket: str, path: str) -> Stored | None:
         versions = self._objects[bucket][path]
         if not versions:
             return None
         version = next(reversed(versions))
-        return Stored(path, version, len(versions[version]))
+        return Stored(path, version, len(versions[version].data))
 
     def _content(self, bucket: str | None, path: str, version: str) -> bytes:
         name = choose_bucket(self._bucket, bucket)
         check_path(path)
         with self._lock:
-            data = self._objects[name][path].get(version)
-        if data is None:
+            kept = self._objects[name][path].get(version)
+        if kept is None:
             raise ObjectMissing(f"There is no {path!r} of version {version!r} in the bucket {name!r}.")
-        return data
+        return kept.data

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -26,9 +26,9 @@ from minio.error import MinioException, S3Error
 from minio.versioningconfig import VersioningConfig
 from urllib3.exceptions import HTTPError, MaxRetryError
 
-from gaia_core.backends.store_paths import check_path, check_prefix, choose_bucket, path_problem
+from gaia_core.backends.store_paths import check_mark, check_path, check_prefix, choose_bucket, path_problem
 from gaia_core.errors import ConfigError, ObjectMissing, StoreError
-from gaia_core.ports import Store, Stored
+from gaia_core.ports import Store, Stored, StoredVersion
 
 CHUNK_BYTES: Final = 1024 * 1024
 PART_BYTES: Final = 16 * 1024 * 1024
@@ -51,6 +51,9 @@ UPLOAD_PAUSE_S: Final = 0.05
 
 Source: measured, one put in some thousands beside deletions in its folder; MinIO issues 12914 and 15157.
 """
+
+MARK: Final = "gaia-mark"
+"""Name of the metadata that says who stored a version; S3 puts `x-amz-meta-` before it."""
 
 CONDITIONAL: Final = "null-"
 """Begins the version of an object that lies in a bucket without versions; its ETag follows."""
@@ -128,17 +131,19 @@ class S3Store(Store):
             raise ConfigError(words, hint=_hint(bucket))
         self._keeps_versions.add(bucket)
 
-    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
+    def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
         """Upload a file, in parts when it is large."""
         name = self._writable(bucket, path)
+        check_mark(mark)
         with self._in_words(f"{name}:{path}"), source.open("rb") as file:
-            return self._upload(name, path, file, os.fstat(file.fileno()).st_size)
+            return self._upload(name, path, file, os.fstat(file.fileno()).st_size, mark)
 
-    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
+    def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Upload in one request."""
         name = self._writable(bucket, path)
+        check_mark(mark)
         with self._in_words(f"{name}:{path}"):
-            return self._upload(name, path, io.BytesIO(data), len(data))
+            return self._upload(name, path, io.BytesIO(data), len(data), mark)
 
     def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
         """Download one version into a new local file, which is removed again when that fails."""
@@ -195,6 +200,31 @@ class S3Store(Store):
         except ObjectMissing:
             return []
 
+    def list_versions(self, bucket: str | None, prefix: str) -> Iterator[StoredVersion]:
+        """Yield versions in path order, page by page of 1,000; delete markers are none."""
+        name = self._allowed(bucket)
+        check_prefix(prefix)
+        with suppress(ObjectMissing), self._in_words(f"the bucket {name!r}"):
+            for one in self._client.list_objects(name, prefix, recursive=True, include_version=True):
+                is_version = one.version_id not in (None, "null") and not one.is_delete_marker
+                if is_version and path_problem(one.object_name) is None:
+                    stored_ms = int(one.last_modified.timestamp() * 1000)
+                    is_current = one.is_latest == "true"
+                    yield StoredVersion(one.object_name, one.version_id, one.size or 0, stored_ms, is_current)
+
+    def mark_of(self, bucket: str | None, path: str, version: str) -> str:
+        """Ask for the version's metadata with one HEAD."""
+        name = self._allowed(bucket)
+        check_path(path)
+        if not _VERSION.fullmatch(version) or version.startswith(CONDITIONAL):
+            return ""
+        try:
+            with self._in_words(f"{name}:{path} of version {version!r}"):
+                found = self._client.stat_object(name, path, version_id=version)
+        except ObjectMissing:
+            return ""
+        return str((found.metadata or {}).get(f"x-amz-meta-{MARK}", ""))
+
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Delete one version; if it was the current one, the newest of the rest is."""
         name = self._allowed(bucket)
@@ -225,6 +255,19 @@ class S3Store(Store):
                 return len(found)
         except ObjectMissing:
             return 0
+
+    def clear_unfinished(self, before_ms: int) -> int:
+        """Abort uploads in parts that began before, at most 1,000; a server that does so by itself may tell of none."""
+        bucket = self._settings.bucket
+        aborted = 0
+        with self._in_words(f"the bucket {bucket!r}"):
+            # The client has no public name for either request.
+            for upload in self._client._list_multipart_uploads(bucket).uploads:  # noqa: SLF001
+                began = upload.initiated_time
+                if began is not None and upload.upload_id and began.timestamp() * 1000 < before_ms:
+                    self._client._abort_multipart_upload(bucket, upload.object_name, upload.upload_id)  # noqa: SLF001
+                    aborted += 1
+        return aborted
 
     def close(self) -> None:
         """Close the kept connections; safe to call twice."""
@@ -268,11 +311,15 @@ class S3Store(Store):
             self._keeps_versions.add(name)
         return name
 
-    def _upload(self, bucket: str, path: str, content: BinaryIO, size_bytes: int) -> Stored:
+    def _upload(self, bucket: str, path: str, content: BinaryIO, size_bytes: int, mark: str) -> Stored:
+        metadata: Any = {MARK: mark} if mark else None
         for attempt in range(1, UPLOAD_TRIES + 1):
             content.seek(0)
             try:
-                written = self._client.put_object(bucket, path, content, size_bytes, part_size=_part_bytes(size_bytes))
+                part_bytes = _part_bytes(size_bytes)
+                written = self._client.put_object(
+                    bucket, path, content, size_bytes, part_size=part_bytes, metadata=metadata
+                )
                 return self._stored(bucket, path, written.version_id, size_bytes)
             except S3Error as error:
                 if error.code not in _LOST_RACE or attempt == UPLOAD_TRIES:

@@ -21,6 +21,9 @@ SEGMENT_BYTES_MAX: Final = 255
 _UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
+_MARK = re.compile(r"[A-Za-z0-9_-]{0,80}")
+
+
 def path_problem(path: str) -> str | None:
     """Return why no store takes an object of this path, or None."""
     if _UNSPEAKABLE.search(path):
@@ -58,6 +61,16 @@ def check_prefix(prefix: str) -> None:
     problem = path_problem(checked) if checked or slash else None
     if problem is not None:
         raise StoreError(f"The store lists nothing that begins with {prefix!r}: {problem}.")
+
+
+def check_mark(mark: str) -> None:
+    """Refuse a mark that not every store can keep.
+
+    Raises:
+        StoreError: it is too long, or has other characters than letters, digits, "-" and "_".
+    """
+    if not _MARK.fullmatch(mark):
+        raise StoreError(f"The store keeps no mark {mark!r}.")
 
 
 def choose_bucket(own: str, asked: str | None) -> str:

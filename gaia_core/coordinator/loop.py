@@ -21,8 +21,9 @@ from gaia_core.coordinator.term import Term
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError, RequestError, Unavailable
 from gaia_core.machine import requests as rq
+from gaia_core.machine.archived import Archived, IsArchived
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import DeleteData, Effect, LookUp, SendCancels, SendDispatches
+from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, StoreEffect
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import STOPPED
 from gaia_core.machine.outcomes import reports as enter_reports
@@ -75,6 +76,7 @@ class Loop:
     Attributes:
         set_aside: keeps records that nobody can use; to be set before `open`.
         refused: how many reports did not count, by cause, in this term.
+        answer_later: takes over requests about workflows that have left memory; must be quick.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class Loop:
         clock: Clock,
         lease_s: float,
         followers: Callable[[int, Entry], None],
-        ask_store: Callable[[LookUp | DeleteData], None],
+        ask_store: Callable[[StoreEffect], None],
         watchers: WatchHub,
         rules: Rules = ANY,
     ) -> None:
@@ -92,6 +94,7 @@ class Loop:
         self.set_aside: SetAside = nowhere
         self.term = Term(journal, self._keep)
         self.refused: Counter[str] = Counter()
+        self.answer_later: Callable[[Submission, Archived], None] = _refuse_archived
         self._bus = bus
         self._clock = clock
         self._leases = Leases(lease_s)
@@ -185,14 +188,16 @@ class Loop:
                 submission.answer.set_exception(Unavailable("It is not known whether this was done.", hint=_ASK_AGAIN))
             raise
         for submission, (answer, refusal) in zip(wanted, answers, strict=True):
-            if refusal is not None:
+            if isinstance(refusal, IsArchived):
+                self.answer_later(submission, refusal.archived)
+            elif refusal is not None:
                 submission.answer.set_exception(refusal)
             else:
                 submission.answer.set_result(answer)
 
     def _carry_out(
         self, batch: list[ReportBatch], submissions: list[Submission], *, catching_up: bool
-    ) -> list[tuple[Any, RequestError | None]]:
+    ) -> list[tuple[Any, RequestError | IsArchived | None]]:
         """Decide, journal, act; return the answers, or refusals, of the submissions."""
         now_s = self._clock.monotonic_s()
         state = self.term.state
@@ -206,7 +211,8 @@ class Loop:
         if not catching_up:
             self._keep_time(decision, now_s)
             dispatch(decision)
-        if decision.events or self._offset_is_old(now_s):
+        is_asked = any(isinstance(one.request, rq.Confirm) for one in submissions)
+        if decision.events or is_asked or self._offset_is_old(now_s):
             entry = self.term.append(decision.events, state.now_ms, self._reports_offset)
             self._journaled_s = now_s
             self._tell_started()
@@ -225,11 +231,11 @@ class Loop:
         """Tell whether the journal should hear how far the reports were read, though nothing happened."""
         return self._reports_offset != self.term.reports_offset and now_s - self._journaled_s > OFFSET_KEPT_S
 
-    def _answer(self, decision: Decision, request: rq.Request) -> tuple[Any, RequestError | None]:
-        """Carry out a request; return its answer or its refusal."""
+    def _answer(self, decision: Decision, request: rq.Request) -> tuple[Any, RequestError | IsArchived | None]:
+        """Carry out a request; return its answer, or why there is none (yet)."""
         try:
             return handle(decision, request), None
-        except RequestError as refusal:
+        except (RequestError, IsArchived) as refusal:
             return None, refusal
 
     def _enter(self, decision: Decision, batch: ReportBatch, now_s: float, extra: list[Effect]) -> None:
@@ -325,7 +331,7 @@ class Loop:
             self._note_impossible(unsent)
         self._dismiss()
         for effect in effects:
-            if isinstance(effect, LookUp | DeleteData):
+            if isinstance(effect, StoreEffect):
                 self._ask_store(effect)
 
     def _dismiss(self) -> None:
@@ -357,6 +363,11 @@ class Loop:
 
 def _attempts(fences: Iterable[Fence]) -> set[AttemptId]:
     return {AttemptId(fence.workflow_uid, fence.step, fence.attempt) for fence in fences}
+
+
+def _refuse_archived(submission: Submission, archived: Archived) -> None:
+    """Answer for a loop that nobody keeps archives for."""
+    submission.answer.set_exception(Unavailable(f"The workflow {archived.name!r} is archived."))
 
 
 def _give_up(submissions: Iterable[Submission]) -> None:

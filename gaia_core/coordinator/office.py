@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from gaia_core.coordinator.archives import Archives
 from gaia_core.coordinator.desk import Desk
 from gaia_core.coordinator.loop import Clock
 from gaia_core.coordinator.reign import Duties, Reign
@@ -41,6 +42,7 @@ class Backing:
         open_taker: for who takes further ones; None to take none.
         buckets: others that Keys may name; None for any.
         set_aside: keeps records that nobody can use, where strangers can write any.
+        deployment: name by which attempts mark what they store.
     """
 
     open_journal: Callable[[], Journal]
@@ -51,6 +53,7 @@ class Backing:
     own_bucket: str
     buckets: frozenset[str] | None
     set_aside: SetAside = nowhere
+    deployment: str = ""
     snapshots: Snapshots | None = None
     open_taker: Callable[[], Taker] | None = None
 
@@ -129,7 +132,8 @@ class Office:
     def _stand_by(self, ready: Callable[[str], None]) -> None:
         """Follow the journal and answer what only reads, until elected."""
         with closing(self._backing.open_journal()) as journal:
-            standby = Standby(journal, self._backing.snapshots, may_lose=self._duties.may_lose)
+            archives = Archives(self._backing.store, self._backing.deployment, self._duties.rules)
+            standby = Standby(journal, self._backing.snapshots, archives, may_lose=self._duties.may_lose)
             self._end = None
             following = threading.Thread(target=self._guarded, args=(standby.run,), name="standby")
             following.start()

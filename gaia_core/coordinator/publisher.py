@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from sys import maxsize
-from typing import Final
+from typing import Final, TypeAlias
 
 from gaia_core.coordinator.entries import EntryReader, follow
 from gaia_core.coordinator.recovery import begin
@@ -23,6 +23,8 @@ from gaia_core.wire.journal import Entry
 from gaia_core.wire.public import encode_announcement, subject_of
 
 log = logging.getLogger(__name__)
+
+Task: TypeAlias = Callable[[Announcer], None]
 
 EVENTS_PER_PUBLISH_MAX: Final = 10_000
 """Keeps a Kafka transaction well under its timeout of 10 s."""
@@ -39,7 +41,7 @@ class Publisher:
         self._watchers = watchers
         self._announcer = Announcer()
         self._changed = threading.Condition()
-        self._entries: deque[tuple[int, Entry] | Future[None]] = deque()
+        self._entries: deque[tuple[int, Entry] | Future[None] | Task] = deque()
         self._pending: deque[tuple[int, list[EventRecord]]] = deque()
         self._stopping = False
         self._log: EventLog | None = None
@@ -118,6 +120,15 @@ class Publisher:
                 self._changed.notify_all()
         return settled
 
+    def between(self, task: Task) -> None:
+        """Have something done with the state once all that was fed until now is followed; it must be quick.
+
+        It may be left undone at the end.
+        """
+        with self._changed:
+            self._entries.append(task)
+            self._changed.notify_all()
+
     def run(self) -> None:
         """Publish until `stop`, and then what is left."""
         while self._gather():
@@ -147,6 +158,8 @@ class Publisher:
         for one in entries:
             if isinstance(one, Future):
                 _settle(one)
+            elif callable(one):
+                one(self._announcer)
             else:
                 self._follow(*one)
         return bool(self._pending) or not self._stopping

@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from gaia_core.coordinator import memory
-from gaia_core.coordinator.errands import Errands, Wanted
+from gaia_core.coordinator.archives import Archives
+from gaia_core.coordinator.encoding import Encoded, Encoding
+from gaia_core.coordinator.errands import Errands
 from gaia_core.coordinator.loop import Clock, Loop
 from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
 from gaia_core.coordinator.snapshots import Snapshots
+from gaia_core.coordinator.sweeping import Sweeper
 from gaia_core.coordinator.upkeep import Taker, Upkeep
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
+from gaia_core.machine.effects import Archive, DropArchive, StoreEffect
 from gaia_core.ports import CoordinatorBus, EventLog, Journal, SetAside, Store, nowhere
 from gaia_core.workflow.validate import Rules
 
@@ -30,6 +34,9 @@ class Duties:
     Attributes:
         poll_s: seconds between looks for files from outside; 0 for never.
         expire_changed: a changed file from outside makes its readers run again.
+        deployment: name by which attempts mark what they store.
+        sweep_s: seconds between looks for versions that nobody refers to; 0 for never.
+        versions_kept_s: how long such versions are kept, at least.
         may_lose: go on without what the journal holds from a record on that cannot be read.
         snapshot_bytes: the journal has to grow by so much for a snapshot; 0 for never.
     """
@@ -38,6 +45,9 @@ class Duties:
     poll_s: float
     expire_changed: bool
     rules: Rules
+    deployment: str = ""
+    sweep_s: float = 0.0
+    versions_kept_s: float = 86_400.0
     snapshot_bytes: int = 0
     may_lose: bool = False
 
@@ -84,9 +94,15 @@ class Reign:
         )
         self._loop.set_aside = set_aside
         self._loop.term.may_lose = duties.may_lose
+        self._archives = Archives(store, duties.deployment, duties.rules, self._loop.submit, self._encode)
+        self._loop.answer_later = self._archives.answer
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
+        self._sweeper = Sweeper(
+            store, self._loop.submit, duties.deployment, duties.sweep_s, duties.versions_kept_s, clock.wall_ms
+        )
         self._polls = duties.poll_s > 0
+        self._sweeps = duties.sweep_s > 0
         self._journal = journal
         self._snapshot_bytes = duties.snapshot_bytes
         self._upkeep: Upkeep | None = None
@@ -114,8 +130,11 @@ class Reign:
         self._start("loop", self._loop.run)
         self._start("publisher", lambda: self._publish(snapshots))
         self._start("errands", self._errands.run)
+        self._start("archives", self._archives.run)
         if self._polls:
             self._start("poller", self._poller.run)
+        if self._sweeps:
+            self._start("sweeper", self._sweeper.run)
         if snapshots is not None and taker is not None and self._snapshot_bytes:
             self._begin_upkeep(snapshots, taker)
 
@@ -137,7 +156,9 @@ class Reign:
         self._loop.stop()
         self._bus.close()
         self._errands.stop()
+        self._archives.stop()
         self._poller.stop()
+        self._sweeper.stop()
         if self._upkeep is not None:
             self._upkeep.stop()
         if "loop" in self._threads:
@@ -169,8 +190,14 @@ class Reign:
         )
         self._start("upkeep", self._upkeep.run)
 
-    def _ask_store(self, wanted: Wanted) -> None:
-        self._errands.ask(wanted)
+    def _ask_store(self, wanted: StoreEffect) -> None:
+        if isinstance(wanted, Archive | DropArchive):
+            self._archives.ask(wanted)
+        else:
+            self._errands.ask(wanted)
+
+    def _encode(self, wanted: Archive) -> "Future[Encoded | None]":
+        return Encoding(wanted, self._publisher.between).outcome
 
     def _start(self, name: str, target: Callable[[], None]) -> None:
         """Start a thread that ends the reign when it breaks."""

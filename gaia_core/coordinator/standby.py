@@ -9,12 +9,15 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Final
 
+from gaia_core.coordinator.archives import Archives
 from gaia_core.coordinator.entries import RecordUnreadable, follow
+from gaia_core.coordinator.intake import Submission
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import NotLeading, RequestError, Unavailable
 from gaia_core.machine import requests as rq
+from gaia_core.machine.archived import IsArchived
 from gaia_core.machine.handle import answer_query
 from gaia_core.machine.public import Announcer
 from gaia_core.ports import Journal
@@ -34,15 +37,24 @@ class Standby:
     """Follows one shard from the newest snapshot on, and anew should it fall behind what the journal keeps.
 
     Args:
-        journal: what it follows.
-        snapshots: None where there are none.
+        journal: to follow.
+        snapshots: to begin from; None where there are none.
+        archives: reads workflows that have left memory; None where none do.
         may_lose: what cannot be read is for the leader to go on without; until then, wait.
     """
 
-    def __init__(self, journal: Journal, snapshots: Snapshots | None = None, *, may_lose: bool = False) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        snapshots: Snapshots | None = None,
+        archives: Archives | None = None,
+        *,
+        may_lose: bool = False,
+    ) -> None:
         self.watchers = WatchHub()
         self._journal = journal
         self._snapshots = snapshots
+        self._archives = archives
         self._may_lose = may_lose
         self._announcer = Announcer()
         self._lock = threading.Lock()
@@ -57,6 +69,9 @@ class Standby:
         Raises:
             JournalCorrupt: a record of ours cannot be read.
         """
+        reading = threading.Thread(target=self._archives.run, name="archives") if self._archives is not None else None
+        if reading is not None:
+            reading.start()
         while not self._stopping.is_set():
             try:
                 self.follow()
@@ -67,6 +82,8 @@ class Standby:
                     raise
                 self._is_up_to_date = False
             self._stopping.wait(LOOK_EVERY_S)
+        if reading is not None:
+            reading.join()
 
     def follow(self) -> None:
         """Take in what the journal holds by now.
@@ -121,6 +138,11 @@ class Standby:
                 answer.set_result(answer_query(self._announcer.state, request))
         except RequestError as refusal:
             answer.set_exception(refusal)
+        except IsArchived as away:
+            if self._archives is None:
+                raise Unavailable(f"The workflow {away.archived.name!r} is archived.") from away
+            answer.set_running_or_notify_cancel()
+            self._archives.answer(Submission(request, answer), away.archived)
         return answer
 
     def settled(self) -> "Future[None]":
@@ -132,4 +154,6 @@ class Standby:
     def stop(self) -> None:
         """Make `run` return, and every stream end."""
         self._stopping.set()
+        if self._archives is not None:
+            self._archives.stop()
         self.watchers.close()

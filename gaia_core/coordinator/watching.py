@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Final
 
 from gaia_core.coordinator.ring import Ring
-from gaia_core.errors import Unavailable, UnknownName
+from gaia_core.errors import NoLongerKept, Unavailable, UnknownName
 from gaia_core.machine.public import Announcement, Update
 from gaia_core.workflow.states import StepState
 
@@ -52,12 +52,14 @@ class Feed:
         updates: uid → number of its latest change and how it stands since then, the latest change last.
         waiting: watchers that have read everything, to be woken by what comes next.
         is_over: the workflow is deleted.
+        is_archived: the workflow has left memory; its feed does so, too, once nothing of it is kept or watched.
     """
 
     events: Ring = field(default_factory=Ring)
     updates: dict[int, tuple[int, Update]] = field(default_factory=dict)
     waiting: dict[Watcher, None] = field(default_factory=dict)
     is_over: bool = False
+    is_archived: bool = False
 
     def enter(self, change: int, update: Update) -> None:
         """Enter how a workflow stands now."""
@@ -100,12 +102,12 @@ class WatchHub:
     def resume(self, updates: Iterable[Update], recent: Sequence[Announcement]) -> None:
         """Take in how workflows stand, and the latest events; earlier ones are no longer known."""
         with self._lock:
-            for update in updates:
-                self._stand(update).events.latest = update.sequence
-            known = set(self._feeds)
-            gone = {event.uid: event for event in recent if event.uid and event.uid not in known}
+            standing = {update.uid: update for update in updates}
+            gone = {event.uid: event for event in recent if event.uid and event.uid not in standing}
             for event in recent:
                 self._keep(event)
+            for update in standing.values():
+                self._stand(update)
             for event in gone.values():
                 self._stand(Update(event.workflow, event.uid, event.sequence, "deleted", False, NO_STEPS, deleted=True))
 
@@ -123,15 +125,14 @@ class WatchHub:
             NoLongerKept: the first event wanted is gone.
         """
         with self._lock:
-            feed = self._all if uid == ALL else self._feeds.get(uid)
+            feed = self._all if uid == ALL else self._feeds.get(uid) or self._feed_again(uid)
             if feed is None:
                 raise UnknownName("There is no such workflow; it may have been deleted.")
-            if from_sequence == 0:
-                position = feed.events.end
-            elif from_sequence is None or uid == ALL:
-                position = feed.events.start
-            else:
-                position = feed.events.position_of(from_sequence)
+            try:
+                position = _start(feed, None if uid == ALL and from_sequence else from_sequence)
+            except NoLongerKept:
+                self._forget(uid, feed)
+                raise
             if feed.is_over and position == feed.events.end:
                 raise UnknownName("The workflow was deleted, and nothing of it is left to tell.")
             watcher = Watcher(feed, position, feed.events.latest, wake)
@@ -143,6 +144,8 @@ class WatchHub:
         with self._lock:
             self._watchers.pop(watcher, None)
             watcher.feed.waiting.pop(watcher, None)
+            if watcher.feed.is_archived:
+                self._forget(next(iter(watcher.feed.updates)), watcher.feed)
 
     def read(self, watcher: Watcher, most: int) -> list[Announcement]:
         """Return the next events of a watch, [] where it has to wait to be woken.
@@ -199,8 +202,19 @@ class WatchHub:
         feed = self._feeds.setdefault(update.uid, Feed())
         for each in (feed, self._all):
             each.enter(self._changes, update)
-        feed.is_over = update.deleted
+        feed.events.latest = max(feed.events.latest, update.sequence)
+        feed.is_over, feed.is_archived = update.deleted, update.archived
         self._forget(update.uid, feed)
+        return feed
+
+    def _feed_again(self, uid: int) -> Feed | None:
+        """Return a feed of an archived workflow, of which only is known how it stands; None where there is none."""
+        known = self._all.updates.get(uid)
+        if known is None:
+            return None
+        feed = self._feeds[uid] = Feed(is_archived=True)
+        feed.enter(*known)
+        feed.events.latest = known[1].sequence
         return feed
 
     def _keep(self, event: Announcement) -> Feed:
@@ -226,6 +240,20 @@ class WatchHub:
             self._forget(oldest.uid, feed)
 
     def _forget(self, uid: int, feed: Feed) -> None:
-        """Forget a deleted workflow of which no event is left; who still watches it keeps what it has to read."""
-        if feed.is_over and not feed.events:
+        """Forget a deleted workflow of which no event is left; who still watches it keeps what it has to read.
+
+        Of an archived one it stays known how it stands.
+        """
+        if feed.events or self._feeds.get(uid) is not feed:
+            return
+        if feed.is_over:
             del self._feeds[uid], self._all.updates[uid]
+        elif feed.is_archived and not any(watcher.feed is feed for watcher in self._watchers):
+            del self._feeds[uid]
+
+
+def _start(feed: Feed, from_sequence: int | None) -> int:
+    """Return the position of the first event that is wanted; raises as `Ring.position_of`."""
+    if from_sequence is None:
+        return feed.events.start
+    return feed.events.position_of(from_sequence) if from_sequence else feed.events.end

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gaia_core.machine import requests as rq
+from gaia_core.machine.archived import IsArchived
 from gaia_core.machine.diff import Affected, Diff, Expired
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.model import Command
@@ -53,6 +54,8 @@ def again(state: Deployment, request: rq.Mutation, kept: Mapping[str, Any]) -> o
         kept = {**kept, "reasons": [Affected(*each) for each in kept["reasons"]]}
     match request:
         case rq.SetCommands():
+            if request.workflow in state.archived:
+                raise IsArchived(state.archived[request.workflow])
             workflow = state.workflows.get(request.workflow)
             return CommandsAnswer(tuple(workflow.commands.values()) if workflow is not None else (), Diff(**kept))
         case rq.Upload() | rq.Merge() | rq.Remove():

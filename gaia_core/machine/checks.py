@@ -6,7 +6,8 @@ They raise, or return what they found; nothing is changed here.
 from collections.abc import Sequence
 from typing import Protocol
 
-from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem, UnknownName
+from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem, RequestError, UnknownName
+from gaia_core.machine.archived import IsArchived
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.state import WorkflowState
@@ -26,33 +27,61 @@ def find(state: Deployment, name: str) -> WorkflowState:
 
     Raises:
         UnknownName: there is none.
+        IsArchived: it has left memory.
     """
-    workflow = state.workflows.get(name)
+    workflow = find_live(state, name)
     if workflow is None:
         raise UnknownName(f"There is no workflow {name!r}{suggestion(name, state.workflows) or '.'}")
     return workflow
 
 
-def find_or_none(state: Deployment, change: _Change) -> WorkflowState | None:
-    """Return the workflow that a change means, or None where it is new.
+def find_live(state: Deployment, name: str | None) -> WorkflowState | None:
+    """Return a workflow by name, or None; None too where no name was understood.
 
     Raises:
-        NotAllowedNow: it has another revision than the change expects; one that is new has revision 0.
+        IsArchived: it has left memory.
     """
-    workflow = state.workflows.get(change.workflow)
+    if name is None:
+        return None
+    archived = state.archived.get(name)
+    if archived is not None:
+        raise IsArchived(archived)
+    return state.workflows.get(name)
+
+
+def obstacle_to(state: Deployment, name: str | None, expected_revision: int | None) -> RequestError | None:
+    """Return what keeps a change from being made now, whatever is in it: another revision, a name not free yet."""
+    workflow = state.workflows.get(name) if name is not None else None
     revision = workflow.revision if workflow is not None else 0
-    if change.expected_revision not in (None, revision):
-        new = "" if workflow is not None else ", which does not exist yet,"
-        message = f"Workflow {change.workflow!r}{new} has revision {revision}, not {change.expected_revision}."
-        raise NotAllowedNow(message, hint="read it again, and decide anew")
-    return workflow
+    return other_revision(name, revision, expected_revision) or (doomed(state, name) if workflow is None else None)
+
+
+def other_revision(name: str | None, revision: int, expected: int | None) -> RequestError | None:
+    """Return why a change that expects another revision may not be made, or None; a new workflow has revision 0."""
+    if expected in (None, revision):
+        return None
+    new = "" if revision else ", which does not exist yet,"
+    message = f"Workflow {name!r}{new} has revision {revision}, not {expected}."
+    return NotAllowedNow(message, hint="read it again, and decide anew")
+
+
+def doomed(state: Deployment, name: str | None) -> RequestError | None:
+    """Return why a workflow of this name may not be made yet, or None."""
+    if name not in state.doomed.values():
+        return None
+    message = f"The files of an earlier workflow {name!r} are still being deleted."
+    return NotAllowedNow(message, hint="try again in a moment, or choose another name")
 
 
 def find_existing(state: Deployment, change: _Change) -> WorkflowState:
-    """Return the workflow that a change means, which must be there; raises as `find` and `find_or_none` do."""
-    find(state, change.workflow)
-    workflow = find_or_none(state, change)
-    assert workflow is not None
+    """Return the workflow that a change means, which must be there.
+
+    Raises:
+        UnknownName: there is none.
+        NotAllowedNow: it has another revision than the change expects.
+    """
+    workflow = find(state, change.workflow)
+    refuse((), obstacle_to(state, change.workflow, change.expected_revision))
     return workflow
 
 
@@ -68,7 +97,9 @@ def refuse_written(workflow: WorkflowState, key: str) -> None:
             raise NotAllowedNow(message, hint="only Keys that no Step writes can be put")
 
 
-def refuse(problems: Sequence[Problem]) -> None:
-    """Raise when there are problems."""
+def refuse(problems: Sequence[Problem], obstacle: RequestError | None = None) -> None:
+    """Raise the obstacle where there is one, with the problems beside it, or else the problems."""
+    if obstacle is not None:
+        raise type(obstacle)(obstacle.message, hint=obstacle.hint, problems=tuple(dict.fromkeys(problems)))
     if problems:
         raise InvalidWorkflow.of(problems)

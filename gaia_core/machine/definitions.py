@@ -6,22 +6,23 @@ Every handler checks first and emits then.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from gaia_core.errors import AlreadyExists, NotAllowedNow, Problem
+from gaia_core.errors import AlreadyExists, Problem, RequestError
 from gaia_core.machine import diff as df
 from gaia_core.machine import requests as rq
 from gaia_core.machine.answers import CommandsAnswer, FlowAnswer
 from gaia_core.machine.arrivals import look_up_missing
-from gaia_core.machine.checks import find, find_existing, find_or_none, refuse
+from gaia_core.machine.checks import doomed, find, find_existing, find_live, obstacle_to, other_revision, refuse
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import DeleteData
+from gaia_core.machine.effects import DeleteData, DropArchive
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.cascade import Cause, dependents, own_causes
 from gaia_core.workflow.expire import resolve_steps
 from gaia_core.workflow.flat import FlatStep
+from gaia_core.workflow.form.items import Reading
 from gaia_core.workflow.model import Command, StepSpec
 from gaia_core.workflow.parse import name_problems
 from gaia_core.workflow.state import Step, WorkflowState
-from gaia_core.workflow.validate import Draft, command_problems, draft_commands, draft_steps
+from gaia_core.workflow.validate import Draft, Judged, draft_commands, draft_steps, judge_commands
 
 NO_PROPERTIES: Final[Mapping[str, Any]] = {}
 
@@ -31,14 +32,11 @@ def upload(decision: Decision, request: rq.Upload) -> df.Diff:
 
     Raises:
         AlreadyExists: the name is taken.
+        NotAllowedNow: the files of an earlier workflow of that name are still being deleted.
         InvalidWorkflow: anything in it is wrong.
     """
-    if request.workflow in decision.state.workflows:
-        raise AlreadyExists(f"There already is a workflow {request.workflow!r}.", hint="use merge to add Steps to it")
-    commands = {command.name: command for command in request.commands}
-    wrong = _command_problems(request.commands, commands)
-    draft = draft_steps(None, commands, request.steps, skip_composites=bool(wrong), rules=decision.rules)
-    refuse([*name_problems(request.workflow), *wrong, *draft.problems])
+    commands, steps = Reading(request.commands), Reading(request.steps)
+    draft = _admit_upload(decision, request.workflow, commands, steps, [])
     workflow = _create(decision, request.workflow, request.properties)
     if request.commands:
         decision.emit(ev.CommandsSet(workflow.uid, request.commands))
@@ -55,9 +53,8 @@ def set_commands(decision: Decision, request: rq.SetCommands) -> CommandsAnswer:
     """
     if not request.commands:
         return CommandsAnswer(tuple(find(decision.state, request.workflow).commands.values()))
-    workflow = find_or_none(decision.state, request)
-    draft, problems = _draft_commands(decision, workflow, request.commands)
-    refuse([*name_problems(request.workflow), *problems])
+    commands = Reading(request.commands)
+    workflow, draft = _admit_commands(decision, request.workflow, commands, request.expected_revision)
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     news = tuple(command for command in request.commands if workflow.commands.get(command.name) != command)
     names = {command.name for command in news}
@@ -75,9 +72,8 @@ def merge(decision: Decision, request: rq.Merge) -> df.Diff:
         InvalidWorkflow: a Step is wrong, or would overlap or close a circle.
         NotAllowedNow: the workflow has another revision.
     """
-    workflow = find_or_none(decision.state, request)
-    draft = _draft_steps(decision, workflow, request)
-    refuse([*name_problems(request.workflow), *draft.problems])
+    name, steps, revision = request.workflow, Reading(request.steps), request.expected_revision
+    workflow, draft = _admit_steps(decision, name, steps, revision, prune=request.prune)
     workflow = workflow or _create(decision, request.workflow, NO_PROPERTIES)
     return _enter_steps(decision, workflow, request.steps, draft, only_changed=request.only_changed)
 
@@ -100,39 +96,82 @@ def remove(decision: Decision, request: rq.Remove) -> df.Diff:
 
 def delete(decision: Decision, request: rq.Delete) -> FlowAnswer:
     """Forget a workflow, and have its files deleted if that is wanted; what runs is cancelled."""
-    workflow = find_existing(decision.state, request)
-    decision.emit(ev.WorkflowDeleted(workflow.uid, request.data))
+    archived = decision.state.archived.get(request.workflow)
+    if archived is not None:
+        refuse([], other_revision(request.workflow, archived.summary.revision, request.expected_revision))
+        uid = archived.uid
+        decision.effects.append(DropArchive(archived.file))
+    else:
+        uid = find_existing(decision.state, request).uid
+    decision.emit(ev.WorkflowDeleted(uid, request.data))
     if request.data:
-        decision.effects.append(DeleteData(workflow.uid, workflow.name))
-    return FlowAnswer(workflow.name, "deleted")
+        decision.effects.append(DeleteData(uid, request.workflow))
+    return FlowAnswer(request.workflow, "deleted")
 
 
-def check_steps(decision: Decision, request: rq.CheckSteps) -> list[Problem]:
-    """Return what is wrong with merging Steps."""
-    return _draft_steps(decision, decision.state.workflows.get(request.workflow), request).problems
+def check_upload(decision: Decision, request: rq.CheckUpload) -> None:
+    """Refuse what `upload` would refuse; raises as it does."""
+    _admit_upload(decision, request.workflow, request.commands, request.steps, request.problems)
 
 
-def check_commands(decision: Decision, request: rq.CheckCommands) -> list[Problem]:
-    """Return what is wrong with setting Commands."""
-    return _draft_commands(decision, decision.state.workflows.get(request.workflow), request.commands)[1]
+def check_commands(decision: Decision, request: rq.CheckCommands) -> None:
+    """Refuse what `set_commands` would refuse; raises as it does."""
+    if request.commands.items or request.commands.problems:
+        _admit_commands(decision, request.workflow, request.commands, request.expected_revision)
+    elif request.workflow is not None:
+        find(decision.state, request.workflow)
 
 
-def _draft_steps(decision: Decision, workflow: WorkflowState | None, request: rq.Merge | rq.CheckSteps) -> Draft:
-    commands = workflow.commands if workflow is not None else {}
-    return draft_steps(workflow, commands, request.steps, prune=request.prune, rules=decision.rules)
+def check_steps(decision: Decision, request: rq.CheckSteps) -> None:
+    """Refuse what `merge` would refuse; raises as it does."""
+    _admit_steps(decision, request.workflow, request.steps, request.expected_revision, prune=request.prune)
 
 
-def _draft_commands(
-    decision: Decision, workflow: WorkflowState | None, given: Sequence[Command]
-) -> tuple[Draft, list[Problem]]:
-    """Lay Commands beside a workflow; Steps are looked at only where the Commands are sound by themselves."""
-    known = workflow.commands if workflow is not None else {}
-    commands = {**known, **{command.name: command for command in given}}
-    problems = _command_problems(given, commands)
-    if problems or workflow is None:
-        return Draft(), problems
-    draft = draft_commands(workflow, given, commands, decision.rules)
-    return draft, draft.problems
+def _admit_upload(
+    decision: Decision,
+    name: str | None,
+    commands: Reading[Command],
+    steps: Reading[StepSpec],
+    known: Sequence[Problem],
+) -> Draft:
+    """Return what an upload makes, or refuse it, with all that is wrong with it."""
+    problems = [*known, *commands.problems, *steps.problems, *_named(name)]
+    judged = judge_commands(commands, {})
+    draft = draft_steps(None, judged if commands.is_list else None, steps, rules=decision.rules)
+    obstacle: RequestError | None = doomed(decision.state, name)
+    if name in decision.state.workflows or name in decision.state.archived:
+        obstacle = AlreadyExists(f"There already is a workflow {name!r}.", hint="use merge to add Steps to it")
+    refuse([*problems, *judged.problems, *draft.problems], obstacle)
+    return draft
+
+
+def _admit_commands(
+    decision: Decision, name: str | None, commands: Reading[Command], revision: int | None
+) -> tuple[WorkflowState | None, Draft]:
+    """Return the workflow and what Commands make of it, or refuse them, with all that is wrong with them."""
+    workflow = find_live(decision.state, name)
+    judged = judge_commands(commands, workflow.commands if workflow is not None else {})
+    draft = draft_commands(workflow, commands, judged, decision.rules) if workflow is not None else Draft()
+    problems = [*commands.problems, *_named(name), *judged.problems, *draft.problems]
+    refuse(problems, obstacle_to(decision.state, name, revision))
+    return workflow, draft
+
+
+def _admit_steps(
+    decision: Decision, name: str | None, steps: Reading[StepSpec], revision: int | None, *, prune: bool
+) -> tuple[WorkflowState | None, Draft]:
+    """Return the workflow and what Steps make of it, or refuse them, with all that is wrong with them."""
+    workflow = find_live(decision.state, name)
+    wrong_name = _named(name)
+    judged = Judged(workflow.commands if workflow is not None else {}) if name is not None and not wrong_name else None
+    draft = draft_steps(workflow, judged, steps, prune=prune, rules=decision.rules)
+    refuse([*steps.problems, *wrong_name, *draft.problems], obstacle_to(decision.state, name, revision))
+    return workflow, draft
+
+
+def _named(name: str | None) -> list[Problem]:
+    """Return what is wrong with the name of a workflow, where it was understood."""
+    return name_problems(name) if name is not None else []
 
 
 def _torn_composites(workflow: WorkflowState, names: Sequence[str], leaving: Mapping[Step, None]) -> list[Problem]:
@@ -148,19 +187,8 @@ def _torn_composites(workflow: WorkflowState, names: Sequence[str], leaving: Map
     return problems
 
 
-def _command_problems(given: Sequence[Command], commands: Mapping[str, Command]) -> list[Problem]:
-    return [p for n, command in enumerate(given) for p in command_problems(command, commands, f"commands[{n}]")]
-
-
 def _create(decision: Decision, name: str, properties: Mapping[str, Any]) -> WorkflowState:
-    """Begin a workflow.
-
-    Raises:
-        NotAllowedNow: the files of an earlier one of that name are still being deleted.
-    """
-    if name in decision.state.doomed.values():
-        message = f"The files of an earlier workflow {name!r} are still being deleted."
-        raise NotAllowedNow(message, hint="try again in a moment, or choose another name")
+    """Begin a workflow."""
     owner = properties.get("owner") or name.partition("_")[0]
     decision.emit(ev.WorkflowCreated(decision.state.last_uid + 1, name, owner, properties))
     return decision.state.workflows[name]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from gaia_core.workflow.model import Publication
+from gaia_core.workflow.model import FileVersion, Publication
 from gaia_core.workflow.state import Step, WorkflowState
 
 
@@ -47,4 +47,24 @@ class DeleteData:
     workflow: str
 
 
-Effect: TypeAlias = SendDispatches | SendCancels | LookUp | DeleteData
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Put a finished workflow into the store; answer by an Archived request.
+
+    Attributes:
+        updated_ms: when it last changed; if it changes again it is to stay.
+    """
+
+    uid: int
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropArchive:
+    """Delete the object of an archived workflow that is back, or no more."""
+
+    file: FileVersion
+
+
+StoreEffect: TypeAlias = LookUp | DeleteData | Archive | DropArchive
+Effect: TypeAlias = SendDispatches | SendCancels | StoreEffect

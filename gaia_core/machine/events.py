@@ -2,10 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from gaia_core.machine.archived import Restored
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.events import WorkflowEvent
+from gaia_core.workflow.model import FileVersion
+
+UIDS_SKIPPED: Final = 1_000_000
+"""More workflows than the entries can have begun that a damaged journal lost: a uid is never used for another one."""
+
+EVENTS_SKIPPED: Final = 1_000_000_000
+"""More than these can have announced of one workflow: consumers see a gap, and no number twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,40 @@ class EntriesLost:
     offset: int
 
 
-Event: TypeAlias = WorkflowEvent | WorkerJoined | WorkerLeft | RequestAnswered | DataDeleted | EntriesLost
+@dataclass(frozen=True, slots=True)
+class WorkflowArchived:
+    """A finished workflow left memory; it lies in the store.
+
+    Attributes:
+        file: where, in the own bucket.
+        sequence: number of its latest public event.
+        rest: the state that was told of last.
+    """
+
+    uid: int
+    file: FileVersion
+    sequence: int
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRevived:
+    """An archived workflow is back in memory, as it was."""
+
+    uid: int
+    restored: Restored
+
+
+Event: TypeAlias = (
+    WorkflowEvent
+    | WorkerJoined
+    | WorkerLeft
+    | RequestAnswered
+    | DataDeleted
+    | WorkflowArchived
+    | WorkflowRevived
+    | EntriesLost
+)
 
 
 def stop_reason(event: Event) -> str:

@@ -4,11 +4,11 @@
 clock: `now_ms` of the state is set by whoever drives it. A refusal (RequestError) changes nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
-from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries
+from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries, references, retention
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
@@ -43,9 +43,14 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.ListOutside: queries.list_outside,
     rq.GetOutside: queries.get_outside,
     rq.MayWrite: queries.may_write,
+    rq.GetReferences: references.get_references,
+    rq.GetStepReferences: references.get_step_references,
+    rq.GetArchives: retention.get_archives,
+    rq.GetGone: references.get_gone,
 }
 
 _CHECKS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
+    rq.CheckUpload: definitions.check_upload,
     rq.CheckSteps: definitions.check_steps,
     rq.CheckCommands: definitions.check_commands,
     rq.CheckPut: queries.check_put,
@@ -55,6 +60,9 @@ _CHECKS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
 _INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Arrive: arrivals.arrive,
     rq.DataGone: arrivals.data_gone,
+    rq.Confirm: lambda _, __: None,
+    rq.Archived: retention.archived,
+    rq.Revive: retention.revive,
     rq.Tick: outcomes.tick,
     rq.LoseWorker: outcomes.lose_worker,
     rq.LoseAttempts: outcomes.lose_attempts,
@@ -66,6 +74,7 @@ def handle(decision: Decision, request: rq.Request) -> Any:
 
     Raises:
         RequestError: refused; nothing was changed.
+        IsArchived: the workflow has left memory; nothing was changed.
     """
     if type(request) in _QUERIES:
         return answer_query(decision.state, request)
@@ -102,7 +111,7 @@ def _mutate(decision: Decision, request: rq.Mutation) -> Any:
     if known is not None:
         if known.digest != request.request.digest:
             raise NotAllowedNow(f"The request id {request.request.id!r} was used before with another body.")
-        return answers.again(decision.state, request, cast(Mapping[str, Any], known.answer))
+        return answers.again(decision.state, request, known.answer)
     answer = _MUTATIONS[type(request)](decision, request)
     if request.request.id and not (isinstance(request, rq.SetCommands) and not request.commands):
         decision.emit(own.RequestAnswered(request.request.id, request.request.digest, answers.remembered(answer)))

@@ -14,6 +14,7 @@ from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import LookUp
+from gaia_core.machine.retention import retire
 from gaia_core.scheduling.fleet import PREFETCH_MAX, AttemptId, Worker
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, Fence, Publication
@@ -98,11 +99,12 @@ def lose_attempts(decision: Decision, request: rq.LoseAttempts) -> None:
 
 
 def tick(decision: Decision, _: rq.Tick) -> None:
-    """End the backoffs that are due, and fail what no worker took in time."""
+    """End the backoffs that are due, and fail what no worker took in time; finished workflows leave memory."""
     for uid, steps in _by_workflow(decision.state.overdue(decision.state.now_ms)):
         decision.emit(ev.QueueTimedOut(uid, steps))
     for uid, steps in _by_workflow(decision.state.due(decision.state.now_ms)):
         decision.emit(ev.BackoffsEnded(uid, steps))
+    retire(decision)
 
 
 def _by_workflow(found: Iterable[tuple[int, int]]) -> list[tuple[int, tuple[int, ...]]]:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from gaia_core.machine import events as own
+from gaia_core.machine.archived import Archived
 from gaia_core.machine.reports import Started, WorkerReports
 from gaia_core.machine.state import Deployment
 from gaia_core.workflow import events as ev
@@ -18,9 +19,6 @@ from gaia_core.workflow.state import Consequences, WorkflowState
 from gaia_core.workflow.states import FlowState, StepState
 
 NAMES_TOLD_MAX: Final = 1_000
-
-EVENTS_SKIPPED: Final = 1_000_000_000
-"""More than the entries can have announced that a damaged journal lost: consumers see the gap, and no number twice."""
 
 FILES_TOLD_MAX: Final = 100
 """An outside tree may have any number of files, an event has to fit into one record."""
@@ -162,6 +160,7 @@ class Update:
     Attributes:
         sequence: of its latest event.
         steps: number of Steps by StepState.
+        archived: it has left memory.
     """
 
     workflow: str
@@ -171,6 +170,7 @@ class Update:
     stalled: bool
     steps: tuple[int, ...]
     deleted: bool = False
+    archived: bool = False
 
 
 def started(state: Deployment, said: WorkerReports) -> Iterator[Announcement]:
@@ -212,16 +212,23 @@ class Announcer:
         for event in events:
             told += self._about_workers(event, now_ms)
             if isinstance(event, own.EntriesLost):
-                self.sequences = {uid: sequence + EVENTS_SKIPPED for uid, sequence in self.sequences.items()}
+                self.sequences = {uid: sequence + own.EVENTS_SKIPPED for uid, sequence in self.sequences.items()}
             uid = getattr(event, "uid", None)
+            archived = self.state.archived_of(uid) if uid is not None else None
+            if archived is not None:
+                told += self._about_archived(archived, event, now_ms)
             workflow = self.state.by_uid.get(uid) if uid is not None else None
             followed = self.state.apply(event)
             workflow = workflow or (self.state.by_uid.get(uid) if uid is not None else None)
-            if workflow is not None:
+            if isinstance(event, own.WorkflowArchived):
+                self._put_aside(event.uid)
+                touched.pop(event.uid, None)
+            elif workflow is not None:
                 touched[workflow.uid] = None
                 told += self._number(workflow, _facts(workflow, event, followed), now_ms)
         self.state.due(now_ms)  # who only follows starts nothing; its timers must not pile up
         self.state.overdue(now_ms)
+        self.state.resting.drop()
         for uid in touched:
             present = self.state.by_uid.get(uid)
             if present is not None:
@@ -232,12 +239,31 @@ class Announcer:
 
     def standing(self) -> list[Update]:
         """Return how every workflow stands."""
-        return [self._update(workflow) for workflow in self.state.workflows.values()]
+        live = [self._update(workflow) for workflow in self.state.workflows.values()]
+        return [*live, *map(_update_of, self.state.archived.values())]
 
     def _update(self, workflow: WorkflowState) -> Update:
         state, stalled = workflow.flow_state
         sequence = self.sequences.get(workflow.uid, 0)
         return Update(workflow.name, workflow.uid, sequence, state.value, stalled, tuple(workflow.counts))
+
+    def _put_aside(self, uid: int) -> None:
+        """Forget what was kept of a workflow that has left memory."""
+        self.sequences.pop(uid, None)
+        self.rests.pop(uid, None)
+        archived = self.state.archived_of(uid)
+        if archived is not None:
+            self.updates.append(_update_of(archived))
+
+    def _about_archived(self, archived: Archived, event: own.Event, now_ms: int) -> Iterator[Announcement]:
+        """Go on with the numbers of a workflow that comes back, or yield that one is deleted."""
+        if isinstance(event, own.WorkflowRevived):
+            self.sequences[archived.uid], self.rests[archived.uid] = archived.sequence, archived.rest
+        elif isinstance(event, ev.WorkflowDeleted):
+            sequence = archived.sequence + 1
+            yield Announcement(archived.name, archived.uid, sequence, now_ms, WorkflowChanged("deleted"))
+            none = (0,) * len(StepState)
+            self.updates.append(Update(archived.name, archived.uid, sequence, "deleted", False, none, deleted=True))
 
     def _forget_deleted(self, touched: Iterable[int], told: Iterable[Announcement]) -> None:
         """Drop what was kept of workflows that are no more."""
@@ -270,6 +296,13 @@ class Announcer:
             self.rests[workflow.uid] = rest
             if rest in (FlowState.COMPLETE, FlowState.ERROR, "stalled"):
                 yield WorkflowChanged(rest), ()
+
+
+def _update_of(archived: Archived) -> Update:
+    """Return how an archived workflow stands."""
+    line = archived.summary
+    steps = tuple(line.steps.values())
+    return Update(line.name, archived.uid, archived.sequence, line.state, False, steps, archived=True)
 
 
 def _facts(workflow: WorkflowState, event: own.Event, followed: Consequences) -> Iterator[Told]:

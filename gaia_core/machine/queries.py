@@ -28,7 +28,9 @@ STEPS_SCANNED_MAX = 20_000
 
 def list_workflows(state: Deployment, request: rq.ListWorkflows) -> tuple[Summary, ...]:
     """Return a line for each workflow that passes the filters, sorted by name."""
-    lines = (summary(state.workflows[name]) for name in sorted(state.workflows) if name.startswith(request.prefix))
+    live = (summary(flow) for name, flow in state.workflows.items() if name.startswith(request.prefix))
+    aside = (one.summary for name, one in state.archived.items() if name.startswith(request.prefix))
+    lines = sorted((*live, *aside), key=lambda line: line.name)
     return tuple(line for line in lines if request.owner in ("", line.owner) and request.state in ("", line.state))
 
 
@@ -40,6 +42,9 @@ def get_uid(state: Deployment, request: rq.GetUid) -> int:
     """
     if not request.workflow:
         return 0
+    archived = state.archived.get(request.workflow)
+    if archived is not None and not request.steps:
+        return archived.uid
     workflow = find(state, request.workflow)
     unknown = [number for number, name in enumerate(request.steps) if next(workflow.first_named(name), None) is None]
     if unknown:

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from gaia_core.workflow.model import Command, Publication, StepSpec
+from gaia_core.errors import Problem
+from gaia_core.machine.archived import Restored
+from gaia_core.workflow.form.items import Reading
+from gaia_core.workflow.model import Command, FileVersion, Publication, StepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +134,45 @@ class Arrive:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckSteps:
-    """What is wrong with merging Steps. Answer: a list of Problem."""
+class CheckUpload:
+    """What is wrong with an upload. Answer: None; refused as Upload is, with the problems of form that are known.
 
-    workflow: str
-    steps: tuple[StepSpec, ...]
+    Attributes:
+        workflow: its name; None where that is not understood.
+        problems: of its name and properties.
+    """
+
+    workflow: str | None
+    commands: Reading[Command]
+    steps: Reading[StepSpec]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSteps:
+    """What is wrong with merging Steps. Answer: None; refused as Merge is, with the problems of form that are known.
+
+    Attributes:
+        workflow: its name; None where that is not understood.
+    """
+
+    workflow: str | None
+    steps: Reading[StepSpec]
     prune: bool = False
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckCommands:
-    """What is wrong with setting Commands. Answer: a list of Problem."""
+    """What is wrong with setting Commands. Answer: None; refused as SetCommands is, with what is known of their form.
 
-    workflow: str
-    commands: tuple[Command, ...]
+    Attributes:
+        workflow: its name; None where that is not understood.
+    """
+
+    workflow: str | None
+    commands: Reading[Command]
+    expected_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +296,105 @@ class MayWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class GetReferences:
+    """What refers to the files under some Keys. Answer: References, or None: no workflow has the name."""
+
+    workflow: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetStepReferences:
+    """What some Steps refer to. Answer: References, or None: there is no workflow of this uid."""
+
+    uid: int
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Which versions count now.
+
+    Attributes:
+        uid: of the workflow.
+        publications: all that may name a version under the Keys (or of the Steps) that were asked for.
+        written: those of the Keys that a Step writes, by themselves or in a tree.
+        busy: those of these that an attempt may be writing now, so that what nobody refers to yet may soon count.
+        running: the current attempt of each of the Steps that is running.
+    """
+
+    uid: int
+    publications: tuple[Publication, ...]
+    written: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
+    running: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GetArchives:
+    """Where some workflows lie in the store. Answer: uid → file, of those that are archived now."""
+
+    uids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetGone:
+    """Which workflows were deleted with their files. Answer: Gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Workflows that were deleted with their files, as uid → name.
+
+    Attributes:
+        doomed: their files are still being deleted.
+        wiped: the latest of those whose files were; late uploads of lost workers may still come.
+    """
+
+    doomed: Mapping[int, str]
+    wiped: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
 class DataGone:
     """The files of a deleted workflow are gone. Answer: {}."""
 
     uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Make sure that this is the leader still, by an entry of the journal, so that what it said before was true.
+
+    Answer: None.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A finished workflow lies in the store. Answer: whether it left memory, which it does unless it has changed.
+
+    Attributes:
+        updated_ms: when it had last changed.
+        file: where it lies.
+        sequence: number of its latest public event then.
+        rest: the state that was told of last.
+    """
+
+    uid: int
+    updated_ms: int
+    file: FileVersion
+    sequence: int
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revive:
+    """Take an archived workflow back into memory. Answer: whether it was; it may be back already, or no more."""
+
+    uid: int
+    file: FileVersion
+    restored: Restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,12 +446,17 @@ Query: TypeAlias = (
     | PlanExpire
     | GetFiles
     | GetInputs
+    | CheckUpload
     | CheckSteps
     | CheckCommands
     | CheckPut
     | ListOutside
     | GetOutside
     | MayWrite
+    | GetReferences
+    | GetStepReferences
+    | GetArchives
+    | GetGone
 )
-Internal: TypeAlias = Arrive | DataGone | Tick | LoseWorker | LoseAttempts
+Internal: TypeAlias = Arrive | DataGone | Confirm | Archived | Revive | Tick | LoseWorker | LoseAttempts
 Request: TypeAlias = Mutation | Query | Internal

@@ -38,9 +38,8 @@ from gaia_core.service.replies import (
     worker_messages,
 )
 from gaia_core.service.watching import Pace, watching
-from gaia_core.wire.model import commands_to_plain, steps_to_plain, struct_to_properties
+from gaia_core.wire.model import struct_to_properties
 from gaia_core.workflow.metadata import parse_metadata
-from gaia_core.workflow.parse import sound_commands, sound_steps
 from gaia_core.workflow.states import FlowState, StepState
 
 WATCHED_UID_KEY: Final = "gaia-watched-uid"
@@ -68,31 +67,20 @@ class GaiaService(DataMethods):
 
     async def Upload(self, request: pb.UploadRequest, context: Any) -> pb.UploadResponse:
         """Create a workflow."""
-        return pb.UploadResponse(diff=diff_message(await self._change(request, read_upload)))
+        diff = await self._change(request, read_upload)
+        return pb.UploadResponse(diff=diff_message(diff)) if diff is not None else pb.UploadResponse()
 
     async def Command(self, request: pb.CommandRequest, context: Any) -> pb.CommandResponse:
         """Add or list Commands."""
-        with self._received(request) as held:
-            change, problems = await held.read(lambda: read_commands(request))
-            if problems or request.check_only:
-                sound = await held.read(lambda: sound_commands(commands_to_plain(request.commands)))
-                found = await self._ask(rq.CheckCommands(request.workflow, tuple(sound.items)))
-                refuse([*problems, *sound.moved(found)])
-                return pb.CommandResponse()
-            answer = await self._ask(change)
+        answer = await self._change(request, read_commands)
+        if answer is None:
+            return pb.CommandResponse()
         return pb.CommandResponse(commands=command_messages(answer.commands), diff=diff_message(answer.diff))
 
     async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
         """Add or update Steps."""
-        with self._received(request) as held:
-            change, problems = await held.read(lambda: read_merge(request))
-            if problems or request.check_only:
-                sound = await held.read(lambda: sound_steps(steps_to_plain(request.steps)))
-                found = await self._ask(rq.CheckSteps(request.workflow, tuple(sound.items), request.prune))
-                refuse([*problems, *sound.moved(found)])
-                return pb.MergeResponse()
-            diff = await self._ask(change)
-        return pb.MergeResponse(diff=diff_message(diff))
+        diff = await self._change(request, read_merge)
+        return pb.MergeResponse(diff=diff_message(diff)) if diff is not None else pb.MergeResponse()
 
     async def Remove(self, request: pb.RemoveRequest, context: Any) -> pb.RemoveResponse:
         """Take Steps out."""

@@ -8,54 +8,49 @@ from gaia.v1 import api_pb2 as pb
 from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
 from gaia_core.wire.model import (
-    commands_from_proto,
     commands_to_plain,
-    steps_from_proto,
     steps_to_plain,
     struct_to_properties,
 )
-from gaia_core.workflow import validate
+from gaia_core.workflow import parse
 from gaia_core.workflow.interface import all_of
-from gaia_core.workflow.parse import parse_properties, parse_workflow
+from gaia_core.workflow.parse import parse_properties
 
 ID_BYTES_MAX: Final = 128
 """Of a request's id: a UUID has 36. It is kept for a day, in memory and in the journal."""
 
 
-def read_upload(request: pb.UploadRequest) -> rq.Upload:
-    """Return what creates a workflow.
-
-    Raises:
-        InvalidWorkflow: with every problem.
-    """
+def read_upload(request: pb.UploadRequest) -> rq.Upload | rq.CheckUpload:
+    """Return what creates a workflow, or tells why it may not be."""
     properties, problems = parse_properties(struct_to_properties(request.properties))
-    commands, wrong_commands = commands_from_proto(request.commands)
-    steps, wrong_steps = steps_from_proto(request.steps)
-    if wrong_commands or wrong_steps:
-        plain = commands_to_plain(request.commands), steps_to_plain(request.steps)
-        problems += parse_workflow(*plain, validate.check).problems
-    refuse(problems)
-    return rq.Upload(request.workflow, properties, tuple(commands), tuple(steps), _identity(request))
+    commands = parse.read_commands(commands_to_plain(request.commands))
+    steps = parse.read_steps(steps_to_plain(request.steps))
+    if problems or commands.problems or steps.problems or request.check_only:
+        return rq.CheckUpload(request.workflow, commands, steps, tuple(problems))
+    return rq.Upload(request.workflow, properties, tuple(commands.items), tuple(steps.items), _identity(request))
 
 
-def read_commands(request: pb.CommandRequest) -> tuple[rq.SetCommands, list[Problem]]:
-    """Return what sets Commands, and what is wrong with them."""
-    commands, problems = commands_from_proto(request.commands)
-    return rq.SetCommands(request.workflow, tuple(commands), _identity(request), _expected(request)), problems
+def read_commands(request: pb.CommandRequest) -> rq.SetCommands | rq.CheckCommands:
+    """Return what sets Commands, or tells why they may not be."""
+    commands = parse.read_commands(commands_to_plain(request.commands))
+    if commands.problems or request.check_only:
+        return rq.CheckCommands(request.workflow, commands, _expected(request))
+    return rq.SetCommands(request.workflow, tuple(commands.items), _identity(request), _expected(request))
 
 
-def read_merge(request: pb.MergeRequest) -> tuple[rq.Merge, list[Problem]]:
-    """Return what merges Steps, and what is wrong with them."""
-    steps, problems = steps_from_proto(request.steps)
-    change = rq.Merge(
+def read_merge(request: pb.MergeRequest) -> rq.Merge | rq.CheckSteps:
+    """Return what merges Steps, or tells why they may not be."""
+    steps = parse.read_steps(steps_to_plain(request.steps))
+    if steps.problems or request.check_only:
+        return rq.CheckSteps(request.workflow, steps, request.prune, _expected(request))
+    return rq.Merge(
         request.workflow,
-        tuple(steps),
+        tuple(steps.items),
         _identity(request),
         _expected(request),
         only_changed=request.only_changed,
         prune=request.prune,
     )
-    return change, problems
 
 
 def read_remove(request: pb.RemoveRequest) -> rq.Remove:

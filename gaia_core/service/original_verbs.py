@@ -12,18 +12,16 @@ from gaia_core.machine import requests as rq
 from gaia_core.machine.answers import CommandsAnswer
 from gaia_core.machine.diff import Diff
 from gaia_core.service.plain_replies import commands_by_name, debug_plain, status_plain, summary_plain
-from gaia_core.workflow import validate
 from gaia_core.workflow.interface import all_of
 from gaia_core.workflow.parse import (
-    Sound,
     at,
     name_problems,
     parse_commands,
     parse_properties,
     parse_steps,
     parse_workflow,
-    sound_commands,
-    sound_steps,
+    read_commands,
+    read_steps,
 )
 from gaia_core.workflow.views import PAGE_STEPS_MAX
 
@@ -39,14 +37,14 @@ class Verb(NamedTuple):
         read: makes the requests of a body and finds what is wrong with it; called only with allowed fields.
         reply: makes the reply of a body and the answers to its requests.
         names_field: the field that the machine's places call "names".
-        check: what to ask about the sound part of a body that has problems of form, so that all come together.
+        check: what to ask about a body that has problems of form, so that all come together in its refusal.
     """
 
     fields: tuple[str, ...]
     read: Callable[[Body], tuple[list[rq.Request], list[Problem]]]
     reply: Callable[..., Reply]
     names_field: str = "names"
-    check: Callable[[Body], tuple[rq.Request, Sound[Any]]] | None = None
+    check: Callable[[Body, list[Problem]], rq.Request] | None = None
 
 
 def read_body(verb: Verb, body: object) -> tuple[list[rq.Request], list[Problem]]:
@@ -87,14 +85,23 @@ def _command_reply(_: Body, answer: CommandsAnswer) -> Reply:
     return {"commands": commands_by_name(answer.commands)}
 
 
-def _check_commands(body: Body) -> tuple[rq.Request, Sound[Any]]:
-    sound = sound_commands(body.get("commands", ()))
-    return rq.CheckCommands(str(body.get("workflow", "")), tuple(sound.items)), sound
+def _check_commands(body: Body, problems: list[Problem]) -> rq.Request:
+    return rq.CheckCommands(_name(body), read_commands(body.get("commands", ()))._replace(problems=problems))
 
 
-def _check_steps(body: Body) -> tuple[rq.Request, Sound[Any]]:
-    sound = sound_steps(body.get("steps", ()))
-    return rq.CheckSteps(str(body.get("workflow", "")), tuple(sound.items)), sound
+def _check_steps(body: Body, problems: list[Problem]) -> rq.Request:
+    return rq.CheckSteps(_name(body), read_steps(body.get("steps", ()))._replace(problems=problems))
+
+
+def _check_upload(body: Body, problems: list[Problem]) -> rq.Request:
+    commands, steps = read_commands(body.get("commands", ())), read_steps(body.get("steps", ()))
+    return rq.CheckUpload(_name(body), commands._replace(problems=()), steps._replace(problems=problems))
+
+
+def _name(body: Body) -> str | None:
+    """Return the name of the workflow, or None where it cannot be understood."""
+    name = body.get("workflow")
+    return name if isinstance(name, str) else None
 
 
 def _merge(body: Body) -> tuple[list[rq.Request], list[Problem]]:
@@ -110,8 +117,6 @@ def _upload(body: Body) -> tuple[list[rq.Request], list[Problem]]:
     given = body.get("commands", ()), body.get("steps", ())
     properties, problems = parse_properties(body.get("properties", {}))
     commands, steps, wrong = parse_workflow(*given)
-    if problems or wrong:
-        wrong = parse_workflow(*given, validate.check).problems
     return [rq.Upload(body.get("workflow", ""), properties, tuple(commands), tuple(steps))], problems + wrong
 
 
@@ -159,7 +164,7 @@ def _expire(body: Body) -> tuple[list[rq.Request], list[Problem]]:
 VERBS: Final[Mapping[str, Verb]] = {
     "command": Verb(("workflow", "commands"), _command, _command_reply, check=_check_commands),
     "merge": Verb(("workflow", "steps"), _merge, _merge_reply, check=_check_steps),
-    "upload": Verb(("workflow", "properties", "commands", "steps"), _upload, _upload_reply),
+    "upload": Verb(("workflow", "properties", "commands", "steps"), _upload, _upload_reply, check=_check_upload),
     "run": Verb(("workflow",), _run, lambda body, _: {"run": body["workflow"]}),
     "halt": Verb(("workflow",), _halt, lambda body, _: {"halt": body["workflow"]}),
     "status": Verb(("workflow", "debug"), _status, _status_reply),

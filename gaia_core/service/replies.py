@@ -92,6 +92,7 @@ def summary_message(line: Summary) -> pb.Workflow:
         created=timestamp(line.created_ms),
         updated=timestamp(line.updated_ms),
         revision=line.revision,
+        archived=line.archived,
     )
 
 

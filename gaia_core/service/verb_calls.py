@@ -67,22 +67,16 @@ def _endpoint(path: str, verb: Verb, submit: Submit, reception: Reception, reply
                 until = asyncio.get_running_loop().time() + reply_s
                 body, requests, problems = await _in_time(held, lambda: _read(verb, raw), until)
                 if problems:
-                    raise InvalidWorkflow.of([*problems, *await _further(verb, body, held, submit, until)])
+                    find = verb.check
+                    if find is not None:
+                        check = await _in_time(held, lambda: find(body, problems), until)
+                        await _ask(submit, [check], until)
+                    raise InvalidWorkflow.of(problems)
                 return PlainReply(verb.reply(body, *await _ask(submit, requests, until)))
         except Exception as error:  # noqa: BLE001 - every end of a call is a reply
             return _refusal(path, verb, error)
 
     return call
-
-
-async def _further(verb: Verb, body: Any, held: Held, submit: Submit, until: float) -> list[Problem]:
-    """Return what is wrong with the sound part of a body whose form has problems."""
-    find = verb.check
-    if find is None:
-        return []
-    check, sound = await _in_time(held, lambda: find(body), until)
-    (found,) = await _ask(submit, [check], until)
-    return list(sound.moved(found))
 
 
 def _read(verb: Verb, raw: bytes) -> tuple[Any, list[rq.Request], list[Problem]]:

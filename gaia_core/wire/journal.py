@@ -8,13 +8,17 @@ from typing import Any, Final
 
 from gaia.v1 import journal_pb2 as pb
 from gaia_core.machine import events as own
+from gaia_core.machine.archived import Restored
 from gaia_core.wire.files import (
     failure_from_proto,
     failure_to_proto,
+    file_from_proto,
+    file_to_proto,
     publication_to_proto,
     publications_from_proto,
 )
 from gaia_core.wire.model import command_from_proto, command_to_proto, step_from_proto, step_to_proto
+from gaia_core.wire.snapshot import decode_archived
 from gaia_core.workflow import events as ev
 
 
@@ -215,6 +219,13 @@ def _answered(event: own.RequestAnswered) -> pb.JournalEvent:
     return pb.JournalEvent(request_answered=message)
 
 
+def _archived(event: own.WorkflowArchived) -> pb.JournalEvent:
+    message = pb.WorkflowArchived(
+        workflow_uid=event.uid, file=file_to_proto(event.file), sequence=event.sequence, rest=event.rest
+    )
+    return pb.JournalEvent(workflow_archived=message)
+
+
 _ENCODE: Final[dict[type, Callable[[Any], pb.JournalEvent]]] = {
     ev.WorkflowCreated: _created,
     ev.CommandsSet: _commands_set,
@@ -235,6 +246,10 @@ _ENCODE: Final[dict[type, Callable[[Any], pb.JournalEvent]]] = {
     ev.BackoffsEnded: lambda e: pb.JournalEvent(backoffs_ended=pb.BackoffsEnded(workflow_uid=e.uid, steps=e.steps)),
     ev.AttemptsEnded: _attempts_ended,
     ev.AttemptsGivenBack: _given_back,
+    own.WorkflowArchived: _archived,
+    own.WorkflowRevived: lambda e: pb.JournalEvent(
+        workflow_revived=pb.WorkflowRevived(workflow_uid=e.uid, state=e.restored.data)
+    ),
     own.WorkerJoined: _joined,
     own.WorkerLeft: _left,
     own.RequestAnswered: _answered,
@@ -289,6 +304,8 @@ _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
         m.draining,
         json.loads(m.metadata_json or "{}"),
     ),
+    "workflow_archived": lambda m: own.WorkflowArchived(m.workflow_uid, file_from_proto(m.file), m.sequence, m.rest),
+    "workflow_revived": lambda m: own.WorkflowRevived(m.workflow_uid, Restored(m.state, decode_archived)),
     "worker_left": lambda m: own.WorkerLeft(m.worker, m.incarnation, m.reason),
     "request_answered": lambda m: own.RequestAnswered(m.request_id, m.digest, json.loads(m.answer_json)),
 }

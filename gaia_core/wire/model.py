@@ -13,6 +13,7 @@ from gaia.v1 import model_pb2
 from gaia_core.errors import Problem
 from gaia_core.workflow import parse
 from gaia_core.workflow.model import NO_OPTIONS, Command, Options, Resources, StepSpec, VarValue
+from gaia_core.workflow.unknown import UNKNOWN_VALUE
 
 
 def command_to_proto(command: Command) -> model_pb2.Command:
@@ -140,7 +141,9 @@ def _values(plain: Mapping[str, VarValue]) -> dict[str, struct_pb2.Value]:
 
 
 def _value(value: VarValue) -> struct_pb2.Value:
-    """Encode a var; bool is asked for before number, since it is one in Python."""
+    """Encode a var; bool is asked for before number, since it is one in Python. One not understood is null."""
+    if value is UNKNOWN_VALUE:
+        return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
     if isinstance(value, str):
         return struct_pb2.Value(string_value=value)
     if isinstance(value, bool):

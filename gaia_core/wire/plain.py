@@ -30,6 +30,7 @@ def workflow(message: api_pb2.Workflow) -> dict[str, Any]:
         "created": _time(message.created) if message.HasField("created") else None,
         "updated": _time(message.updated) if message.HasField("updated") else None,
         "revision": message.revision,
+        **({"archived": True} if message.archived else {}),
     }
 
 

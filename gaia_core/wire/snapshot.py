@@ -16,13 +16,18 @@ from google.protobuf.message import DecodeError, Message
 from gaia.v1 import journal_pb2
 from gaia.v1 import snapshot_pb2 as pb
 from gaia_core.errors import SnapshotDamaged
+from gaia_core.machine.archived import Archived
 from gaia_core.machine.public import Announcement, Announcer
-from gaia_core.machine.state import Answered, Deployment
+from gaia_core.machine.remembered import Answered
+from gaia_core.machine.state import Deployment
 from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.version import VERSION
 from gaia_core.wire.chunks import framed, unframed
+from gaia_core.wire.files import file_from_proto, file_to_proto
 from gaia_core.wire.public import announcement_of, event_message
 from gaia_core.wire.snapshot_workflow import Kept, WorkflowReader, by_count, by_size, by_weight, workflow_parts
+from gaia_core.workflow.states import StepState
+from gaia_core.workflow.views import Summary
 
 _NOTHING: Final[Mapping[int, Any]] = {}
 
@@ -119,6 +124,11 @@ def decode_workflow(chunks: Iterable[bytes]) -> Kept:
     return reader.kept
 
 
+def decode_archived(data: bytes) -> Kept:
+    """Return the workflow that the bytes of an archive hold; raises as `decode_workflow`."""
+    return decode_workflow([data])
+
+
 def digest(state: Deployment, sequences: Mapping[int, int] = _NOTHING, rests: Mapping[int, str] = _NOTHING) -> bytes:
     """Return the SHA-256 of a state, the same for all that agree; the time, which passes by itself, is left out."""
     seal = sha256()
@@ -156,7 +166,11 @@ def _state_parts(
 ) -> Iterator[pb.SnapshotPart]:
     doomed = sorted(state.doomed.items())
     deployment = pb.SnapshotDeployment(
-        last_uid=state.last_uid, doomed_uids=[uid for uid, _ in doomed], doomed_names=[name for _, name in doomed]
+        last_uid=state.last_uid,
+        doomed_uids=[uid for uid, _ in doomed],
+        doomed_names=[name for _, name in doomed],
+        wiped_uids=state.wiped.keys(),
+        wiped_names=state.wiped.values(),
     )
     yield pb.SnapshotPart(deployment=deployment)
     workers = [state.fleet.workers[name] for name in sorted(state.fleet.workers)]
@@ -168,6 +182,10 @@ def _state_parts(
         names, incarnations = zip(*left, strict=True)
         yield pb.SnapshotPart(left=pb.SnapshotLeft(workers=names, incarnations=incarnations))
     yield from _answers(state)
+    for archived in by_size(
+        _archived(state.archived[state.archived_names[uid]]) for uid in sorted(state.archived_names)
+    ):
+        yield pb.SnapshotPart(archives=pb.SnapshotArchives(workflows=archived))
     for uid in sorted(state.by_uid):
         yield from workflow_parts(Kept(state.by_uid[uid], sequences.get(uid, 0), rests.get(uid, "")))
 
@@ -219,6 +237,33 @@ def _answers(state: Deployment) -> Iterator[pb.SnapshotPart]:
         yield pb.SnapshotPart(answers=together)
 
 
+def _archived(archived: Archived) -> pb.SnapshotArchived:
+    line = archived.summary
+    return pb.SnapshotArchived(
+        uid=archived.uid,
+        name=line.name,
+        owner=line.owner,
+        state=line.state,
+        properties_json=json.dumps(dict(line.properties)),
+        steps=line.steps.values(),
+        created_ms=line.created_ms,
+        updated_ms=line.updated_ms,
+        revision=line.revision,
+        sequence=archived.sequence,
+        rest=archived.rest,
+        file=file_to_proto(archived.file),
+    )
+
+
+def _archived_from(one: pb.SnapshotArchived) -> Archived:
+    steps = {state.word: count for state, count in zip(StepState, one.steps, strict=True)}
+    line = Summary(
+        one.name, one.owner, one.state, json.loads(one.properties_json), steps, one.created_ms, one.updated_ms,
+        one.revision, archived=True,
+    )  # fmt: skip
+    return Archived(one.uid, line, one.sequence, one.rest, file_from_proto(one.file))
+
+
 def _adopt(announcer: Announcer, kept: Kept) -> None:
     uid = kept.workflow.uid
     announcer.state.adopt(kept.workflow)
@@ -234,6 +279,7 @@ def _feed(state: Deployment, part: pb.SnapshotPart) -> None:
         case "deployment":
             state.last_uid = part.deployment.last_uid
             state.doomed.update(zip(part.deployment.doomed_uids, part.deployment.doomed_names, strict=True))
+            state.wiped.update(zip(part.deployment.wiped_uids, part.deployment.wiped_names, strict=True))
         case "workers":
             for one in part.workers.workers:
                 state.fleet.join(
@@ -251,7 +297,11 @@ def _feed(state: Deployment, part: pb.SnapshotPart) -> None:
             state.fleet.left.update(dict.fromkeys(zip(part.left.workers, part.left.incarnations, strict=True)))
         case "answers":
             for known, at_ms in zip(part.answers.requests, part.answers.at_ms, strict=True):
-                state.answered[known.request_id] = Answered(known.digest, json.loads(known.answer_json), at_ms)
+                answered = Answered(known.digest, json.loads(known.answer_json), at_ms)
+                state.answered.remember(known.request_id, answered)
+        case "archives":
+            for archived in part.archives.workflows:
+                state.put_aside(_archived_from(archived))
         case other:
             raise SnapshotDamaged(f"A part of the kind {other!r} lies where it does not belong.")
 

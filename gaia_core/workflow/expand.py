@@ -4,81 +4,31 @@ Pure and deterministic, because the journal keeps specs only and every replay ex
 (which wants every Problem) and by `WorkflowState.apply` (where there are none left).
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from math import prod
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final
 
 from gaia_core.errors import Problem
-from gaia_core.workflow.composite import Bindings, count_steps
+from gaia_core.workflow.bindings import Bindings
+from gaia_core.workflow.composite import count_steps, writes_tree
+from gaia_core.workflow.elements import count_elements, elements_of
 from gaia_core.workflow.flat import FlatStep
-from gaia_core.workflow.interface import interface_problems, texts_of, var_problems
+from gaia_core.workflow.interface import interface_problems, var_problems
 from gaia_core.workflow.keys import key_problem
-from gaia_core.workflow.model import EMPTY, NO_OPTIONS, Command, Options, StepSpec
-from gaia_core.workflow.parse import file_path_problem, output_path_problem, path_problem, workdir_problem
-from gaia_core.workflow.size import EXECUTION_BYTES_MAX, execution_bytes, execution_bytes_most, value_length_most
-from gaia_core.workflow.splice import scalar_text, splice
+from gaia_core.workflow.model import Command, StepSpec
+from gaia_core.workflow.size import EXECUTION_BYTES_MAX, execution_bytes, value_length_most
+from gaia_core.workflow.splice import splice
+from gaia_core.workflow.unknown import UNKNOWN
+from gaia_core.workflow.uses import Element, Scope, Shape, Use
 
 NAME_LENGTH_MAX: Final = 255
 
+PROBLEMS_OF_A_SPEC_MAX: Final = 100
+"""What is wrong with more of its elements is told when these are mended; nobody reads more."""
+
 SWEEP_STEPS_MAX: Final = 1_000_000
 """One sweep may make as many Steps as a whole workflow is built for; a server may be told another limit."""
-
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9-]")
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a Step is expanded in: the workflow, or one composite Step.
-
-    Attributes:
-        prefix: begins the names of its Steps: "" or "STEP:".
-        values: values of the composite's vars.
-        bindings: what names within the composite stand for; None in the workflow, where Keys are Keys.
-        element: name of the outermost element; "" in the workflow.
-        aliases: names that stand for all of its Steps.
-        commands: names of the composite Commands around it, the outermost first.
-        options: given by the Steps around it; they win over those of its Steps.
-        defaults: given by the composite Commands around it; those of its Steps win.
-    """
-
-    spec: StepSpec
-    prefix: str = ""
-    values: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    bindings: Bindings | None = None
-    element: str = ""
-    aliases: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    options: Options = NO_OPTIONS
-    defaults: Options = NO_OPTIONS
-
-
-class Element(NamedTuple):
-    """One element of a sweep (or the only one): its name within the scope, its values, the Keys of its outputs."""
-
-    name: str
-    values: Mapping[str, str]
-    outputs: tuple[str, ...]
-
-
-class _Use(NamedTuple):
-    """One Step as written, with the Command it uses and the scope it lies in."""
-
-    spec: StepSpec
-    command: Command
-    scope: Scope
-    place: str
-
-    def words(self, values: Mapping[str, str]) -> Mapping[str, str]:
-        """Return what the Keys of an element may splice: its own values, then those of the composite around it."""
-        return {**self.scope.values, **values} if self.scope.values else values
-
-    def aliases_of(self, name: str) -> tuple[str, ...]:
-        """Return the names beside its own that stand for a Step made here."""
-        written = f"{self.scope.prefix}{self.spec.name}"
-        return self.scope.aliases if written == name else (*self.scope.aliases, written)
 
 
 def expand(
@@ -98,125 +48,112 @@ def expand(
         steps_max: how many Steps a spec may stand for.
 
     Returns:
-        One Step per element of the product of its array vars, times the inner Steps of a composite; [] where there
-        were problems.
+        One Step per element of the product of its array vars, times the inner Steps of a composite; [] where it does
+        not fit its Command. Where a Key is wrong it is UNKNOWN.
     """
     command = commands[spec.command]
     found = [*interface_problems(spec, command, place), *var_problems(spec, command, place)]
-    if not found and (count := _elements_of(spec) * count_steps(spec.command, commands)) > steps_max:
+    if not found and (count := count_elements(spec) * count_steps(spec.command, commands)) > steps_max:
         found = [Problem(f"{place}.vars", f"makes {count} Steps; a sweep may make {steps_max}")]
     if found:
         problems.extend(found)
         return []
+    return expand_fitting(spec, command, commands, place, problems)
+
+
+def expand_fitting(
+    spec: StepSpec, command: Command, commands: Mapping[str, Command], place: str, problems: list[Problem]
+) -> list[FlatStep]:
+    """Return the Steps that a spec stands for that fits its Command, as `expand` does."""
     work = _Expansion(commands)
-    use = _Use(spec, command, Scope(spec), place)
-    work.bind(use, work.elements(use))
+    use = Use(spec, command, Scope(spec), place)
+    if work.is_bounded(use):
+        work.bind(use, work.elements(use))
     problems.extend(work.problems)
-    return [] if work.problems else work.flat
-
-
-def _elements_of(spec: StepSpec) -> int:
-    """Return how many elements the arrays of a spec make."""
-    return prod(len(value) for value in spec.vars.values() if isinstance(value, tuple))
+    return work.flat
 
 
 @dataclass(slots=True)
 class _Expansion:
-    """One spec being expanded; stops at the first element with a problem, since the others have the same."""
+    """One spec being expanded.
+
+    Attributes:
+        told: (place, what is wrong) of the problems so far: what is wrong with several elements is told once.
+    """
 
     commands: Mapping[str, Command]
     flat: list[FlatStep] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    told: set[tuple[str, str]] = field(default_factory=set)
 
-    def elements(self, use: _Use) -> list[Element]:
-        """Return the elements of a spec with the Keys they write."""
-        spec, command, scope, place = use
-        if value_length_most(spec, command, scope.values) > EXECUTION_BYTES_MAX:
-            self._refuse(f"{place}.vars", f"the values splice each other to more than {EXECUTION_BYTES_MAX} bytes")
-            return []
-        names = sorted(spec.outputs)
-        found: list[Element] = []
-        for name, values in _values(spec, command, scope.values):
+    def is_bounded(self, use: Use) -> bool:
+        """Tell whether the values of a spec stay small when they splice each other; note where they do not."""
+        is_bounded = value_length_most(use.spec, use.command, use.scope.values) <= EXECUTION_BYTES_MAX
+        if not is_bounded:
+            message = f"the values splice each other to more than {EXECUTION_BYTES_MAX} bytes"
+            self._refuse(f"{use.place}.vars", message)
+        return is_bounded
+
+    def elements(self, use: Use) -> Iterator[Element]:
+        """Yield the elements of a spec with what they write."""
+        texts = [use.spec.outputs[name] for name in sorted(use.spec.outputs)]
+        for name, values in elements_of(use.spec, use.command, use.scope.values):
             words = use.words(values)
-            found.append(Element(name, values, tuple(self._output(use, name, one, words) for one in names)))
-            if self.problems:
-                break
-        return found
+            yield Element(name, values, tuple(splice(text, words) for text in texts))
 
-    def bind(self, use: _Use, elements: list[Element]) -> None:
-        """Give elements their inputs, once every output of the scope is known, and add the Steps they make."""
-        spec, command, scope, _ = use
-        shape = _Shape(
-            (*scope.commands, command.name),
-            scope.options.over(spec.options).over(scope.defaults),
-            tuple(sorted(spec.inputs)),
-            tuple(sorted(spec.outputs)),
-            _spliced_paths(command),
-            execution_bytes_most(spec, command, scope.values) > EXECUTION_BYTES_MAX,
-        )
+    def bind(self, use: Use, elements: Iterable[Element]) -> None:
+        """Add the Steps that elements make; in a composite, once every output of the scope is known."""
+        shape = Shape.of(use)
+        make = self._open if use.command.steps else self._add
         for element in elements:
-            if self.problems:
-                return
             inputs = tuple(self._input(use, name, use.words(element.values)) for name in shape.input_names)
-            if command.steps:
-                self._open(use, element, inputs, shape)
-            else:
-                self._add(use, element, inputs, shape)
+            outputs = tuple(map(partial(self._output, use), shape.output_names, element.outputs))
+            make(use, element, inputs, outputs, shape)
 
-    def _refuse(self, place: str, message: str) -> None:
-        self.problems.append(Problem(place, message))
+    def _refuse(self, place: str, message: str, wrong: str = "") -> None:
+        """Note a problem unless the same is `wrong` with another element."""
+        key = (place, wrong or message)
+        if key not in self.told and len(self.problems) < PROBLEMS_OF_A_SPEC_MAX:
+            self.told.add(key)
+            self.problems.append(Problem(place, message))
 
-    def _output(self, use: _Use, name: str, output: str, words: Mapping[str, str]) -> str:
+    def _output(self, use: Use, name: str, text: str) -> str:
         """Return the Key that an output is stored under."""
-        place = f"{use.place}.outputs.{output}"
-        text = splice(use.spec.outputs[output], words)
         if use.scope.bindings is None:
-            return self._checked(text, place)
-        is_tree = text.endswith("/") or self._is_tree(use.command, output)
-        key, problem = use.scope.bindings.write(text, name, output, is_tree)
-        if problem:
-            self._refuse(place, problem)
-        return key
+            return self._checked(text, f"{use.place}.outputs.{name}")
+        return use.scope.bindings.written(text)
 
-    def _input(self, use: _Use, name: str, words: Mapping[str, str]) -> str:
+    def _input(self, use: Use, name: str, words: Mapping[str, str]) -> str:
         """Return the Key that an input is read from."""
         place = f"{use.place}.inputs.{name}"
         text = splice(use.spec.inputs[name], words)
         if use.scope.bindings is None:
             return self._checked(text, place)
-        key = use.scope.bindings.read(text)
-        if key is None:
-            self._refuse(place, f"{text!r} is neither an input of the composite nor written by one of its Steps")
-        return key or ""
+        key, problem = use.scope.bindings.read(text)
+        if problem:
+            self._refuse(place, problem)
+        return key
 
     def _checked(self, key: str, place: str) -> str:
         """Return a Key, having noted what is wrong with it."""
         problem = key_problem(key)
         if problem:
-            self._refuse(place, problem)
-        return key
+            self._refuse(place, problem, problem.replace(repr(key), ""))
+        return UNKNOWN if problem else key
 
-    def _is_tree(self, command: Command, output: str) -> bool:
-        """Tell whether a Command writes a directory as this output."""
-        if not command.steps:
-            return command.outputs.get(output, "").endswith("/")
-        return any(
-            local == output and self._is_tree(self.commands[inner.command], name)
-            for inner in command.steps
-            for name, local in inner.outputs.items()
-        )
-
-    def _add(self, use: _Use, element: Element, inputs: tuple[str, ...], shape: "_Shape") -> None:
+    def _add(self, use: Use, element: Element, inputs: tuple[str, ...], outputs: tuple[str, ...], shape: Shape) -> None:
         """Add one Step that runs a program."""
         command, scope, place = use.command, use.scope, use.place
         name = f"{scope.prefix}{element.name}"
-        self.problems += _path_problems(shape.paths, element.values, f"{place}.vars")
-        keys = (*inputs, *element.outputs)
+        for path, problem in shape.path_problems(element.values):
+            self._refuse(f"{place}.vars", f"the internal path {path!r}: {problem}", path)
+        keys = (*inputs, *outputs)
         if shape.is_large and execution_bytes(command, element.values, keys) > EXECUTION_BYTES_MAX:
             message = f"Step and Command together take more than {EXECUTION_BYTES_MAX} bytes once vars are spliced"
             self._refuse(place, f"{message}; put large texts into a file")
         if len(name) > NAME_LENGTH_MAX:
-            self._refuse(f"{place}.vars", f"the name {name[:40]}… is longer than {NAME_LENGTH_MAX} characters")
+            message = f"the name {name[:40]}… is longer than {NAME_LENGTH_MAX} characters"
+            self._refuse(f"{place}.vars", message, "name")
         self.flat.append(
             FlatStep(
                 name=name,
@@ -229,16 +166,18 @@ class _Expansion:
                 input_names=shape.input_names,
                 inputs=inputs,
                 output_names=shape.output_names,
-                outputs=element.outputs,
+                outputs=outputs,
             )
         )
 
-    def _open(self, use: _Use, element: Element, inputs: tuple[str, ...], shape: "_Shape") -> None:
+    def _open(
+        self, use: Use, element: Element, inputs: tuple[str, ...], outputs: tuple[str, ...], shape: Shape
+    ) -> None:
         """Add the inner Steps of one composite Step: all outputs first, since any of them may be read by any Step."""
         command, scope = use.command, use.scope
         name = f"{scope.prefix}{element.name}"
-        outer = dict(zip((*shape.input_names, *shape.output_names), (*inputs, *element.outputs), strict=True))
-        bindings = Bindings(name, outer)
+        outer = dict(zip((*shape.input_names, *shape.output_names), (*inputs, *outputs), strict=True))
+        bindings = Bindings(name, outer, shape.output_names)
         inner_scope = Scope(
             spec=scope.spec,
             prefix=f"{name}:",
@@ -251,66 +190,39 @@ class _Expansion:
             defaults=command.options.over(scope.defaults),
         )
         uses = [
-            _Use(inner, self.commands[inner.command], inner_scope, f"{use.place}.{command.name}.steps[{number}]")
+            Use(inner, self.commands[inner.command], inner_scope, f"{use.place}.{command.name}.steps[{number}]")
             for number, inner in enumerate(command.steps)
         ]
-        inner_elements = [(each, self.elements(each)) for each in uses]
-        unmade = [output for output in shape.output_names if not bindings.is_written(output)]
-        if unmade and not self.problems:
-            self._refuse(f"{use.place}.outputs.{unmade[0]}", f"no inner Step of {command.name!r} writes {unmade[0]!r}")
+        unbounded = [each for each in uses if not self.is_bounded(each)]
+        if unbounded:
+            return
+        inner_elements = [(each, list(self.elements(each))) for each in uses]
+        self._write(bindings, inner_elements)
+        for output in shape.output_names:
+            if not bindings.is_written(output):
+                self._refuse(f"{use.place}.outputs.{output}", f"no inner Step of {command.name!r} writes {output!r}")
         for inner_use, elements in inner_elements:
             self.bind(inner_use, elements)
 
-
-class _Shape(NamedTuple):
-    """What all elements of a spec share."""
-
-    commands: tuple[str, ...]
-    options: Options
-    input_names: tuple[str, ...]
-    output_names: tuple[str, ...]
-    paths: "list[tuple[str, Callable[[str], str | None]]]"
-    is_large: bool
-
-
-def _values(spec: StepSpec, command: Command, outer: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield (name, texts of all vars) for each element of the product of the array vars, in order of var name."""
-    fixed = {name: scalar_text(value) for name, value in command.vars.items()}
-    fixed.update((name, scalar_text(value)) for name, value in spec.vars.items() if not isinstance(value, tuple))
-    arrays = {name: texts_of(spec.vars[name]) for name in sorted(spec.vars) if isinstance(spec.vars[name], tuple)}
-    for choice in product(*arrays.values()):
-        values = _resolve({**fixed, **dict(zip(arrays, choice, strict=True))}, outer)
-        suffix = [_NOT_IN_NAMES.sub("", values[name]) for name in arrays]
-        yield "-".join((spec.name, *suffix)), values
+    def _write(self, bindings: Bindings, inner: Sequence[tuple[Use, list[Element]]]) -> None:
+        """Tell the bindings of a composite Step all that its inner Steps read and write."""
+        bindings.foresee(
+            {text for _, elements in inner for element in elements for text in element.outputs},
+            {tree for use, elements in inner for tree in _trees_read(use, elements)},
+        )
+        for use, elements in inner:
+            names = sorted(use.spec.outputs)
+            are_trees = [writes_tree(use.command, name, self.commands) for name in names]
+            for element in elements:
+                for name, is_tree, text in zip(names, are_trees, element.outputs, strict=True):
+                    problem = bindings.write(text, element.name, name, is_tree)
+                    if problem:
+                        self._refuse(f"{use.place}.outputs.{name}", problem)
 
 
-def _resolve(values: dict[str, str], outer: Mapping[str, str]) -> Mapping[str, str]:
-    """Splice vars into the values of other vars, one pass; a composite's vars come before those beside a value.
-
-    So an inner Step may hand a var on under its own name: `vars: {N: "{{N}}"}`.
-    """
-    if not any("{{" in value for value in values.values()):
-        return values
-    words = {**values, **outer}
-    return {name: splice(value, words) for name, value in values.items()}
-
-
-def _spliced_paths(command: Command) -> list[tuple[str, Callable[[str], str | None]]]:
-    """Return the internal paths of a Command that splice vars, with the check that each has to pass then."""
-    paths: list[tuple[str | None, Callable[[str], str | None]]] = [
-        *((path, path_problem) for path in command.inputs.values()),
-        *((path, output_path_problem) for path in command.outputs.values()),
-        (command.stdout, file_path_problem),
-        (command.workdir, workdir_problem),
-    ]
-    return [(path, check) for path, check in paths if path is not None and "{{" in path]
-
-
-def _path_problems(
-    paths: list[tuple[str, Callable[[str], str | None]]], values: Mapping[str, str], place: str
-) -> Iterator[Problem]:
-    """Yield what splicing made wrong with internal paths."""
-    for path, check in paths:
-        problem = check(splice(path, values))
-        if problem:
-            yield Problem(place, f"the internal path {path!r}: {problem}")
+def _trees_read(use: Use, elements: Iterable[Element]) -> Iterator[str]:
+    """Yield the trees that elements read by that name."""
+    texts = [text for text in use.spec.inputs.values() if text.endswith(("/", "}}"))]
+    for element in elements if texts else ():
+        words = use.words(element.values)
+        yield from (name for text in texts if (name := splice(text, words)).endswith("/"))

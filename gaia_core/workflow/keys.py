@@ -16,7 +16,11 @@ RESERVED_PREFIX: Final = "composite/"
 INTERNAL_PREFIX: Final = ".gaia/"
 """Gaia's own objects; no workflow name starts with a dot, so no data space collides."""
 
+MANIFESTS_PREFIX: Final = f"{INTERNAL_PREFIX}manifests/"
+
+_MANIFEST = re.compile(rf"{re.escape(MANIFESTS_PREFIX)}[^/]+/(\d+)/(\d+)-(\d+)-\d+")
 _BUCKET = re.compile(r"(?!(?:\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SLASH = re.compile("/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
@@ -81,6 +85,11 @@ def folder_of(key: str) -> str:
     return f"{root}{head}{slash}"
 
 
+def folders_over(key: str) -> list[str]:
+    """Return every tree that holds a Key, the widest first, and last the Key itself if it is one."""
+    return [key[: match.end()] for match in _SLASH.finditer(key)]
+
+
 def location(workflow: str, key: str) -> Location:
     """Return where a Key of a workflow lies in the store."""
     bucket, path = split_bucket(key)
@@ -89,4 +98,15 @@ def location(workflow: str, key: str) -> Location:
 
 def manifest_location(workflow: str, uid: int, step: int, attempt: int, output: int) -> Location:
     """Return where an attempt stores the manifest of its output number `output`."""
-    return Location(None, f"{INTERNAL_PREFIX}manifests/{workflow}/{uid}/{step}-{attempt}-{output}")
+    return Location(None, f"{MANIFESTS_PREFIX}{workflow}/{uid}/{step}-{attempt}-{output}")
+
+
+def archive_folder(deployment: str) -> str:
+    """Return where a deployment puts workflows that have left memory, in its own bucket."""
+    return f"{INTERNAL_PREFIX}{deployment}/archive/"
+
+
+def manifest_step(path: str) -> tuple[int, int, int] | None:
+    """Return (workflow uid, Step, attempt) of the manifest that lies at a path, or None: none lies there."""
+    found = _MANIFEST.fullmatch(path)
+    return (int(found[1]), int(found[2]), int(found[3])) if found is not None else None

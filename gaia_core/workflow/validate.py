@@ -1,78 +1,69 @@
 """Whether Commands and Steps may enter a workflow: every Problem with its place, all at once, nothing changed.
 
-A request is laid beside the workflow as a draft (a second, small graph of the Steps it names), so that overlaps and
-cycles are found without touching the state. Cost is O(the request and what lies downstream of it).
+What has unknown parts, or is wrong, is still checked as far as it is understood; one mistake is told once. Called by
+the client and the service before they ask the machine, and by the machine.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import replace
+from itertools import chain
+from typing import Final, NamedTuple
 
 from gaia_core.errors import Problem
-from gaia_core.workflow.composite import TOO_DEEP, composite_problems, is_too_deep
-from gaia_core.workflow.expand import SWEEP_STEPS_MAX, expand
+from gaia_core.workflow.composite import TOO_DEEP, composite_problems, is_too_deep, spread
+from gaia_core.workflow.draft import PROBLEMS_MAX, Draft
+from gaia_core.workflow.expand import expand
 from gaia_core.workflow.flat import FlatStep
-from gaia_core.workflow.graph import Graph, Key
-from gaia_core.workflow.interface import suggestion
-from gaia_core.workflow.keys import split_bucket
-from gaia_core.workflow.model import STDOUT_ALWAYS, STDOUT_BOTH, Command, StepSpec
-from gaia_core.workflow.splice import Unspliceable, names_in, scalar_text
-from gaia_core.workflow.state import Step, WorkflowState
+from gaia_core.workflow.form.items import Reading
+from gaia_core.workflow.interface import interface_problems, suggestion, var_problems
+from gaia_core.workflow.leaf import leaf_problems
+from gaia_core.workflow.model import Command, StepSpec
+from gaia_core.workflow.outline import outline
+from gaia_core.workflow.rules import ANY, Rules
+from gaia_core.workflow.state import WorkflowState
+from gaia_core.workflow.unknown import UNKNOWN
 
-PROBLEMS_MAX = 1000
-"""A request with more problems than this is answered with the first ones; nobody reads more."""
+__all__ = [
+    "ANY", "PROBLEMS_MAX", "Draft", "Judged", "Rules", "check", "command_problems", "draft_commands", "draft_steps",
+    "judge_commands",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a deployment allows; asked when requests are checked, never when the journal is replayed.
-
-    Attributes:
-        sweep_steps_max: how many Steps one spec may make.
-        own_bucket: holds all data spaces; Keys reach it only without naming it. "" where nothing is known of buckets.
-        buckets: other buckets that Keys may name; None for any.
-    """
-
-    sweep_steps_max: int = SWEEP_STEPS_MAX
-    own_bucket: str = ""
-    buckets: frozenset[str] | None = None
-
-    def bucket_problem(self, key: str) -> str | None:
-        """Return why a Key may not name its bucket, or None."""
-        bucket = split_bucket(key)[0] if ":" in key else None
-        if bucket is None:
-            return None
-        if bucket == self.own_bucket:
-            return f"{key!r} names Gaia's own bucket; Keys reach it without"
-        if self.buckets is not None and bucket not in self.buckets:
-            allowed = ", ".join(sorted(self.buckets)) or "none"
-            return f"{key!r} names the bucket {bucket!r}, which Keys may not; allowed: {allowed}"
-        return None
+STEPS_NAMED_MAX: Final = 100
+"""A change that breaks more Steps than this names so many, and counts the rest."""
 
 
-ANY: Final = Rules()
-
-
-@dataclass(slots=True)
-class Draft:
-    """What a request would add, replace or take away, expanded, with the problems found so far.
+class Judged(NamedTuple):
+    """Commands that were looked at one by one.
 
     Attributes:
-        flats: the Steps it defines, each with its place in the request.
-        vanished: existing Steps that would be no more.
+        commands: all there will be, by name; of two of one name the last.
+        spoilt: names of those that are wrong, and of composites that contain them.
+        problems: what is wrong with those given, but for their form.
     """
 
-    flats: list[tuple[str, FlatStep]] = field(default_factory=list)
-    vanished: dict[Step, None] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    commands: Mapping[str, Command]
+    spoilt: Collection[str] = ()
+    problems: Sequence[Problem] = ()
 
 
-def check(commands: Iterable[Command], steps: Sequence[StepSpec]) -> list[Problem]:
-    """Return the problems of a new workflow of these Commands and Steps."""
-    given = list(commands)
-    by_name = {command.name: command for command in given}
-    problems = [p for n, command in enumerate(given) for p in command_problems(command, by_name, f"commands[{n}]")]
-    return problems + draft_steps(None, by_name, steps, skip_composites=bool(problems)).problems
+def check(commands: Reading[Command], steps: Reading[StepSpec]) -> list[Problem]:
+    """Return the problems of a new workflow of these Commands and Steps, but for those of their form."""
+    judged = judge_commands(commands, {})
+    return [*judged.problems, *draft_steps(None, judged if commands.is_list else None, steps).problems]
+
+
+def judge_commands(given: Reading[Command], known: Mapping[str, Command]) -> Judged:
+    """Look at Commands one by one, whatever Steps will use them.
+
+    Args:
+        given: the Commands, as far as they are understood.
+        known: those of the workflow.
+    """
+    commands = {**known, **{command.name: command for command in given.items}}
+    commands.pop(UNKNOWN, None)
+    found = [list(command_problems(one, commands, f"commands[{n}]")) for n, one in enumerate(given.items)]
+    wrong = {one.name for n, one in enumerate(given.items) if found[n] or n in given.unsound}
+    return Judged(commands, spread(wrong, commands) if wrong else (), list(chain.from_iterable(found)))
 
 
 def command_problems(command: Command, commands: Mapping[str, Command], place: str) -> Iterator[Problem]:
@@ -84,116 +75,122 @@ def command_problems(command: Command, commands: Mapping[str, Command], place: s
         place: of the Command in the request.
     """
     for name in command.vars:
-        if name in command.inputs or name in command.outputs:
+        if name != UNKNOWN and (name in command.inputs or name in command.outputs):
             yield Problem(f"{place}.vars.{name}", f"{name!r} is both a var and an input or output")
-    yield from composite_problems(command, commands, place) if command.steps else _leaf_problems(command, place)
-
-
-def _leaf_problems(command: Command, place: str) -> Iterator[Problem]:
-    """Yield what is wrong with a Command that runs a program."""
-    for name in command.outputs:
-        if name in command.inputs:
-            yield Problem(f"{place}.outputs.{name}", f"{name!r} is both an input and an output")
-    seen: dict[str, str] = {}
-    for kind, paths in (("inputs", command.inputs), ("outputs", command.outputs)):
-        for name, path in paths.items():
-            if path not in (STDOUT_BOTH, STDOUT_ALWAYS) and path in seen:
-                yield Problem(f"{place}.{kind}.{name}", f"the internal path {path!r} is also that of {seen[path]}")
-            seen[path] = f"{kind}.{name}"
-    for where, text in _spliced_texts(command):
-        try:
-            list(names_in(text))
-        except Unspliceable as refusal:
-            yield Problem(f"{place}.{where}", str(refusal))
-
-
-def _spliced_texts(command: Command) -> Iterator[tuple[str, str]]:
-    """Yield every text of a Command that vars are spliced into, with its place."""
-    yield from ((f"command[{n}]", token) for n, token in enumerate(command.command))
-    yield from ((f"entrypoint[{n}]", token) for n, token in enumerate(command.entrypoint))
-    yield from ((f"inputs.{name}", path) for name, path in command.inputs.items())
-    yield from ((f"outputs.{name}", path) for name, path in command.outputs.items())
-    yield from ((f"vars.{name}", scalar_text(value)) for name, value in command.vars.items())
-    yield from ((f"env.{name}", value) for name, value in command.env.items())
-    yield from (("stdout", command.stdout or ""), ("workdir", command.workdir or ""))
+    yield from composite_problems(command, commands, place) if command.steps else leaf_problems(command, place)
 
 
 def draft_steps(
     workflow: WorkflowState | None,
-    commands: Mapping[str, Command],
-    specs: Sequence[StepSpec],
+    judged: Judged | None,
+    steps: Reading[StepSpec],
     *,
     prune: bool = False,
-    skip_composites: bool = False,
     rules: Rules = ANY,
 ) -> Draft:
     """Lay Steps beside a workflow and find every problem.
 
     Args:
         workflow: what they would enter, or None for a new one.
-        commands: all Commands there will be.
-        specs: the Steps as written.
+        judged: all Commands there will be; None where nothing is known of them.
+        steps: the Steps, as far as they are understood.
         prune: elements of these sweeps that are not made any more go.
-        skip_composites: some composite is unsound, so Steps that use one cannot be expanded.
         rules: what the deployment allows.
     """
     draft = Draft()
-    for number, spec in enumerate(specs):
+    seen = {UNKNOWN}
+    for number, spec in enumerate(steps.items):
         if len(draft.problems) >= PROBLEMS_MAX:
             break
         place = f"steps[{number}]"
-        command = commands.get(spec.command)
-        if command is None:
-            message = f"there is no Command {spec.command!r}{suggestion(spec.command, commands)}"
-            draft.problems.append(Problem(f"{place}.command", message))
-        elif not (command.steps and skip_composites):
-            flats = expand(spec, commands, place, draft.problems, rules.sweep_steps_max)
-            draft.flats += [(place, flat) for flat in flats]
-    _check_buckets(draft, rules)
-    _check_names(workflow, draft)
-    if workflow is not None:
-        pruned = specs if prune else ()
-        draft.vanished = dict.fromkeys(_vanishing(workflow, [flat for _, flat in draft.flats], pruned))
-    _check_graph(workflow, draft)
+        named = spec if spec.name not in seen else replace(spec, name=place)
+        seen.add(spec.name)
+        flats = _lay(draft, judged, named, place, rules, is_sound=number not in steps.unsound)
+        draft.flats += [(place, flat) for flat in flats]
+    draft.judge(workflow, rules, steps.items if prune else ())
     return draft
 
 
-def draft_commands(
-    workflow: WorkflowState, changed: Sequence[Command], commands: Mapping[str, Command], rules: Rules
-) -> Draft:
-    """Lay changed Commands beside a workflow: the Steps that use them, expanded anew, and what would break.
+def _lay(
+    draft: Draft, judged: Judged | None, spec: StepSpec, place: str, rules: Rules, *, is_sound: bool
+) -> list[FlatStep]:
+    """Return the Steps that a spec makes, or their outlines where something keeps it from being expanded."""
+    command = judged.commands.get(spec.command) if judged is not None else None
+    if judged is not None and command is not None:
+        if is_sound and command.name not in judged.spoilt:
+            flats = expand(spec, judged.commands, place, draft.problems, rules.sweep_steps_max)
+            if flats:
+                return flats
+        else:
+            draft.problems += [*interface_problems(spec, command, place), *var_problems(spec, command, place)]
+    elif judged is not None and spec.command != UNKNOWN:
+        message = f"there is no Command {spec.command!r}{suggestion(spec.command, judged.commands)}"
+        draft.problems.append(Problem(f"{place}.command", message))
+    draft.outlined.append(spec.name)
+    return outline(spec, command, place, draft.problems, rules.sweep_steps_max)
+
+
+def draft_commands(workflow: WorkflowState, given: Reading[Command], judged: Judged, rules: Rules) -> Draft:
+    """Lay changed Commands beside a workflow: the Steps that use them, expanded anew, and all that would break.
 
     Args:
         workflow: the workflow.
-        changed: Commands, each sound by itself; those that are as they were change nothing.
-        commands: all Commands there will be.
+        given: Commands; those that are as they were change nothing.
+        judged: all Commands there will be.
         rules: what the deployment allows.
     """
-    draft = Draft()
     places = {
         command.name: f"commands[{number}]"
-        for number, command in enumerate(changed)
+        for number, command in enumerate(given.items)
         if workflow.commands.get(command.name) != command
     }
-    _check_composites(workflow, changed, commands, draft)
-    if draft.problems:
-        return draft
+    draft = Draft()
+    broken = dict(_broken_composites(workflow, given.items, judged.commands))
+    draft.problems += chain.from_iterable(broken.values())
+    broken_too = spread(broken, judged.commands) if broken else set()
+    named = unnamed = 0
     for spec, owned in workflow.specs_using(places):
         place = next(places[name] for step in owned.values() for name in step.commands if name in places)
-        found: list[Problem] = []
-        flats = expand(spec, commands, "", found, rules.sweep_steps_max)
+        flats, found = _anew(spec, owned, judged, broken_too, rules)
         if not found:
-            found = list(_renamed(owned, flats))
-        message = f"Step {spec.name!r} would become invalid: "
-        draft.problems += [
-            Problem(place, f"{message}{problem.place.lstrip('.')}: {problem.message}") for problem in found
-        ]
-        draft.flats += [(place, flat) for flat in flats if flat.element in owned]
-    _check_buckets(draft, rules)
-    _check_names(workflow, draft)
-    draft.vanished = dict.fromkeys(_vanishing(workflow, [flat for _, flat in draft.flats], ()))
-    _check_graph(workflow, draft)
+            draft.flats += [(place, flat) for flat in flats if flat.element in owned]
+        elif named < STEPS_NAMED_MAX:
+            named += 1
+            draft.problems += [_would_break(f"Step {spec.name!r}", place, problem) for problem in found]
+        else:
+            unnamed += 1
+    if unnamed:
+        draft.problems.append(Problem("commands", f"{unnamed} more Steps would become invalid"))
+    draft.judge(workflow, rules)
     return draft
+
+
+def _anew(
+    spec: StepSpec, owned: Iterable[str], judged: Judged, broken: Collection[str], rules: Rules
+) -> tuple[list[FlatStep], list[Problem]]:
+    """Return what a spec of the workflow stands for with the Commands there will be, and what is wrong with that.
+
+    Args:
+        spec: the Step as written.
+        owned: names of the elements it defines.
+        judged: all Commands.
+        broken: composites that would become invalid.
+        rules: what the deployment allows.
+    """
+    command = judged.commands[spec.command]
+    if command.name in broken:
+        return [], [Problem("", f"its Command {command.name!r} would")]
+    found: list[Problem] = []
+    if command.name in judged.spoilt:
+        return [], [*interface_problems(spec, command, ""), *var_problems(spec, command, "")]
+    flats = expand(spec, judged.commands, "", found, rules.sweep_steps_max)
+    return flats, found or list(_renamed(owned, flats))
+
+
+def _would_break(what: str, place: str, problem: Problem) -> Problem:
+    """Return a problem of what is in the workflow as one of the change that leads to it."""
+    within = Problem(problem.place.lstrip("."), problem.message)
+    return Problem(place, f"{what} would become invalid: {within}")
 
 
 def _renamed(owned: Iterable[str], flats: Iterable[FlatStep]) -> Iterator[Problem]:
@@ -205,153 +202,19 @@ def _renamed(owned: Iterable[str], flats: Iterable[FlatStep]) -> Iterator[Proble
         yield Problem(".vars", message)
 
 
-def _check_composites(
-    workflow: WorkflowState, changed: Sequence[Command], commands: Mapping[str, Command], draft: Draft
-) -> None:
-    """Find composites of the workflow that would not fit the changed Commands any more."""
-    news = {command.name: number for number, command in enumerate(changed)}
+def _broken_composites(
+    workflow: WorkflowState, given: Sequence[Command], commands: Mapping[str, Command]
+) -> Iterator[tuple[str, list[Problem]]]:
+    """Yield composites of the workflow that would not fit the given Commands any more, and why."""
+    news = {command.name: number for number, command in enumerate(given)}
     for command in workflow.commands.values():
         if command.name in news:
             continue
-        would = f"Command {command.name!r} would become invalid: "
+        what = f"Command {command.name!r}"
         inner = next((step.command for step in command.steps if step.command in news), None)
         if inner is not None:
-            draft.problems += [
-                Problem(f"commands[{news[inner]}]", f"{would}{problem.place.lstrip('.')}: {problem.message}")
-                for problem in composite_problems(command, commands, "")
-            ]
+            found = list(composite_problems(command, commands, ""))
+            if found:
+                yield command.name, [_would_break(what, f"commands[{news[inner]}]", problem) for problem in found]
         elif is_too_deep(command, commands):
-            draft.problems.append(Problem("commands", f"{would}{TOO_DEEP}"))
-
-
-def _vanishing(workflow: WorkflowState, flats: Iterable[FlatStep], pruned: Iterable[StepSpec]) -> Iterator[Step]:
-    """Yield existing Steps that go when these are defined: what an element no longer holds, and elements pruned."""
-    names = {flat.name for flat in flats}
-    elements = {flat.element for flat in flats}
-    for element in elements:
-        yield from (step for step in workflow.steps_of_element(element) if step.name not in names)
-    for spec in pruned:
-        for step in workflow.steps_named(spec.name):
-            if step.spec.name == spec.name and step.element not in elements:
-                yield step
-
-
-def _check_buckets(draft: Draft, rules: Rules) -> None:
-    """Refuse Keys in buckets that the deployment does not let Keys name."""
-    for place, flat in draft.flats:
-        for kind, names, keys in (
-            ("inputs", flat.input_names, flat.inputs),
-            ("outputs", flat.output_names, flat.outputs),
-        ):
-            for name, key in zip(names, keys, strict=True):
-                problem = rules.bucket_problem(key) if ":" in key else None
-                if problem and len(draft.problems) < PROBLEMS_MAX:
-                    draft.problems.append(Problem(f"{place}.{kind}.{name}", problem))
-
-
-def _check_names(workflow: WorkflowState | None, draft: Draft) -> None:
-    """Refuse two Steps of one name, and a name that stands for Steps of another spec already."""
-    meanings: dict[str, str] = {}
-    for _, flat in draft.flats:
-        for name in (flat.name, *flat.aliases):
-            meanings.setdefault(name, flat.spec.name)
-    seen: set[str] = set()
-    for place, flat in draft.flats:
-        if flat.name in seen:
-            draft.problems.append(Problem(place, f"makes the Step name {flat.name!r} twice"))
-        elif (clash := _clash(workflow, flat, meanings)) is not None:
-            name, other = clash
-            draft.problems.append(Problem(place, f"makes the Step name {name!r}, which {other!r} already made"))
-        seen.add(flat.name)
-
-
-def _clash(workflow: WorkflowState | None, flat: FlatStep, meanings: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return a name of a Step that stands for Steps of another spec too, and the name of that spec."""
-    for name in (flat.name, *flat.aliases):
-        owners = [meanings[name]]
-        owners += (step.spec.name for step in workflow.first_named(name)) if workflow is not None else ()
-        other = next((one for one in owners if one != flat.spec.name), None)
-        if other is not None:
-            return name, other
-    return None
-
-
-def _check_graph(workflow: WorkflowState | None, draft: Draft) -> None:
-    """Refuse overlapping writers and cycles among the Steps that could be expanded."""
-    overlay = _Overlay(workflow.graph if workflow is not None else None)
-    overlay.replaced = set(draft.vanished)
-    if workflow is not None:
-        overlay.replaced.update(workflow.by_name[flat.name] for _, flat in draft.flats if flat.name in workflow.by_name)
-    steps = []
-    for place, flat in draft.flats:
-        step = Step(-1, flat)
-        for name, key in zip(flat.output_names, flat.outputs, strict=True):
-            rival = overlay.other_writer(key, step)
-            if rival is not None and len(draft.problems) < PROBLEMS_MAX:
-                message = f"{key!r} is written by Step {flat.name!r} and, as {rival.name!r}, by Step {_owner(rival)!r}"
-                draft.problems.append(Problem(f"{place}.outputs.{name}", message))
-        overlay.graph.link(step, flat.inputs, flat.outputs)
-        steps.append((place, step))
-    draft.problems += overlay.cycles(steps)
-
-
-def _owner(key: Key) -> str:
-    """Return the name of the Step that writes a Key."""
-    return key.writer.name if key.writer is not None else ""
-
-
-class _Overlay:
-    """The workflow as it would be: its graph without the replaced Steps, and a small graph of the drafted ones."""
-
-    def __init__(self, base: Graph | None) -> None:
-        self.base = base
-        self.graph = Graph()
-        self.replaced: set[Step] = set()
-
-    def keys_over(self, name: str) -> Iterator[Key]:
-        """Yield every Key of either graph that overlaps a name."""
-        yield from self.graph.all_over(name)
-        if self.base is not None:
-            yield from self.base.all_over(name)
-
-    def other_writer(self, name: str, step: Step) -> Key | None:
-        """Return a Key overlapping name that another Step writes, or None."""
-        for key in self.keys_over(name):
-            if key.writer is not None and key.writer is not step and key.writer not in self.replaced:
-                return key
-        return None
-
-    def read_from(self, step: Step) -> Iterator[Key]:
-        """Yield every Key by which others would read what a Step writes."""
-        return (key for output in step.outputs for key in self.keys_over(output.name))
-
-    def consumers(self, step: Step, done: Collection[Key]) -> Iterator[Step]:
-        """Yield the Steps that would read what a Step writes, but for those of Keys that are done."""
-        keys = (key for key in self.read_from(step) if key not in done)
-        return (reader for key in keys for reader in key.readers if reader not in self.replaced)
-
-    def cycles(self, steps: list[tuple[str, Step]]) -> Iterator[Problem]:
-        """Yield a Problem for each cycle found by walking down from the drafted Steps, without recursion."""
-        done: set[Step] = set()
-        done_keys: set[Key] = set()
-        for place, root in steps:
-            if root in done or not root.outputs:
-                continue
-            path = {root: None}
-            stack = [self.consumers(root, done_keys)]
-            while stack:
-                reader = next(stack[-1], None)
-                if reader is None:
-                    stack.pop()
-                    step = path.popitem()[0]
-                    done.add(step)
-                    done_keys.update(self.read_from(step))
-                elif reader in path:
-                    names = [step.name for step in path]
-                    circle = " → ".join([*names[names.index(reader.name) :], reader.name])
-                    yield Problem(place, f"the Steps depend on each other in a circle: {circle}")
-                    done.update(path)
-                    break
-                elif reader not in done:
-                    path[reader] = None
-                    stack.append(self.consumers(reader, done_keys))
+            yield command.name, [Problem("commands", f"{what} would become invalid: {TOO_DEEP}")]

@@ -16,7 +16,11 @@ PAGE_STEPS_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of the list of workflows."""
+    """One line of the list of workflows.
+
+    Attributes:
+        archived: it has left memory; whatever needs more than this line takes longer.
+    """
 
     name: str
     owner: str
@@ -26,6 +30,7 @@ class Summary:
     created_ms: int
     updated_ms: int
     revision: int
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

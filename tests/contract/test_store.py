@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -430,3 +431,69 @@ def test_what_is_no_bucket_is_refused(store: Store, name: str) -> None:
         store.put_bytes(name, "wf/a", b"x")
     with pytest.raises(StoreError, match="bucket"):
         store.list(name, "", 10)
+
+
+def test_every_version_is_listed_the_latest_first(store: Store) -> None:
+    """All versions of a path come together, the latest first, and only that one is current; other paths stay out."""
+    put = {path: [store.put_bytes(None, path, data) for data in (b"1", b"22", b"333")] for path in ("wf/a", "wf/a/b")}
+    store.put_bytes(None, "other/a", b"x")
+    listed = [one for one in store.list_versions(None, "wf/") if one.path == "wf/a"]
+    assert [(one.version, one.size_bytes) for one in listed] == [
+        (one.version, one.size_bytes) for one in reversed(put["wf/a"])
+    ]
+    assert [one.is_current for one in listed] == [True, False, False]
+    assert {one.path for one in store.list_versions(None, "wf/")} <= set(put)
+    assert len(list(store.list_versions(None, ""))) >= 4
+    assert not list(store.list_versions(None, "nothing"))
+
+
+def test_a_listed_version_has_its_time(store: Store) -> None:
+    """A version tells when it was stored."""
+    before_ms = time.time() * 1000 - 2000  # S3 tells milliseconds, but not every clock is ours
+    store.put_bytes(None, "wf/a", b"x")
+    (listed,) = store.list_versions(None, "wf/")
+    assert before_ms < listed.modified_ms < time.time() * 1000 + 2000
+
+
+def test_deleting_the_current_version_makes_the_one_before_current(store: Store) -> None:
+    """What is listed follows each deletion, to the last version."""
+    versions = [store.put_bytes(None, "wf/a", data).version for data in (b"1", b"2", b"3")]
+    for left in (2, 1, 0):
+        store.delete_version(None, "wf/a", versions[left])
+        listed = list(store.list_versions(None, "wf/"))
+        assert [one.version for one in listed] == versions[:left][::-1]
+        assert [one.is_current for one in listed] == ([True, False] if left else [])[:left]
+
+
+def test_a_version_keeps_the_mark_it_was_stored_with(store: Store, file: Callable[[bytes], Path]) -> None:
+    """A mark belongs to one version; one without a mark has none, nor has one that is not there."""
+    mark = "attempt-0123abcd-7-12-3_" + "x" * 50
+    marked = store.put_file(None, "wf/a", file(b"1"), mark=mark)
+    plain = store.put_bytes(None, "wf/a", b"1")
+    other = store.put_bytes(None, "wf/a", b"1", mark="other")
+    assert [store.mark_of(None, "wf/a", one.version) for one in (marked, plain, other)] == [mark, "", "other"]
+    store.delete_version(None, "wf/a", marked.version)
+    assert store.mark_of(None, "wf/a", marked.version) == ""
+    assert store.mark_of(None, "wf/a", "../x") == ""
+    assert store.mark_of(None, "wf/nothing", other.version) == ""
+
+
+@pytest.mark.parametrize("mark", ["a b", "a/b", "ä", "x" * 81, "a.b", "\n"])
+def test_a_mark_that_not_every_store_can_keep_is_refused(
+    store: Store, mark: str, file: Callable[[bytes], Path]
+) -> None:
+    """Marks are short words of letters, digits, "-" and "_"; with another one nothing is stored."""
+    for put in (
+        lambda: store.put_bytes(None, "wf/a", b"x", mark=mark),
+        lambda: store.put_file(None, "wf/a", file(b"x"), mark=mark),
+    ):
+        with pytest.raises(StoreError):
+            put()
+    assert store.stat(None, "wf/a") is None
+
+
+def test_nothing_unfinished_is_cleared_where_all_puts_ended(store: Store) -> None:
+    """Puts that ended are no leftovers, however old they are."""
+    stored = store.put_bytes(None, "wf/a", b"x")
+    assert store.clear_unfinished(int(time.time() * 1000) + 60_000) == 0
+    assert content(store, stored) == b"x"

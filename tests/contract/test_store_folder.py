@@ -390,3 +390,59 @@ def test_a_put_begins_again_when_its_folder_goes(
     stored = store.put_bytes(None, "wf/b", b"y")
     assert store.stat(None, "wf/b") == stored
     assert (plain / "wf/b").read_bytes() == b"y"
+
+
+def test_versions_of_a_removed_file_are_listed(store: FolderStore, plain: Path) -> None:
+    """What a person removed has its versions still, none of them current; once they are deleted nothing is kept."""
+    stored = [store.put_bytes(None, "wf/a", data, mark="me") for data in (b"1", b"2")]
+    (plain / "wf/a").unlink()
+    listed = list(store.list_versions(None, "wf/"))
+    assert [(one.version, one.is_current) for one in listed] == [(one.version, False) for one in reversed(stored)]
+    for one in stored:
+        store.delete_version(None, "wf/a", one.version)
+    assert kept_files(plain.parent) == []
+
+
+def test_a_replaced_outside_file_is_listed(store: FolderStore, plain: Path) -> None:
+    """An outside arrival that a put replaced is a version like others; one that is current has none."""
+    drop(plain / "wf/a", b"dropped")
+    assert list(store.list_versions(None, "wf/")) == []
+    store.put_bytes(None, "wf/a", b"computed")
+    assert [(one.size_bytes, one.is_current) for one in store.list_versions(None, "wf/")] == [(8, True), (7, False)]
+
+
+def test_an_edited_file_hides_its_versions(store: FolderStore, plain: Path) -> None:
+    """Where a person's own file lies, no version is current."""
+    store.put_bytes(None, "wf/a", b"computed")
+    (plain / "wf/a").unlink()
+    drop(plain / "wf/a", b"edited")
+    assert [one.is_current for one in store.list_versions(None, "wf/")] == [False]
+
+
+def test_a_deleted_object_leaves_nothing_kept(store: FolderStore, plain: Path) -> None:
+    """With an object go its versions, their marks, and the note of its path."""
+    for mark in ("one", "two", ""):
+        store.put_bytes(None, "wf/a", b"x", mark=mark)
+    assert store.delete_all(None, "wf/", 10) == 1
+    assert kept_files(plain.parent) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"other/path", b"\xff\xfe"])
+def test_a_damaged_note_of_a_path_is_passed_over(store: FolderStore, root: Path, damage: bytes) -> None:
+    """Versions whose path nobody can tell are not listed; where only the text was lost, the next put mends it."""
+    store.put_bytes(None, "wf/a", b"x")
+    (note,) = root.rglob("*.path")
+    note.write_bytes(damage)
+    assert list(store.list_versions(None, "")) == []
+    store.put_bytes(None, "wf/a", b"y")
+    assert len(list(store.list_versions(None, ""))) == (2 if len(damage) != len("wf/a") else 0)
+
+
+def test_leftovers_of_killed_puts_are_cleared(store: FolderStore, root: Path) -> None:
+    """A temporary file that is older than asked for goes; a younger one may still be written."""
+    leftovers = [root / ".versions/data/temp" / name for name in ("old", "young")]
+    for leftover, age_s in zip(leftovers, (1000, 2000), strict=True):
+        drop(leftover, b"half")
+        os.utime(leftover, (age_s, age_s))
+    assert store.clear_unfinished(1_500_000) == 1
+    assert [leftover.exists() for leftover in leftovers] == [False, True]

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -327,3 +329,55 @@ def test_a_closed_store_may_be_closed_again(settings: S3Settings) -> None:
     store.check()
     store.close()
     store.close()
+
+
+def test_versions_behind_a_delete_marker_are_listed(settings: S3Settings, make: Make, client: Minio) -> None:
+    """What somebody removed has its versions still, none of them current; the removal itself is no version."""
+    store = make(settings)
+    store.check()
+    stored = [store.put_bytes(None, "wf/a", data) for data in (b"1", b"2")]
+    client.remove_object(settings.bucket, "wf/a")
+    listed = list(store.list_versions(None, "wf/"))
+    assert [(one.version, one.is_current) for one in listed] == [(one.version, False) for one in reversed(stored)]
+
+
+def test_large_files_keep_their_mark(settings: S3Settings, make: Make, tmp_path: Path) -> None:
+    """An upload in parts carries its mark as any other."""
+    store = make(settings)
+    store.check()
+    (tmp_path / "large").write_bytes(b"x" * (17 * 1024 * 1024))
+    stored = store.put_file(None, "wf/a", tmp_path / "large", mark="me")
+    assert store.mark_of(None, "wf/a", stored.version) == "me"
+
+
+def test_unfinished_uploads_are_aborted(settings: S3Settings, make: Make) -> None:
+    """Uploads in parts that began before are aborted, younger ones are not."""
+    store = make(settings)
+    store.check()
+    client = Uploads(["wf/old", "wf/young"])
+    store._client = client  # MinIO lists none unless asked for by its exact name
+    assert store.clear_unfinished(1_500_000) == 1
+    assert client.aborted == [(settings.bucket, "wf/old", "id of wf/old")]
+
+
+class Uploads:
+    """A client at a server that lists its uploads in parts; they began 1,000 s apart."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.aborted: list[tuple[str, str, str]] = []
+        self._names = names
+
+    def _list_multipart_uploads(self, bucket: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            uploads=[
+                SimpleNamespace(
+                    object_name=name,
+                    upload_id=f"id of {name}",
+                    initiated_time=datetime.fromtimestamp(1000 * (place + 1), UTC),
+                )
+                for place, name in enumerate(self._names)
+            ]
+        )
+
+    def _abort_multipart_upload(self, bucket: str, name: str, upload_id: str) -> None:
+        self.aborted.append((bucket, name, upload_id))

@@ -165,7 +165,9 @@ def test_its_refusals_carry_our_words(up: Up, original_client: Path) -> None:
     assert flow.refusal("status", "nobody") == {"error": "There is no workflow 'nobody'."}
     broken = [{"name": "a", "command": "none", "input": {}}]
     assert flow.refusal("merge", "new_flow", broken) == {
-        "error": "The request has 1 problem; nothing was changed.\n  steps[0].input: is unknown; did you mean 'inputs'?"
+        "error": "The request has 2 problems; nothing was changed.\n"
+        "  steps[0].input: is unknown; did you mean 'inputs'?\n"
+        "  steps[0].command: there is no Command 'none'"
     }
 
 

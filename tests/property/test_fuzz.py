@@ -164,10 +164,27 @@ def near_misses(draw: st.DrawFn) -> dict[str, Any]:
         "commands": [
             {"name": "make", "image": "i", "command": ["make", "{{n}}"], "outputs": {"out": "/out/"}, "vars": {"n": 1}},
             {"name": "copy", "image": "i", "command": ["cp"], "inputs": {"in": "/in"}, "outputs": {"out": "/out"}},
+            {
+                "name": "both",
+                "inputs": ["source"],
+                "outputs": ["result"],
+                "vars": {"m": "x"},
+                "steps": [
+                    {
+                        "name": "p",
+                        "command": "copy",
+                        "inputs": {"in": "source"},
+                        "outputs": {"out": "w/{{m}}/{{k}}"},
+                        "vars": {"k": [1, 2]},
+                    },
+                    {"name": "q", "command": "copy", "inputs": {"in": "w/"}, "outputs": {"out": "result"}},
+                ],
+            },
         ],
         "steps": [
             {"name": "s", "command": "make", "outputs": {"out": "o/{{n}}/"}, "vars": {"n": [1, 2]}, "retries": 1},
             {"name": "a", "command": "copy", "inputs": {"in": "o/1/x"}, "outputs": {"out": "a"}, "timeout": 60},
+            {"name": "b", "command": "both", "inputs": {"source": "a"}, "outputs": {"result": "b"}},
         ],
     }
     for _ in range(draw(st.integers(0, 3))):

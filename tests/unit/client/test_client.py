@@ -69,31 +69,45 @@ def test_upload_of_the_weather_example(flow: gaia.Gaia, fake: Any) -> None:
     assert len(fake.requests("Upload")[0].steps) == len(steps)
 
 
-def test_problems_come_together_and_nothing_is_sent(flow: gaia.Gaia, fake: Any) -> None:
-    """Name, properties, form and meaning are checked at once, before anything is sent."""
+def test_problems_come_together_and_only_a_check_is_sent(flow: gaia.Gaia, fake: Any) -> None:
+    """Name, properties, form and meaning are checked at once; the server only tells what it finds beside."""
+    fake.script["Upload"] = [gaia.AlreadyExists("There already is a workflow.")]
     commands = [{**COMMAND, "image": 3}, {**COMMAND, "name": "b"}]
-    needless_input = {**STEP, "name": "t", "command": "b", "inputs": {"x": "y"}}
+    needless_input = {**STEP, "name": "t", "command": "b", "inputs": {"x": "y"}, "outputs": {}}
     steps = [{"name": "s", "command": "nope"}, needless_input, STEP]
-    with pytest.raises(gaia.InvalidWorkflow) as caught:
+    with pytest.raises(gaia.AlreadyExists) as caught:
         flow.upload("no/name", {"max_parallel": 0}, commands, steps)
     places = [problem.place for problem in caught.value.problems]
     assert places[:3] == ["workflow", "properties.max_parallel", "commands[0].image"]
     assert any(place.startswith("steps[0]") for place in places)
     assert any(place.startswith("steps[1]") for place in places)
     assert not any(place.startswith("steps[2]") for place in places)
-    assert fake.asked == []
+    assert [(method, request.check_only) for method, request in fake.asked] == [("Upload", True)]
 
 
 def test_merge_and_command_tell_all_problems_together(flow: gaia.Gaia, fake: Any) -> None:
-    """The client finds those of form, the server those of what is sound; places count within what was given."""
-    wrong = gaia.InvalidWorkflow.of([gaia.Problem("steps[0].command", "there is none")])
+    """The client finds those of form, the server those of all that is understood; what was left out is not told."""
+    left_out = gaia.Problem("steps[0].vars.x", "null is not allowed; leave it out or write an empty string")
+    wrong = gaia.InvalidWorkflow.of([left_out, gaia.Problem("steps[1].command", "there is none")])
     fake.script["Merge"] = [wrong]
+    steps = [{"name": "s", "command": "c", "vars": {"x": math.nan}, "inputs": 5}, {"name": "t", "command": "d"}]
     with pytest.raises(gaia.InvalidWorkflow) as refusal:
-        flow.merge("w", [{"name": "s", "command": "c", "vars": {"x": math.nan}}, {"name": "t", "command": "d"}])
-    assert [problem.place for problem in refusal.value.problems] == ["steps[0].vars.x", "steps[1].command"]
+        flow.merge("w", steps, prune=True, expected_revision=3)
+    places = ["steps[0].inputs", "steps[0].vars.x", "steps[1].command"]
+    assert [problem.place for problem in refusal.value.problems] == places
+    (asked,) = fake.requests("Merge")
+    assert (asked.check_only, asked.prune, asked.expected_revision, len(asked.steps)) == (True, True, 3, 2)
     with pytest.raises(gaia.InvalidWorkflow):
         flow.command("w", [{"name": "s"}])
     assert all(request.check_only for _, request in fake.asked)
+
+
+def test_what_stands_in_the_way_is_told_with_all_problems(flow: gaia.Gaia, fake: Any) -> None:
+    """A stale revision is refused as such, also where the form of the change has problems, which are told beside it."""
+    fake.script["Merge"] = [gaia.NotAllowedNow("Workflow 'w' has revision 3, not 2.", hint="read it again")]
+    with pytest.raises(gaia.NotAllowedNow) as refusal:
+        flow.merge("w", [{"name": "s"}], expected_revision=2)
+    assert (refusal.value.hint, len(refusal.value.problems)) == ("read it again", 1)
 
 
 def test_problems_of_form_are_told_without_a_server(dead_address: str, pauses: list[float]) -> None:
@@ -331,7 +345,7 @@ def test_wrong_types_are_our_errors(flow: gaia.Gaia, fake: Any, call: Callable[[
     """A wrong argument is a problem with a place, not an accident in the transport."""
     with pytest.raises(gaia.InvalidWorkflow):
         call(flow)
-    assert fake.asked == []
+    assert all(request.check_only for _, request in fake.asked)
 
 
 def test_wait_ends_at_rest(flow: gaia.Gaia, fake: Any, status: Callable[..., Any], pauses: list[float]) -> None:

@@ -69,7 +69,7 @@ def test_upload(invoke: Invoke, fake: Any) -> None:
 
 
 def test_upload_of_bad_files(invoke: Invoke, fake: Any, tmp_path: Path) -> None:
-    """All problems are printed with file, line and place, and nothing is sent."""
+    """All problems are printed with file, line and place, and no more than a check is sent."""
     path = tmp_path / "flow.yaml"
     path.write_text("commands:\n- name: c\n  image: i\n  command: []\nsteps:\n- name: s\n  comand: c\n")
     result = invoke("upload", "w", str(path))
@@ -80,7 +80,7 @@ def test_upload_of_bad_files(invoke: Invoke, fake: Any, tmp_path: Path) -> None:
         f"  {path}:7: steps[0].comand: is unknown; did you mean 'command'?",
         f"  {path}:6: steps[0]: 'command' is missing",
     ]
-    assert (result.stdout, fake.asked) == ("", [])
+    assert (result.stdout, [request.check_only for _, request in fake.asked]) == ("", [True])
 
 
 def test_problems_of_the_server_have_lines_too(invoke: Invoke, fake: Any, tmp_path: Path) -> None:

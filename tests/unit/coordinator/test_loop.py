@@ -537,3 +537,21 @@ def test_a_damaged_journal_refuses_to_start(shard: Shard) -> None:
     shard.log.write(b"GAIA and nothing more")
     with pytest.raises(JournalCorrupt):
         Shard(shard.log).open()
+
+
+def test_a_confirmation_is_an_entry_of_the_journal() -> None:
+    """Whoever asks whether this is the leader still hears so only once the journal took an entry."""
+    shard = Shard().open()
+    before = len(accepted(shard.log))
+    assert shard.ask(rq.Confirm()) is None
+    assert len(accepted(shard.log)) == before + 1
+
+
+def test_a_deposed_leader_confirms_nothing() -> None:
+    """Where another leader took office, asking for a confirmation ends the term."""
+    shard = Shard().open()
+    shard.successor().open()
+    answer = shard.loop.submit(rq.Confirm())
+    with pytest.raises(TermEnded):
+        shard.turn()
+    assert failed(answer)

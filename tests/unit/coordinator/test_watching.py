@@ -11,6 +11,7 @@ from gaia_core.errors import NoLongerKept, Unavailable, UnknownName
 from gaia_core.machine import events as own
 from gaia_core.machine.public import Announcement, Announcer, StepStarted, Update, WorkflowChanged
 from gaia_core.workflow import events as ev
+from gaia_core.workflow.model import FileVersion
 
 MANY = 10**6
 
@@ -382,3 +383,45 @@ def test_watchers_in_many_threads_miss_nothing(told: Told) -> None:
     assert failures == []
     assert all(numbers == list(range(11, 11 + count)) for numbers in found)
     assert not told.hub.is_watched
+
+
+def archive(told: Told, uid: int) -> None:
+    """Let a workflow leave memory."""
+    told.entry(own.WorkflowArchived(uid, FileVersion("path", "v", 1, b""), told.announcer.sequences[uid], ""))
+
+
+def test_an_archived_workflow_stands_as_it_did(told: Told) -> None:
+    """Its events are kept as those of any other, and watchers of all, also new ones, hear how it stands."""
+    everything = told.watch(ALL)
+    archive(told, 1)
+    assert stand(told.hub.updates(told.watch(1)))[-1][:2] == (1, 10)
+    assert stand(told.hub.updates(everything)) == stand(told.hub.updates(told.watch(ALL)))
+    assert told.read(told.watch(1, 8)) == [8, 9, 10]
+
+
+def test_of_archived_workflows_only_how_they_stand_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its events were pushed out nothing else is kept of one, until somebody watches it or it comes back."""
+    told = keeping(monkeypatch, most=5, most_per_workflow=5)
+    archive(told, 1)
+    told.create(2, "other")
+    told.happen(2, 5)
+    assert set(told.hub._feeds) == {2}
+    with pytest.raises(NoLongerKept):
+        told.watch(1, 1)
+    assert set(told.hub._feeds) == {2}
+    watcher = told.watch(1, 0)
+    assert (watcher.latest, stand(told.hub.updates(watcher))[-1][:2]) == (10, (1, 10))
+    assert told.read(watcher) == []
+    told.hub.leave(watcher)
+    assert set(told.hub._feeds) == {2}
+    with pytest.raises(UnknownName):
+        told.watch(3)
+
+
+def test_who_watches_an_archived_workflow_hears_of_its_end(told: Told) -> None:
+    """A deletion where it lies is told as any other."""
+    archive(told, 1)
+    watcher = told.watch(1, 0)
+    told.entry(ev.WorkflowDeleted(1))
+    assert changes(told.hub.read(watcher, MANY)) == [("flow", 1, "deleted")]
+    assert told.hub.updates(watcher)[-1].deleted

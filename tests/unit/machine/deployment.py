@@ -216,7 +216,7 @@ def snapshot(state: Deployment) -> Any:
     workers = {
         name: (w.incarnation, w.slots, w.prefetch, list(w.held.items())) for name, w in state.fleet.workers.items()
     }
-    return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed)
+    return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed), dict(state.wiped)
 
 
 OPTIONS_RETRY = Options(retries=2)

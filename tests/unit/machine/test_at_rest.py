@@ -277,7 +277,7 @@ DERIVED: dict[type, set[str]] = {
     Folder: {"folders", "keys", "parent", "path", "tree"},
     Worker: set(),
     Fleet: set(),
-    Deployment: {"by_uid", "queue_timers", "ready", "timers"},
+    Deployment: {"archived_names", "by_uid", "queue_timers", "ready", "resting", "timers"},
     Announcer: {"updates"},
 }  # fmt: skip
 """What follows from the rest and is made anew."""
@@ -299,7 +299,7 @@ KEPT: dict[type, set[str]] = {
         "slots",
     },
     Fleet: {"left", "workers"},
-    Deployment: {"answered", "doomed", "fleet", "last_uid", "now_ms", "workflows"},
+    Deployment: {"answered", "archived", "doomed", "fleet", "last_uid", "now_ms", "wiped", "workflows"},
     Announcer: {"rests", "sequences", "state"},
 }  # fmt: skip
 """What a snapshot holds."""

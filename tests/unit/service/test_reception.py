@@ -73,8 +73,8 @@ def test_others_are_answered_while_a_large_upload_is_read(
     served: Served, flow: Gaia, apart: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """gRPC, health and HTTP answer in the middle of reading a large request, which is done then."""
-    held = HeldUp(grpc_requests.steps_from_proto)
-    monkeypatch.setattr(grpc_requests, "steps_from_proto", held)
+    held = HeldUp(grpc_requests.steps_to_plain)
+    monkeypatch.setattr(grpc_requests, "steps_to_plain", held)
     uploaded = apart.submit(flow.upload, "large", {}, [MAKE], LARGE)
     assert held.begun.wait(LIMIT_S)
     assert flow.workflows() == []
@@ -89,9 +89,9 @@ def test_others_are_answered_while_a_large_upload_is_read(
 def test_others_are_answered_while_a_large_body_is_read(
     served: Served, flow: Gaia, apart: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, wrong: list[Any]
 ) -> None:
-    """The same over HTTP, also where the sound part of a body has to be looked at anew."""
+    """The same over HTTP, also where a body with problems of form has to be looked at anew."""
     flow.command("large", [MAKE])
-    name = "sound_steps" if wrong else "parse_steps"
+    name = "read_steps" if wrong else "parse_steps"
     held = HeldUp(getattr(original_verbs, name))
     monkeypatch.setattr(original_verbs, name, held)
     url = f"http://{served.config.http_listen}"
@@ -110,8 +110,8 @@ def test_large_requests_are_refused_while_too_many_are_read(
     """Beyond so many bytes a large one is told to come again, small ones are taken; later there is room again."""
     monkeypatch.setattr("gaia_client.connection.PAUSES_S", ())
     monkeypatch.setattr(served.reception, "_bytes_max", 200_000)
-    held = HeldUp(grpc_requests.steps_from_proto)
-    monkeypatch.setattr(grpc_requests, "steps_from_proto", held)
+    held = HeldUp(grpc_requests.steps_to_plain)
+    monkeypatch.setattr(grpc_requests, "steps_to_plain", held)
     uploaded = apart.submit(flow.upload, "large", {}, [MAKE], LARGE)
     assert held.begun.wait(LIMIT_S)
     with pytest.raises(Overloaded) as refusal:

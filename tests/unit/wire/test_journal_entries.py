@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaia_core.machine import events as own
+from gaia_core.machine.archived import Restored
 from gaia_core.wire.journal import Entry, Opening, decode_entry, encode_entry, from_ranges, to_ranges
+from gaia_core.wire.snapshot import decode_archived
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
 from gaia_core.workflow.parse import parse_commands, parse_steps
@@ -93,6 +95,10 @@ EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.AttemptFailed: st.builds(ev.AttemptFailed, uid, text, number, number, failures, st.none() | time_ms, published),
     ev.BackoffsEnded: st.builds(ev.BackoffsEnded, uid, indexes),
     ev.AttemptsEnded: st.builds(lambda one, who, c: ev.AttemptsEnded(one, who, c[0], c[1]), uid, text, columns),
+    own.WorkflowArchived: st.builds(own.WorkflowArchived, uid, files, st.integers(0, 2**53), text),
+    own.WorkflowRevived: st.builds(
+        own.WorkflowRevived, uid, st.binary(max_size=9).map(lambda data: Restored(data, decode_archived))
+    ),
     ev.AttemptsGivenBack: st.builds(lambda one, who, c: ev.AttemptsGivenBack(one, who, c[0], c[1]), uid, text, columns),
     own.WorkerJoined: st.builds(
         own.WorkerJoined,

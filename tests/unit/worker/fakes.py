@@ -81,20 +81,22 @@ class DictStore:
         """Begin empty."""
         self._lock = threading.Lock()
         self.objects: dict[tuple[str | None, str], list[bytes]] = {}
+        self.marks: dict[str, str] = {}
         self.failures: deque[Exception] = deque()
         self.garble: Callable[[bytes], bytes] = lambda data: data
 
-    def put_bytes(self, bucket: str | None, path: str, data: bytes) -> Stored:
+    def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Keep a new version."""
         self._fail()
         with self._lock:
+            self.marks[path] = mark
             versions = self.objects.setdefault((bucket, path), [])
             versions.append(data)
             return Stored(path, str(len(versions)), len(data))
 
-    def put_file(self, bucket: str | None, path: str, source: Path) -> Stored:
+    def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
         """Keep a file's content as a new version."""
-        return self.put_bytes(bucket, path, source.read_bytes())
+        return self.put_bytes(bucket, path, source.read_bytes(), mark)
 
     def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
         """Yield one version's content."""

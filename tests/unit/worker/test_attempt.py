@@ -13,6 +13,7 @@ import pytest
 from gaia_core.errors import StoreError
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
 from gaia_core.wire.manifests import decode_manifest
+from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Input, Output, Publication
 from gaia_worker import attempt as module
 from gaia_worker import transfer
@@ -134,6 +135,7 @@ def test_output_file_becomes_a_version_that_the_completion_names(bench: Bench) -
     assert end.outputs == (Publication("results/out.txt", (FileVersion("results/out.txt", "1", 5, digest),)),)
     assert bench.store.content("flow/results/out.txt") == b"hello"
     assert bench.said == [Started(execution().fence)]
+    assert bench.store.marks["flow/results/out.txt"] == attempt_mark("d", execution().fence)
 
 
 def test_inputs_are_what_was_pinned(bench: Bench) -> None:

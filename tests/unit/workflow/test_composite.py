@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from gaia_core.errors import InvalidWorkflow, Problem
+from gaia_core.errors import InvalidWorkflow
 from gaia_core.machine import requests as rq
 from gaia_core.machine.diff import Affected
 from gaia_core.workflow.model import Command, Options, StepSpec
-from gaia_core.workflow.parse import command_to_plain, parse_commands, parse_workflow, sound_commands, sound_steps
+from gaia_core.workflow.parse import command_to_plain, parse_commands, parse_workflow
 from gaia_core.workflow.validate import Rules, check
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
@@ -405,19 +405,6 @@ def test_what_uses_an_unsound_command_is_left_for_later() -> None:
     ]
     parsed = parse_workflow(commands, [{"name": "s", "command": "outside"}, {"name": "t", "command": "good"}], check)
     assert [problem.place for problem in parsed.problems] == ["commands[0].image"]
-    sound = sound_commands(commands)
-    assert ([command.name for command in sound.items], sound.indexes) == (["good"], [3])
-    assert sound.moved([Problem("commands[0].x", "m")]) == [Problem("commands[3].x", "m")]
-
-
-def test_sound_steps_know_where_they_lie() -> None:
-    """Problems found of the sound Steps of a list are told with the places of the whole list."""
-    sound = sound_steps([{"name": "a"}, {"name": "b", "command": "c"}])
-    assert ([step.name for step in sound.items], sound.indexes) == (["b"], [1])
-    assert sound.moved([Problem("steps[0].command", "m"), Problem("workflow", "m")]) == [
-        Problem("steps[1].command", "m"),
-        Problem("workflow", "m"),
-    ]
 
 
 def test_one_name_stands_for_the_steps_of_one_spec(driver: Driver) -> None:

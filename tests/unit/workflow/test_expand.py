@@ -21,7 +21,7 @@ def flats(spec: StepSpec, command: Command = PLAIN) -> list[FlatStep]:
 
 def problems(spec: StepSpec, command: Command = PLAIN) -> dict[str, str]:
     found: list[Problem] = []
-    assert expand(spec, {command.name: command}, "steps[0]", found) == []
+    expand(spec, {command.name: command}, "steps[0]", found)
     return {problem.place.removeprefix("steps[0]."): problem.message for problem in found}
 
 

@@ -2,7 +2,16 @@
 
 import pytest
 
-from gaia_core.workflow.keys import folder_of, is_tree, key_problem, location, manifest_location, split_bucket
+from gaia_core.workflow.keys import (
+    archive_folder,
+    folder_of,
+    is_tree,
+    key_problem,
+    location,
+    manifest_location,
+    manifest_step,
+    split_bucket,
+)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +104,21 @@ def test_a_key_lies_in_its_workflows_space_or_in_its_bucket() -> None:
     assert location("flow", "a/b") == (None, "flow/a/b")
     assert location("flow", "bucket:a/b") == ("bucket", "a/b")
     assert manifest_location("flow", 3, 1, 2, 0).path.startswith(".gaia/")
+    assert archive_folder("gaia").startswith(".gaia/")
+
+
+@pytest.mark.parametrize(
+    ("path", "step"),
+    [
+        (manifest_location("a.flow", 3, 1, 2, 0).path, (3, 1, 2)),
+        (".gaia/manifests/flow/3/1-2", None),
+        (".gaia/manifests/flow/3/1-2-0/x", None),
+        ("flow/.gaia/manifests/flow/3/1-2-0", None),
+    ],
+)
+def test_the_path_of_a_manifest_tells_whose_it_is(path: str, step: tuple[int, int, int] | None) -> None:
+    """Workflow, Step and attempt are read back from where a manifest lies; nothing else looks like one."""
+    assert manifest_step(path) == step
 
 
 def test_a_trailing_slash_makes_a_tree() -> None:

@@ -124,6 +124,12 @@ def test_examples_are_sound(folder: str) -> None:
         ({"inputs": {"a": "/"}}, "inputs.a", "empty"),
         ({"inputs": {"a": ">"}}, "inputs.a", "absolute"),
         ({"inputs": {"a": "/in/\x07"}}, "inputs.a", "control characters"),
+        ({"inputs": {"a": "/proc/cpuinfo"}}, "inputs.a", "lies in /proc, which belongs to the kernel"),
+        ({"inputs": {"a": "/sys"}}, "inputs.a", "lies in /sys"),
+        ({"outputs": {"a": "/dev/shm/x"}}, "outputs.a", "lies in /dev, which belongs to the kernel"),
+        ({"outputs": {"a": "/dev/stdout"}}, "outputs.a", "for what the program prints give '>'"),
+        ({"outputs": {"a": "/proc/self/fd/2"}}, "outputs.a", "for what the program prints give '>'"),
+        ({"stdout": "/dev/stderr"}, "stdout", "for what the program prints give '>'"),
         ({"inputs": {"a b": "/in"}}, 'inputs["a b"]', "is no name"),
         ({"inputs": {1: "/in"}}, 'inputs["the number 1"]', "names are strings"),
         ({"outputs": {"a": None}}, "outputs.a", "null is not allowed"),
@@ -197,6 +203,13 @@ def test_step_names_may_have_colons() -> None:
     assert step_problems(name="outer:inner") == []
 
 
+def test_what_only_looks_like_the_kernels_is_a_path() -> None:
+    """Other folders may begin as those of the kernel do; a program may also work there."""
+    assert (
+        command_problems(inputs={"a": "/device/x", "b": "/a/proc/x"}, outputs={"c": "/system/"}, workdir="/dev") == []
+    )
+
+
 def test_path_that_starts_with_a_var_waits_for_its_value() -> None:
     """Only splicing can tell whether `{{dir}}/a` is absolute; an escaped brace is no var."""
     assert command_problems(inputs={"a": "{{dir}}/a"}) == []
@@ -261,21 +274,23 @@ def test_endless_properties_are_refused() -> None:
     assert "nested deeper" in problems[0].message
 
 
-def test_workflow_checks_the_sound_part_and_keeps_places() -> None:
-    """Meaning is checked among sound items, Steps of unsound Commands are left alone, and places stay as given."""
-    seen: list[tuple[list[str], list[str]]] = []
+def test_a_workflow_is_checked_as_far_as_it_is_understood() -> None:
+    """Meaning is checked among all items, those with problems of form too; the sound ones are returned."""
+    seen: list[tuple[list[str], frozenset[int], list[str], frozenset[int]]] = []
 
     def check(commands: Any, steps: Any) -> list[Problem]:
-        seen.append(([command.name for command in commands], [step.name for step in steps]))
-        return [Problem("commands[0].x", "m"), Problem("steps[1].inputs", "m"), Problem("", "m")]
+        names = [[item.name for item in reading.items] for reading in (commands, steps)]
+        seen.append((names[0], commands.unsound, names[1], steps.unsound))
+        return [Problem("commands[0].x", "m"), Problem("steps[3].inputs", "m")]
 
     commands = [{**COMMAND, "image": 1}, {**COMMAND, "name": "b"}]
-    steps = [{"name": "s0", "command": "b"}, {}, {"name": "s2", "command": "ls"}, {"name": "s3", "command": "b"}]
+    steps = [{"name": "s0", "command": "b"}, {}, {"name": "s2", "command": "ls"}, 5]
     parsed = parse.parse_workflow(commands, steps, check)
-    assert seen == [(["b"], ["s0", "s3"])]
-    assert [step.name for step in parsed.steps] == ["s0", "s2", "s3"]
+    assert seen == [(["ls", "b"], {0}, ["s0", "", "s2", ""], {1, 3})]
+    assert [command.name for command in parsed.commands] == ["b"]
+    assert [step.name for step in parsed.steps] == ["s0", "s2"]
     assert [problem.place for problem in parsed.problems] == [
-        "commands[0].image", "steps[1]", "steps[1]", "commands[1].x", "steps[3].inputs", "",
+        "commands[0].image", "steps[1]", "steps[1]", "steps[3]", "commands[0].x", "steps[3].inputs",
     ]  # fmt: skip
 
 

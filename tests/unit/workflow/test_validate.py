@@ -1,18 +1,26 @@
 """Whether Commands and Steps may enter a workflow: overlaps, circles, names, and all problems together."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from gaia_core.errors import InvalidWorkflow, Problem
 from gaia_core.machine import requests as rq
+from gaia_core.workflow.form.items import Reading
 from gaia_core.workflow.model import Command, StepSpec
-from gaia_core.workflow.validate import PROBLEMS_MAX, check, command_problems
+from gaia_core.workflow.validate import PROBLEMS_MAX, STEPS_NAMED_MAX, Rules, check, command_problems
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
 PAIR = Command("pair", "image", ("x",), {"in": "/in/"}, {"one": "/1", "other": "/2/"})
 
 
+def checked(commands: Sequence[Command], steps: Sequence[StepSpec]) -> list[Problem]:
+    """The problems of a new workflow whose form is sound."""
+    return check(Reading(commands), Reading(steps))
+
+
 def problems(*steps: StepSpec) -> list[Problem]:
-    return check([*COMMANDS, PAIR], steps)
+    return checked([*COMMANDS, PAIR], steps)
 
 
 def places(found: list[Problem]) -> list[str]:
@@ -33,7 +41,7 @@ def test_an_unknown_command_is_told_with_the_nearest_one() -> None:
 def test_all_problems_come_together() -> None:
     """One answer holds the problems of every Step and Command, each with its place."""
     broken = Command("broken", "i", ("{{",), {"x": "/x"}, {"x": "/x"}, {"x": 1})
-    found = check(
+    found = checked(
         [*COMMANDS, broken],
         [make("a", "../a"), make("b", "b", command="nope"), StepSpec("c", "copy"), make("d", "d"), make("e", "d")],
     )
@@ -103,7 +111,7 @@ def test_a_diamond_is_no_circle() -> None:
     """Two ways to the same Step are fine."""
     two = Command("two", "i", ("x",), {"a": "/a", "b": "/b"}, {"out": "/o"})
     steps = [make("s", "s"), copy("l", "s", "l"), copy("r", "s", "r"), StepSpec("e", "two", {"a": "l", "b": "r"}, {})]
-    assert check([*COMMANDS, two], steps) == []
+    assert checked([*COMMANDS, two], steps) == []
 
 
 def test_a_circle_through_existing_steps_is_refused() -> None:
@@ -200,3 +208,53 @@ def test_a_commands_name_is_checked_once_for_each_step_it_breaks() -> None:
     assert "Step 'b'" in told
     assert "Step 'c'" not in told
     assert {problem.place for problem in refusal.value.problems} == {"commands[0]"}
+
+
+def test_of_many_steps_that_a_change_breaks_some_are_named_and_the_rest_counted() -> None:
+    """Those that use the Command themselves and those of composites that would break with it."""
+    inner = StepSpec("i", "copy", {"in": "source"}, {"out": "result"})
+    wrap = Command("wrap", inputs={"source": ""}, outputs={"result": ""}, steps=(inner,))
+    around = Command(
+        "around",
+        inputs={"source": ""},
+        outputs={"result": ""},
+        steps=(StepSpec("w", "wrap", {"source": "source"}, {"result": "result"}),),
+    )
+    plain = [copy(f"c{n}", "k", f"c/{n}") for n in range(STEPS_NAMED_MAX)]
+    wrapped = [StepSpec(f"w{n}", "around", {"source": "k"}, {"result": f"w/{n}"}) for n in range(STEPS_NAMED_MAX)]
+    driver = Driver()
+    driver.upload(*wrapped[:3], *plain, *wrapped[3:], commands=(*COMMANDS, wrap, around))
+    with pytest.raises(InvalidWorkflow) as refusal:
+        driver.ask(rq.SetCommands("flow", (Command("copy", "i", ("x",), {}, {"out": "/o"}),)))
+    told = [problem.message for problem in refusal.value.problems]
+    assert told[0].startswith("Command 'wrap' would become invalid: steps[0].inputs.in: ")
+    assert sum(message.startswith("Step 'c") for message in told) == STEPS_NAMED_MAX - 3
+    assert told.count("Step 'w0' would become invalid: its Command 'around' would") == 1
+    assert told[-1] == f"{STEPS_NAMED_MAX} more Steps would become invalid"
+    assert len(told) == STEPS_NAMED_MAX + 2
+
+
+def test_a_wrong_composite_hides_no_step_that_its_change_breaks() -> None:
+    """Steps are compared with the inputs, outputs and vars that it would have."""
+    inner = StepSpec("i", "copy", {"in": "source"}, {"out": "result"})
+    wrap = Command("wrap", inputs={"source": ""}, outputs={"result": ""}, steps=(inner,))
+    driver = Driver()
+    driver.upload(StepSpec("w", "wrap", {"source": "k"}, {"result": "r"}), commands=(*COMMANDS, wrap))
+    wrong = Command("wrap", inputs={"from": ""}, outputs={"result": ""}, steps=(inner,))
+    with pytest.raises(InvalidWorkflow) as refusal:
+        driver.ask(rq.SetCommands("flow", (wrong,)))
+    assert [problem.message.partition(":")[0] for problem in refusal.value.problems] == [
+        "'source' is neither an input of the composite nor written by one of its Steps",
+        "Step 'w' would become invalid",
+        "Step 'w' would become invalid",
+    ]
+
+
+def test_a_bucket_is_told_once_for_all_elements() -> None:
+    """Though each element of a sweep names another Key in it."""
+    driver = Driver()
+    driver.rules = Rules(own_bucket="gaia", buckets=frozenset(["allowed"]))
+    sweep = StepSpec("s", "copy", {"in": "other:{{n}}"}, {"out": "gaia:{{n}}"}, {"n": (1, 2, 3)})
+    with pytest.raises(InvalidWorkflow) as refusal:
+        driver.upload(sweep, make("t", "allowed:k"))
+    assert places(list(refusal.value.problems)) == ["steps[0].inputs.in", "steps[0].outputs.out"]

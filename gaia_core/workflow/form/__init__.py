@@ -1,0 +1,1 @@
+"""The form of what users write: fields, types, names, paths and numbers. `parse` puts the parts together."""
