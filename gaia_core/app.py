@@ -104,8 +104,8 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
             store=store,
             own_bucket=EMBEDDED_BUCKET,
             buckets=None,
-            deployment=embedded_deployment(config),
             set_aside=FolderQuarantine(folder / "quarantine").put,
+            deployment=embedded_deployment(config),
             snapshots=snapshots_in(store, None),
             open_taker=lambda: SnapshotProcess(EMBEDDED, config),
         )

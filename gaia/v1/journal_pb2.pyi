@@ -313,6 +313,12 @@ class AttemptsGivenBack(_message.Message):
     attempts: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class EntriesLost(_message.Message):
+    __slots__ = ("offset",)
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    def __init__(self, offset: _Optional[int] = ...) -> None: ...
+
 class WorkflowArchived(_message.Message):
     __slots__ = ("workflow_uid", "file", "sequence", "rest")
     WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
@@ -332,9 +338,3 @@ class WorkflowRevived(_message.Message):
     workflow_uid: int
     state: bytes
     def __init__(self, workflow_uid: _Optional[int] = ..., state: _Optional[bytes] = ...) -> None: ...
-
-class EntriesLost(_message.Message):
-    __slots__ = ("offset",)
-    OFFSET_FIELD_NUMBER: _ClassVar[int]
-    offset: int
-    def __init__(self, offset: _Optional[int] = ...) -> None: ...

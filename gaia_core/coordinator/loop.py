@@ -77,9 +77,9 @@ class Loop:
         rules: what the deployment allows.
 
     Attributes:
-        answer_later: takes over requests about workflows that have left memory; must be quick.
         set_aside: keeps records that nobody can use; to be set before `open`.
         refused: how many reports did not count, by cause, in this term.
+        answer_later: takes over requests about workflows that have left memory; must be quick.
     """
 
     def __init__(

@@ -41,8 +41,8 @@ class Backing:
         snapshots: to begin from; None where there are none.
         open_taker: for who takes further ones; None to take none.
         buckets: others that Keys may name; None for any.
-        deployment: name by which attempts mark what they store.
         set_aside: keeps records that nobody can use, where strangers can write any.
+        deployment: name by which attempts mark what they store.
     """
 
     open_journal: Callable[[], Journal]
@@ -52,8 +52,8 @@ class Backing:
     store: Store
     own_bucket: str
     buckets: frozenset[str] | None
-    deployment: str = ""
     set_aside: SetAside = nowhere
+    deployment: str = ""
     snapshots: Snapshots | None = None
     open_taker: Callable[[], Taker] | None = None
 

@@ -92,10 +92,10 @@ class Reign:
             self.watchers,
             duties.rules,
         )
-        self._archives = Archives(store, duties.deployment, duties.rules, self._loop.submit, self._encode)
-        self._loop.answer_later = self._archives.answer
         self._loop.set_aside = set_aside
         self._loop.term.may_lose = duties.may_lose
+        self._archives = Archives(store, duties.deployment, duties.rules, self._loop.submit, self._encode)
+        self._loop.answer_later = self._archives.answer
         self._errands = Errands(store, self._loop.submit)
         self._poller = Poller(store, self._loop.submit, duties.poll_s, expire_changed=duties.expire_changed)
         self._sweeper = Sweeper(

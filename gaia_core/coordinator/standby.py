@@ -37,8 +37,8 @@ class Standby:
     """Follows one shard from the newest snapshot on, and anew should it fall behind what the journal keeps.
 
     Args:
-        journal: what it follows.
-        snapshots: None where there are none.
+        journal: to follow.
+        snapshots: to begin from; None where there are none.
         archives: reads workflows that have left memory; None where none do.
         may_lose: what cannot be read is for the leader to go on without; until then, wait.
     """

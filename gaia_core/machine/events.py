@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gaia_core.machine.archived import Restored
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.events import WorkflowEvent
 from gaia_core.workflow.model import FileVersion
+
+UIDS_SKIPPED: Final = 1_000_000
+"""More workflows than the entries can have begun that a damaged journal lost: a uid is never used for another one."""
+
+EVENTS_SKIPPED: Final = 1_000_000_000
+"""More than these can have announced of one workflow: consumers see a gap, and no number twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,16 @@ class DataDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesLost:
+    """The journal could not be read at an offset; what was decided from there on, up to now, is lost.
+
+    Some of it was told to the world, so numbers that it may have used are not used again.
+    """
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowArchived:
     """A finished workflow left memory; it lies in the store.
 
@@ -73,16 +89,6 @@ class WorkflowRevived:
 
     uid: int
     restored: Restored
-
-
-@dataclass(frozen=True, slots=True)
-class EntriesLost:
-    """The journal could not be read at an offset; what was decided from there on, up to now, is lost.
-
-    Some of it was told to the world, so numbers that it may have used are not used again.
-    """
-
-    offset: int
 
 
 Event: TypeAlias = (

@@ -20,9 +20,6 @@ from gaia_core.workflow.states import FlowState, StepState
 
 NAMES_TOLD_MAX: Final = 1_000
 
-EVENTS_SKIPPED: Final = 1_000_000_000
-"""More than the entries can have announced that a damaged journal lost: consumers see the gap, and no number twice."""
-
 FILES_TOLD_MAX: Final = 100
 """An outside tree may have any number of files, an event has to fit into one record."""
 
@@ -215,7 +212,7 @@ class Announcer:
         for event in events:
             told += self._about_workers(event, now_ms)
             if isinstance(event, own.EntriesLost):
-                self.sequences = {uid: sequence + EVENTS_SKIPPED for uid, sequence in self.sequences.items()}
+                self.sequences = {uid: sequence + own.EVENTS_SKIPPED for uid, sequence in self.sequences.items()}
             uid = getattr(event, "uid", None)
             archived = self.state.archived_of(uid) if uid is not None else None
             if archived is not None:

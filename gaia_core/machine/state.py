@@ -26,9 +26,6 @@ WIPED_MAX: Final = 10_000
 """What was deleted long before that is not written any more: uploads end within days."""
 
 
-UIDS_SKIPPED: Final = 1_000_000
-"""More workflows than the entries can have begun that a damaged journal lost: a uid is never used for another one."""
-
 RetryTimer: TypeAlias = tuple[int, int, int, int]
 """When it is due, uid, Step, attempt."""
 
@@ -83,7 +80,7 @@ class Deployment:
             case own.RequestAnswered():
                 self.answered.remember(event.request_id, Answered(event.digest, event.answer, self.now_ms))
             case own.EntriesLost():
-                self.last_uid += UIDS_SKIPPED
+                self._lost()
             case own.DataDeleted():
                 self._wiped(event)
             case own.WorkflowArchived():
@@ -131,6 +128,12 @@ class Deployment:
     def _step(self, uid: int, index: int) -> Step | None:
         workflow = self.by_uid.get(uid)
         return workflow.steps.get(index) if workflow is not None else None
+
+    def _lost(self) -> None:
+        """Use no number again that was used in what is lost."""
+        self.last_uid += own.UIDS_SKIPPED
+        for name, archived in self.archived.items():
+            self.archived[name] = archived._replace(sequence=archived.sequence + own.EVENTS_SKIPPED)
 
     def adopt(self, workflow: WorkflowState) -> None:
         """Take in a workflow at rest, and make its part of the indexes."""

@@ -58,7 +58,7 @@ def text_of(announcer: Announcer, told: Iterable[Announcement]) -> str:
 
 def _state(announcer: Announcer) -> Iterator[str]:
     state = announcer.state
-    yield f"now {state.now_ms}, last uid {state.last_uid}, doomed {state.doomed}"
+    yield f"now {state.now_ms}, last uid {state.last_uid}, doomed {state.doomed}, wiped {state.wiped}"
     for worker in sorted(state.fleet.workers.values(), key=lambda one: one.name):
         held = {tuple(attempt): stopping for attempt, stopping in sorted(worker.held.items())}
         yield (
@@ -69,6 +69,9 @@ def _state(announcer: Announcer) -> Iterator[str]:
     yield f"left {list(state.fleet.left)}"
     for request_id, known in state.answered.items():
         yield f"answered {request_id!r} {known.digest!r} at {known.at_ms}: {known.answer}"
+    for archived in sorted(state.archived.values(), key=lambda one: one.uid):
+        yield f"archived {archived.uid} events {archived.sequence}, {archived.rest}: {_plain(archived.summary)}"
+        yield f"  lies at {_plain(archived.file)}"
     for workflow in state.workflows.values():
         yield from _workflow(workflow, announcer.sequences.get(workflow.uid, 0))
 

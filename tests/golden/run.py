@@ -11,10 +11,11 @@ from gaia_core.coordinator.entries import EntryReader, follow
 from gaia_core.machine import events as own
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
+from gaia_core.machine.archived import Restored
 from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.wire.frame import PAYLOAD_BYTES_MAX, wrap
 from gaia_core.wire.journal import Entry, Opening, encode_entry
-from gaia_core.wire.snapshot import Place, Snapshot
+from gaia_core.wire.snapshot import Place, Snapshot, decode_archived
 from gaia_core.workflow.model import (
     Command,
     Failure,
@@ -26,10 +27,11 @@ from gaia_core.workflow.model import (
     Resources,
     StepSpec,
 )
-from tests.unit.machine.deployment import COPY, LIST, MAKE, TREE, Driver, make
+from tests.unit.machine.archiving import Attic
+from tests.unit.machine.deployment import COPY, LIST, MAKE, TREE, make
 
 START_MS = 1_700_000_000_000
-MIDDLE = 23
+MIDDLE = 39
 """The snapshot stands behind the last entry below this offset."""
 
 FULL = Command(
@@ -64,7 +66,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.log = MemoryLog()
-        self.driver = Driver()
+        self.driver = Attic()
         self.driver.now_ms = START_MS
         self.opened = self.last = -1
         self.reports = 0
@@ -74,6 +76,7 @@ class Writer:
         for event in events:
             self.driver.state.apply(event)
             self.driver.replica.apply(event)
+        self.driver.announcer.follow(self.driver.now_ms, events)
         opening = Opening(term_id, "leader.example:24442", "0.1.0")
         self.opened = self._write(Entry(-1, self.last, self.driver.now_ms, events, self.reports, opening))
 
@@ -97,7 +100,8 @@ class Writer:
         for name in steps:
             step = self.driver.step(name, flow)
             outputs = tuple(written(key.name, f"{name}/{step.attempt}") for key in step.outputs)
-            self.say(step.worker, rp.Completed(self.driver.fence(name, flow), outputs, 1_234))
+            incarnation = self.driver.state.fleet.workers[step.worker].incarnation
+            self.say(step.worker, rp.Completed(self.driver.fence(name, flow), outputs, 1_234), incarnation=incarnation)
 
     def fail(self, name: str, kind: FailureClass, flow: str = "ada_first", **more: Any) -> None:
         """Let a Step fail."""
@@ -134,6 +138,7 @@ def write() -> MemoryLog:
     writer.log.write(b"a foreign record")
     writer.log.skip(2)
     _others(writer)
+    _archives(writer)
     _damage(writer)
     writer.ask(rq.Merge("ada_first", (make("late", "late"),)))
     return writer.log
@@ -169,6 +174,17 @@ def _first_workflow(writer: Writer) -> None:
     writer.say("w", *map(rp.Cancelled, stopped))
 
 
+def _archives(writer: Writer) -> None:
+    """Workflows that leave memory, one of which comes back."""
+    for name in ("sue_back", "sue_away"):
+        writer.ask(rq.Upload(name, {"retention_s": 60}, (MAKE,), (make("a", "a"),)))
+        writer.complete("a", flow=name)
+        writer.ask(writer.driver.encode(writer.driver.flow(name).uid))
+    archived = writer.driver.state.archived["sue_back"]
+    data = writer.driver.objects[archived.file.key][archived.file.version]
+    writer.ask(rq.Revive(archived.uid, archived.file, Restored(data, decode_archived)))
+
+
 def _others(writer: Writer) -> None:
     """Everything that happens to workflows and workers."""
     writer.open(b"second term.....")
@@ -189,11 +205,11 @@ def _others(writer: Writer) -> None:
     writer.ask(rq.Run("bob_again"))
     writer.ask(rq.LoseWorker("v", "i1", "silent for a whole lease"))
     writer.hello("v", incarnation="i2", slots=9)
-    writer.ask(rq.Upload("large", {"note": "x" * PAYLOAD_BYTES_MAX}, (), ()))
 
 
 def _damage(writer: Writer) -> None:
     """A record that cannot be read, what follows on it, and a leader that went on without both."""
+    writer.ask(rq.Upload("large", {"note": "x" * PAYLOAD_BYTES_MAX}, (), ()))
     last = writer.last
     damaged = writer.log.write(b"GAIA, and then something else")
     stray = wrap(encode_entry(Entry(writer.opened, damaged, writer.driver.now_ms, (own.DataDeleted(9),))), b"lost....")

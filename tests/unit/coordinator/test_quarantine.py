@@ -17,8 +17,7 @@ from gaia_core.coordinator.term import Term
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine import requests as rq
-from gaia_core.machine.public import EVENTS_SKIPPED
-from gaia_core.machine.state import UIDS_SKIPPED
+from gaia_core.machine.events import EVENTS_SKIPPED, UIDS_SKIPPED
 from gaia_core.ports import Aside, Record
 from gaia_core.wire.frame import PAYLOAD_BYTES_MAX, wrap
 from gaia_core.wire.journal import Entry, Opening, encode_entry
