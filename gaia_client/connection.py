@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from gaia_client import refusals
 from gaia_client.config import ClientConfig, address
 from gaia_core.errors import ConfigError, NotAllowedNow, Overloaded
+from gaia_core.version import VERSION
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024**2
 """What the server takes in one message."""
@@ -62,7 +63,11 @@ class Connection:
         self._given = config.hosts
         self._hosts = list(config.hosts)
         authorization: Metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
-        self._metadata: Metadata = (("gaia-refusal-bytes-max", str(REFUSAL_BYTES_MAX)), *authorization)
+        self._metadata: Metadata = (
+            ("gaia-refusal-bytes-max", str(REFUSAL_BYTES_MAX)),
+            ("gaia-version", VERSION),
+            *authorization,
+        )
         self._channels: dict[str, grpc.Channel] = {}
         self._sleep = sleep
         self._reached = False

@@ -54,7 +54,11 @@ class Held:
 
 
 class Agent:
-    """One incarnation of one worker."""
+    """One incarnation of one worker.
+
+    Attributes:
+        sent_away: why the coordinator does not want it; "" where it does.
+    """
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class Agent:
             set_aside: keeps records that are no orders.
             slots: where attempts run, as many at a time as the settings say; None makes a thread for each.
         """
+        self.sent_away = ""
         self._settings = settings
         self._incarnation = incarnation
         self._bus = bus
@@ -188,6 +193,7 @@ class Agent:
         elif entry.HasField("cancel"):
             self._cancel(entry.cancel.fence)
         elif entry.HasField("drain"):
+            self.sent_away = entry.drain.reason
             self.drain()
 
     def _dispatch(self, order: worker_pb2.Dispatch) -> None:

@@ -13,7 +13,7 @@ from gaia_core.app import kafka_settings, s3_store
 from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.config import Config
-from gaia_core.errors import InboxLost
+from gaia_core.errors import InboxLost, NotAllowedNow
 from gaia_core.version import VERSION
 from gaia_worker.app import Worker
 from gaia_worker.executors.choose import choose_executor
@@ -32,6 +32,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
     Raises:
         ConfigError: a setting is missing.
         Unavailable: Kafka, the store or the engine does not answer.
+        NotAllowedNow: the server does not want it: another process has its name, or its version is too far away.
     """
     name = config.worker_name or f"{socket.gethostname()}-{os.getpid()}"
     with ExitStack() as stack:
@@ -60,8 +61,12 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
                 worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs, quarantine.put)
                 started(worker.agent.drain, choice.reason)
                 try:
-                    return worker.run()
+                    reason = worker.run()
                 except InboxLost as error:
                     if worker.agent.draining:
                         return "stopped"
                     log.warning("begins anew as another incarnation", extra={"cause": error.message})
+                    continue
+            if worker.agent.sent_away:
+                raise NotAllowedNow(f"The server sent this worker away. {worker.agent.sent_away}")
+            return reason

@@ -118,8 +118,10 @@ class Cancel(_message.Message):
     def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Drain(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class ReportRecord(_message.Message):
     __slots__ = ("worker", "incarnation", "reports")

@@ -61,12 +61,12 @@ class Inboxes:
             self._bus.flush()
         return unsent
 
-    def dismiss(self, worker: Worker, incarnation: str, held: Iterable[Fence]) -> None:
-        """Tell an earlier life of a worker's name to end what it holds, and to leave."""
-        cancels = [Cancel(replace(fence, term=self._term), "another life of the worker took over") for fence in held]
-        inbox = Inbox(worker.name, incarnation, self._term, (*cancels[: ORDERS_PER_RECORD_MAX - 1], Drain()))
-        self._open.setdefault(worker.name, deque()).append(())
-        self._bus.send(worker.name, worker.partition, encode_inbox(inbox))
+    def dismiss(self, name: str, incarnation: str, partition: int, held: Iterable[Fence], reason: str) -> None:
+        """Tell one life of a worker that is not wanted to end what it holds, and to leave."""
+        cancels = [Cancel(replace(fence, term=self._term), reason) for fence in held]
+        inbox = Inbox(name, incarnation, self._term, (*cancels[: ORDERS_PER_RECORD_MAX - 1], Drain(reason)))
+        self._open.setdefault(name, deque()).append(())
+        self._bus.send(name, partition, encode_inbox(inbox))
         self._bus.flush()
 
     def note_deliveries(self) -> None:

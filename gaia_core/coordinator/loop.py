@@ -29,10 +29,11 @@ from gaia_core.machine.outcomes import STOPPED
 from gaia_core.machine.outcomes import reports as enter_reports
 from gaia_core.machine.public import Announcement, started
 from gaia_core.machine.queries import unfinished
-from gaia_core.machine.reports import Failed, Heartbeat, WorkerReports
+from gaia_core.machine.reports import Failed, Heartbeat, Hello, WorkerReports
 from gaia_core.ports import Aside, CoordinatorBus, Journal, ReportBatch, SetAside, nowhere
 from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.scheduling.heartbeats import compare
+from gaia_core.skew import too_far
 from gaia_core.wire.journal import Entry
 from gaia_core.wire.reports import decode_reports
 from gaia_core.workflow.model import Failure, FailureClass, Fence
@@ -260,6 +261,8 @@ class Loop:
             except RequestError as error:
                 garbage.append(Aside("reports", 0, offset, error.message, record))
                 continue
+            if self._is_too_far(decision, said):
+                continue
             if self._watchers.is_watched:
                 self._started += started(decision.state, said)
             objections = enter_reports(decision, said, self._ordered.hold)
@@ -280,6 +283,20 @@ class Loop:
         if refused:
             log.warning("refused reports", extra={"refused": dict(refused), "from_offset": first})
         self._reports_offset = batch.next_offset
+
+    def _is_too_far(self, decision: Decision, said: WorkerReports) -> bool:
+        """Send a worker away whose version is too far from ours; tell whether what it says counts for nothing.
+
+        One that was taken in before, by a server of another version, is heard until it has left.
+        """
+        for report in said.reports:
+            why = too_far(report.version) if isinstance(report, Hello) else ""
+            if why and isinstance(report, Hello):
+                log.warning("sent a worker away", extra={"worker": said.worker, "cause": why})
+                self._inboxes.dismiss(said.worker, said.incarnation, report.partition, (), why)
+                worker = decision.state.fleet.workers.get(said.worker)
+                return worker is None or worker.incarnation != said.incarnation
+        return False
 
     def _keep(self, aside: Aside) -> None:
         """Put a record aside, wherever that is now."""
@@ -354,7 +371,9 @@ class Loop:
                 log.info(
                     "told an earlier life to leave", extra={"worker": worker.name, "incarnation": said.incarnation}
                 )
-                self._inboxes.dismiss(worker, said.incarnation, heartbeat.held)
+                self._inboxes.dismiss(
+                    worker.name, said.incarnation, worker.partition, heartbeat.held, "Another process has its name."
+                )
 
     def _note_impossible(self, unsent: Unsent) -> None:
         """Remember that an attempt can never be ordered, for the next turn."""

@@ -23,7 +23,13 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Take nothing new, finish what runs, leave."""
+    """Take nothing new, finish what runs, leave.
+
+    Attributes:
+        reason: why this worker is not wanted; "" where it is merely to go.
+    """
+
+    reason: str = ""
 
 
 Order: TypeAlias = Dispatch | Cancel | Drain

@@ -1,13 +1,14 @@
 """Around every gRPC method: the token is checked, and whatever goes wrong becomes a refusal and a line in the log."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
 
-from gaia_core.errors import NotAuthorized
+from gaia_core.errors import GaiaError, NotAllowedNow, NotAuthorized
 from gaia_core.service.refusals import abort
+from gaia_core.skew import too_far
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -26,10 +27,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         method = handler_call_details.method
         if handler is None or method.startswith(("/grpc.health", "/grpc.reflection")):
             return handler
-        given = dict(handler_call_details.invocation_metadata or ()).get("authorization", "")
-        allowed = not self._token or _same(str(given), self._token)
+        given = dict(handler_call_details.invocation_metadata or ())
         wrap = _stream_wrapper if handler.response_streaming else _unary_wrapper
-        return _rebuild(handler, wrap(_behaviour(handler), method, allowed))
+        return _rebuild(handler, wrap(_behaviour(handler), method, self._objection(given)))
+
+    def _objection(self, given: Mapping[str, str | bytes]) -> GaiaError | None:
+        """Return why a caller is not served, by what its call carries, or None."""
+        if self._token and not _same(str(given.get("authorization", "")), self._token):
+            return NotAuthorized("The token is missing or wrong.", hint="set GAIA_TOKEN to the server's token")
+        why = too_far(str(given.get("gaia-version", "")))
+        return NotAllowedNow(f"This client may not be served. {why}", hint="install another version") if why else None
 
 
 def _behaviour(handler: Any) -> Any:
@@ -48,10 +55,10 @@ def _rebuild(handler: Any, behaviour: Any) -> Any:
     return make(behaviour, handler.request_deserializer, handler.response_serializer)
 
 
-def _unary_wrapper(behaviour: Any, method: str, allowed: bool) -> Any:
+def _unary_wrapper(behaviour: Any, method: str, objection: GaiaError | None) -> Any:
     async def call(request: Any, context: Any) -> Any:
         try:
-            _check(allowed)
+            _check(objection)
             return await behaviour(request, context)
         except Exception as error:  # noqa: BLE001
             await abort(context, method, error)
@@ -59,10 +66,10 @@ def _unary_wrapper(behaviour: Any, method: str, allowed: bool) -> Any:
     return call
 
 
-def _stream_wrapper(behaviour: Any, method: str, allowed: bool) -> Any:
+def _stream_wrapper(behaviour: Any, method: str, objection: GaiaError | None) -> Any:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            _check(allowed)
+            _check(objection)
             async for message in behaviour(request, context):
                 yield message
         except Exception as error:  # noqa: BLE001
@@ -71,9 +78,9 @@ def _stream_wrapper(behaviour: Any, method: str, allowed: bool) -> Any:
     return call
 
 
-def _check(allowed: bool) -> None:
-    if not allowed:
-        raise NotAuthorized("The token is missing or wrong.", hint="set GAIA_TOKEN to the server's token")
+def _check(objection: GaiaError | None) -> None:
+    if objection is not None:
+        raise objection
 
 
 def _same(one: str, other: str) -> bool:

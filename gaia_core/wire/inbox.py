@@ -56,7 +56,7 @@ def order_to_proto(order: Order) -> worker_pb2.InboxEntry:
         return worker_pb2.InboxEntry(dispatch=execution_to_proto(order.execution))
     if isinstance(order, Cancel):
         return worker_pb2.InboxEntry(cancel=worker_pb2.Cancel(fence=fence_to_proto(order.fence), reason=order.reason))
-    return worker_pb2.InboxEntry(drain=worker_pb2.Drain())
+    return worker_pb2.InboxEntry(drain=worker_pb2.Drain(reason=order.reason))
 
 
 def order_from_proto(entry: worker_pb2.InboxEntry) -> Order | None:
@@ -67,7 +67,7 @@ def order_from_proto(entry: worker_pb2.InboxEntry) -> Order | None:
         case "cancel":
             return Cancel(fence_from_proto(entry.cancel.fence), entry.cancel.reason)
         case "drain":
-            return Drain()
+            return Drain(entry.drain.reason)
     return None
 
 

@@ -181,6 +181,14 @@ def test_drain_finishes_what_runs_and_gives_back_what_waits() -> None:
     assert [hello.draining for hello in bus.reports(Hello)] == [False, True]  # type: ignore[union-attr]
 
 
+def test_a_worker_that_is_not_wanted_knows_why() -> None:
+    """A drain may have a reason, for the person who started the worker."""
+    bus = ScriptedBus([inbox(Drain("It is too old."))])
+    made = agent(bus, Programs().run)
+    assert made.run() == "drained"
+    assert made.sent_away == "It is too old."
+
+
 def test_stop_now_kills_what_runs() -> None:
     """A worker that is stopped at once kills its attempts and says that they were lost, not cancelled."""
     programs = Programs()
