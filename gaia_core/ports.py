@@ -291,11 +291,15 @@ class Store(Protocol):
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Delete one version for good; a missing one is fine."""
 
-    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
+    def delete_all(self, bucket: str | None, prefix: str, most: int, sure: Callable[[], object] = bool) -> int:
         """Delete versions for good, old ones too, of objects whose path starts with prefix; return how many of what.
 
         What is counted (versions or objects) is the store's choice; some are deleted each time, until it is 0, and at
         most `most`.
+
+        Args:
+            sure: called once it is chosen what to delete, and before anything is; may raise, and nothing is deleted.
+                What is stored after it was called stays where others may store meanwhile.
         """
 
     def clear_unfinished(self, before_ms: int) -> int:

@@ -189,8 +189,8 @@ class FolderStore(Store):
         with _in_words(self._root):
             return sum(self._remove_leftovers(before_ms / 1000))
 
-    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
-        """Delete objects with all their versions; objects are counted.
+    def delete_all(self, bucket: str | None, prefix: str, most: int, sure: Callable[[], object] = bool) -> int:
+        """Delete objects with all their versions; objects are counted. Nobody else's Gaia stores anything meanwhile.
 
         Versions of an object whose plain file somebody has removed stay: nothing tells whose they are.
         """
@@ -198,6 +198,8 @@ class FolderStore(Store):
         check_prefix(prefix)
         with _in_words(self._root, name, prefix):
             found = [one.path for one in islice(self._current(name, prefix), max(most, 0))]
+        sure()
+        with _in_words(self._root, name, prefix):
             for path in found:
                 self._delete_object(name, path)
         return len(found)

@@ -124,15 +124,19 @@ class MemoryStore(Store):
         with self._lock:
             self._objects[name][path].pop(version, None)
 
-    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
-        """Forget objects with all their versions; objects are counted."""
+    def delete_all(self, bucket: str | None, prefix: str, most: int, sure: Callable[[], object] = bool) -> int:
+        """Forget versions, which are counted."""
         name = choose_bucket(self._bucket, bucket)
         check_prefix(prefix)
         with self._lock:
-            found = [path for path, versions in self._objects[name].items() if path.startswith(prefix) and versions]
-            for path in found[: max(most, 0)]:
-                del self._objects[name][path]
-            return min(len(found), max(most, 0))
+            of_prefix = (item for item in self._objects[name].items() if item[0].startswith(prefix))
+            every = ((path, version) for path, versions in of_prefix for version in versions)
+            found = list(islice(every, max(most, 0)))
+        sure()
+        with self._lock:
+            for path, version in found:
+                self._objects[name][path].pop(version, None)
+        return len(found)
 
     def clear_unfinished(self, before_ms: int) -> int:  # noqa: ARG002 - no put can be interrupted here
         """Find nothing."""

@@ -10,7 +10,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -240,7 +240,7 @@ class S3Store(Store):
         except ObjectMissing:
             return
 
-    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
+    def delete_all(self, bucket: str | None, prefix: str, most: int, sure: Callable[[], object] = bool) -> int:
         """Delete versions, also those that a delete marker hides, and the markers; all of them are counted."""
         name = self._allowed(bucket)
         check_prefix(prefix)
@@ -250,6 +250,8 @@ class S3Store(Store):
             with self._in_words(f"the bucket {name!r}"):
                 listed = self._client.list_objects(name, prefix, recursive=True, include_version=True)
                 found = [DeleteObject(one.object_name, one.version_id) for one in islice(listed, most)]
+            sure()
+            with self._in_words(f"the bucket {name!r}"):
                 for error in self._client.remove_objects(name, found):
                     raise StoreError(f"The store refuses to delete {error.name!r} ({error.code}: {error.message}).")
                 return len(found)

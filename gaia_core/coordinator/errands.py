@@ -134,14 +134,17 @@ class Errands:
         """Delete a portion of the versions of a workflow's files and manifests; others have their turn in between.
 
         What attempts of it still write may come behind our back: once they have ended all is looked through again.
-        Each time it is asked anew, which only a leader answers: behind a deposed one's back the name may be free by
-        now, and somebody else's files lie there.
+        What is deleted was chosen before the question that only a leader answers: behind a deposed one's back the name
+        may be free by then, and somebody else's files lie there.
         """
+
+        def may_write() -> bool:
+            return bool(self._submit(MayWrite(wanted.uid)).result(ANSWER_S))
+
         try:
-            may_write = self._submit(MayWrite(wanted.uid)).result(ANSWER_S)
-            is_quiet = errand.is_quiet or not may_write
+            is_quiet = errand.is_quiet or not may_write()
             places = (f"{wanted.workflow}/", f"{INTERNAL_PREFIX}manifests/{wanted.workflow}/{wanted.uid}/")
-            if any(self._store.delete_all(None, place, DELETED_AT_ONCE_MAX) for place in places):
+            if any(self._store.delete_all(None, place, DELETED_AT_ONCE_MAX, may_write) for place in places):
                 self._waiting.put(Errand(wanted, is_quiet=is_quiet))
             elif is_quiet:
                 self._submit(DataGone(wanted.uid))

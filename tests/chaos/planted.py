@@ -93,15 +93,16 @@ def leader_that_looks_at_no_strangers() -> AbstractContextManager[Any]:
 def fence_without_attempt_number() -> AbstractContextManager[Any]:
     """Take the end of any attempt of a Step for that of the current one."""
 
-    def accept(decision: Decision, said: Any, fence: Any) -> bool:
+    def objection(decision: Decision, said: Any, fence: Any, _: Any) -> str:
         worker = decision.state.fleet.workers.get(said.worker)
-        return (
+        is_held = (
             worker is not None
             and worker.incarnation == said.incarnation
             and any((one.uid, one.step) == (fence.workflow_uid, fence.step) for one in worker.held)
         )
+        return "" if is_held else outcomes.NOT_HELD
 
-    return mock.patch.object(outcomes, "_accept", accept)
+    return mock.patch.object(outcomes, "_objection", objection)
 
 
 def request_ids_forgotten() -> AbstractContextManager[Any]:

@@ -4,6 +4,7 @@ Takes office as `coordinator.reign` does and changes roles as `coordinator.offic
 so too late, is decided here.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -54,9 +55,12 @@ class DeletingStore:
         self._server, self._store = server, store
         self.stat, self.list = store.stat, store.list
 
-    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
-        self._server.meet("before deleting")
-        return self._store.delete_all(bucket, prefix, most)
+    def delete_all(self, bucket: str | None, prefix: str, most: int, sure: Callable[[], object]) -> int:
+        def surely() -> None:
+            sure()
+            self._server.meet("before deleting")
+
+        return self._store.delete_all(bucket, prefix, most, surely)
 
 
 class SimErrands(Errands):

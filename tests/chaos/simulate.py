@@ -43,9 +43,7 @@ FAULTS: Final[dict[str, list[tuple[str, float]]]] = {
     "send": [("late", 20), ("failed", 0), ("vanished", 0), ("twice", 20), ("swapped", 0)],
     "between effects": [("kill", 0), ("stop", 60)],
     "after effects": [("kill", 0), ("stop", 8)],
-    # Not stopped here: a deletion names a prefix, so a leader that wakes up in it may meet files of a later workflow of
-    # that name. To be added once a deletion names the versions that it found before it asked whether it still leads.
-    "before deleting": [("kill", 0)],
+    "before deleting": [("kill", 0), ("stop", 60)],
     "before opening": [("stop", 20)],
     "read the journal": [("refused", 0)],
     "before publish": [("kill", 0), ("stop", 30)],

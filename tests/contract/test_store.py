@@ -17,7 +17,7 @@ from gaia_core.backends.folder import FolderStore
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.coordinator import sightings
-from gaia_core.errors import ObjectMissing, StoreError
+from gaia_core.errors import NotAllowedNow, ObjectMissing, StoreError
 from gaia_core.ports import Store, Stored
 
 MIB = 1024 * 1024
@@ -414,6 +414,18 @@ def test_a_look_for_many_keys_finds_what_single_looks_find(store: Store, beside:
     one_by_one = {key: found for key in keys if (found := sightings.find(store, "wf", key)) is not None}
     assert seen.found == one_by_one
     assert len(one_by_one) == 3 + len(beside)
+
+
+def test_who_is_not_sure_deletes_nothing(store: Store) -> None:
+    """What is to be deleted is chosen first; then somebody may still say no."""
+    kept = store.put_bytes(None, "wf/a", b"x")
+
+    def refuse() -> None:
+        raise NotAllowedNow("no")
+
+    with pytest.raises(NotAllowedNow):
+        store.delete_all(None, "wf/", 10, refuse)
+    assert content(store, kept) == b"x"
 
 
 def test_deleting_all_of_nothing_is_fine(store: Store) -> None:

@@ -1,6 +1,7 @@
 """Stores for tests: in memory, they note what they are asked for, and refuse it when told to."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.errors import StoreError
@@ -39,9 +40,9 @@ class NotingStore(MemoryStore):
         self._note("list", prefix)
         return super().list(bucket, prefix, most)
 
-    def delete_all(self, bucket: str | None, prefix: str, most: int) -> int:
+    def delete_all(self, bucket: str | None, prefix: str, most: int, sure: Callable[[], object] = bool) -> int:
         self._note("delete_all", prefix)
-        return super().delete_all(bucket, prefix, most)
+        return super().delete_all(bucket, prefix, most, sure)
 
     def drop(self, key: str, data: bytes = b"x", workflow: str = "flow") -> Stored:
         """Store a file as a stranger would, past Gaia."""
