@@ -157,7 +157,8 @@ class Deployment(ABC):
         """Start the processes and wait until they serve."""
 
     def _run(self, role: str, arguments: list[str], words: str, environ: Mapping[str, str]) -> None:
-        process = GaiaProcess(arguments, self.folder / f"{role}.log", environ)
+        whole = {"GAIA_SNAPSHOT_MB": "0"}  # the audit reads the whole journal
+        process = GaiaProcess(arguments, self.folder / f"{role}.log", {**whole, **environ})
         self.processes[role] = self._stack.enter_context(process)
 
         def serves() -> bool:

@@ -151,7 +151,12 @@ class Publisher:
         return bool(self._entries or self._pending)
 
     def close(self) -> None:
-        """Close the event log; safe to call twice."""
+        """Close the event log, and let go whoever waits for a publisher that never ran; safe to call twice."""
+        with self._changed:
+            waiting = [one for one in self._entries if isinstance(one, Future)]
+            self._entries.clear()
+        for one in waiting:
+            _settle(one)
         if self._log is not None:
             self._log.close()
 

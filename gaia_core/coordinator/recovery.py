@@ -19,6 +19,8 @@ from gaia_core.wire.snapshot import Place
 
 _RESTORE: Final = "the journal was cut, lost or exchanged; restore it, and the store, from one backup"
 
+_LATER_COPY: Final = "if the store's copy is later than the journal's, delete that snapshot: the one before serves"
+
 
 @dataclass(slots=True)
 class Beginning:
@@ -59,7 +61,7 @@ def begin(journal: Journal, snapshots: Snapshots | None, below: int = maxsize) -
     _, end = journal.bounds()  # after the listing: what is taken in between stands behind what the journal held
     if listed and listed[0].offset >= end:
         message = f"There is a snapshot behind journal offset {listed[0].offset}, but the journal ends at {end}."
-        raise JournalCorrupt(message, hint=_RESTORE)
+        raise JournalCorrupt(message, hint=f"{_RESTORE}; {_LATER_COPY}")
     with building():
         found = snapshots.newest(below) if snapshots is not None else None
     beginning = Beginning()

@@ -260,3 +260,13 @@ def test_whoever_asks_is_told_when_watchers_know(shard: Shard, events: MemoryEve
     thread.join(10)
     assert made.settled().done()
     made.close()
+
+
+def test_whoever_waits_for_a_publisher_that_never_ran_is_let_go(shard: Shard, events: MemoryEvents) -> None:
+    """A reign that ends before its publisher had a state leaves no watcher waiting."""
+    made = publisher(shard, events)
+    made.claim()
+    settled = made.settled()
+    assert not settled.done()
+    made.close()
+    assert settled.done()

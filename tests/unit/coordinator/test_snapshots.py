@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJournal
+from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJournal, MemoryLog
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.coordinator import taking
 from gaia_core.coordinator.publisher import Publisher
@@ -167,6 +167,25 @@ def test_a_journal_that_ends_before_a_snapshot_is_refused(house: House) -> None:
     house.take()
     with pytest.raises(JournalCorrupt, match=r"snapshot behind journal offset \d+, but the journal ends at 0"):
         Term(MemoryJournal()).open(1, "here", "test", house.snapshots)
+
+
+def test_a_backup_whose_store_is_later_than_its_journal_is_good_without_the_later_snapshot(house: House) -> None:
+    """As the refusal says: the snapshot before it and the copied journal give all that the copy knows."""
+    house.take()
+    house.work()
+    copied, known = MemoryLog(), digest(house.shard.state)
+    for record in house.shard.log.slice(*house.shard.log.bounds()):
+        copied.write(record.value)
+    house.work()
+    house.take()
+    with pytest.raises(JournalCorrupt) as refusal:
+        Term(MemoryJournal(copied)).open(1, "here", "test", house.snapshots)
+    assert "delete that snapshot" in refusal.value.hint
+    later = house.snapshots.listed()[0].stored
+    house.store.delete_all(None, later.path, 10)
+    term = Term(MemoryJournal(copied))
+    term.open(1, "here", "test", house.snapshots)
+    assert digest(term.state) == known
 
 
 def test_another_journal_is_refused(house: House) -> None:
