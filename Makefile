@@ -89,11 +89,11 @@ hunt: dev ## The machine against its oracle, 10,000 examples: an hour and more
 
 MINUTES ?= 30
 
-chaos: dev ## Simulated schedules with fresh seeds for MINUTES (30), then real processes in trouble
+chaos: dev ## Simulated schedules with fresh seeds for MINUTES (30), then real processes and containers in trouble as long
 	@$(BIN)/python -m tests.chaos.simulate --minutes $(MINUTES)
 	@$(BIN)/python -m tests.support.engine start
 	@$(BIN)/python -m tests.support.images
-	@$(BIN)/python -m pytest -q tests/integration/test_chaos.py; code=$$?; \
+	@CHAOS_S=$$(($(MINUTES) * 60)) CHAOS_EXECUTOR=docker $(BIN)/python -m pytest -q -s tests/integration/test_chaos.py; code=$$?; \
 		$(BIN)/python -m tests.support.engine stop; exit $$code
 
 services: dev ## Tests on real Kafka, MinIO and Docker, which are started and stopped here

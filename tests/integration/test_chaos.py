@@ -1,11 +1,13 @@
 """Real processes that are killed and stopped at random under load, and what they leave, audited.
 
 Kafka and MinIO that are stopped here are this test's own. A failure names its seed, which chooses workload and faults,
-though not their moments.
+though not their moments. CHAOS_S makes the trouble in the cluster last longer; with CHAOS_EXECUTOR=docker its Steps
+run in containers.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import signal
@@ -13,11 +15,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import docker
 import pytest
 
 from gaia_client import client as client_module
@@ -31,14 +34,15 @@ from tests.integration.gaia_processes import GaiaProcess, Up, free_address
 from tests.support.services import KafkaService, MinioService
 from tests.support.waiting import wait_until
 
-CLUSTER_TROUBLE_S = 45.0
+CLUSTER_TROUBLE_S = float(os.environ.get("CHAOS_S", "45"))
+CHAOS_EXECUTOR = os.environ.get("CHAOS_EXECUTOR", "sandbox")
 EMBEDDED_KILLS = 6
 REST_S = 120.0
 
 COMMANDS = [
-    {"name": "make", "image": "i", "command": ["sh", "-c", "echo {{word}} > {{out}}"], "vars": {"word": "a"},
+    {"name": "make", "image": "any", "command": ["sh", "-c", "echo {{word}} > {{out}}"], "vars": {"word": "a"},
      "outputs": {"out": "/job/out"}},
-    {"name": "copy", "image": "i", "command": ["sh", "-c", "sleep 0.1; cat {{in}} > {{out}}"],
+    {"name": "copy", "image": "any", "command": ["sh", "-c", "sleep 0.1; cat {{in}} > {{out}}"],
      "inputs": {"in": "/job/in"}, "outputs": {"out": "/job/out"}},
 ]  # fmt: skip
 
@@ -50,9 +54,10 @@ class Workload:
         acknowledged: the answers, in order.
     """
 
-    def __init__(self, hosts: str, name: str, seed: int) -> None:
+    def __init__(self, hosts: str, name: str, seed: int, image: str) -> None:
         self.acknowledged: list[Acknowledged] = []
         self._hosts, self._name = hosts, name
+        self._commands = [{**command, "image": image} for command in COMMANDS]
         self._random = random.Random(seed)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name)
@@ -109,7 +114,7 @@ class Workload:
             (1, lambda: flow.halt(name)),
             (2, lambda: flow.run(name)),
             (1, lambda: flow.delete(name, data=chance.random() < 0.5)),
-            (1, lambda: flow.command(name, [{**COMMANDS[0], "vars": {"word": uuid.uuid4().hex}}])),
+            (1, lambda: flow.command(name, [{**self._commands[0], "vars": {"word": uuid.uuid4().hex}}])),
         ]
         if not self._flows:
             return choices[0][1]
@@ -117,7 +122,7 @@ class Workload:
 
     def _upload(self, flow: Gaia) -> object:
         self._flows += 1
-        return flow.upload(f"{self._name}_{self._flows}", {}, COMMANDS, self._steps())
+        return flow.upload(f"{self._name}_{self._flows}", {}, self._commands, self._steps())
 
     def _steps(self) -> list[dict[str, Any]]:
         count = self._random.randint(1, 6)
@@ -131,9 +136,9 @@ class Workload:
 
 
 @contextmanager
-def workloads(hosts: str, seed: int, count: int = 2) -> Iterator[list[Workload]]:
+def workloads(hosts: str, seed: int, image: str = "any", count: int = 2) -> Iterator[list[Workload]]:
     """Run clients, whose request ids are known."""
-    made = {f"client{number}": Workload(hosts, f"client{number}", seed + number) for number in range(count)}
+    made = {f"client{number}": Workload(hosts, f"client{number}", seed + number, image) for number in range(count)}
 
     def request_id() -> str:
         return made[threading.current_thread().name].next_id()
@@ -244,7 +249,7 @@ def own_cluster(docker_engine: object, tmp_path: Path, bucket: str) -> Iterator[
         yield Cluster(kafka, minio, tmp_path, "chaos", bucket, stack)
 
 
-def test_a_cluster_in_trouble_keeps_its_promises(own_cluster: Cluster) -> None:
+def test_a_cluster_in_trouble_keeps_its_promises(own_cluster: Cluster, busybox_image: str) -> None:
     """Leader, standby and workers are killed and stopped, Kafka and MinIO paused: the audit finds nothing."""
     cluster, seed = own_cluster, secrets.randbelow(2**31)
     other = free_address()
@@ -253,13 +258,14 @@ def test_a_cluster_in_trouble_keeps_its_promises(own_cluster: Cluster) -> None:
     processes = {
         "server-1": cluster.server(),
         "server-2": _standby(cluster, second),
-        "worker-1": cluster.worker("w1", "sandbox"),
-        "worker-2": cluster.worker("w2", "sandbox"),
+        "worker-1": cluster.worker("w1", CHAOS_EXECUTOR),
+        "worker-2": cluster.worker("w2", CHAOS_EXECUTOR),
     }
     trouble = Trouble(seed, processes, {"kafka": cluster.kafka, "minio": cluster.minio})
-    with workloads(hosts, seed) as clients:
+    with workloads(hosts, seed, busybox_image) as clients:
         trouble.for_a_while(CLUSTER_TROUBLE_S)
     print("\n".join(trouble.done))
+    print({what: len([one for one in trouble.done if one.startswith(what)]) for what in ("kill", "stop", "pause")})
     acknowledged = [one for client in clients for one in client.acknowledged]
     store = S3Store(
         S3Settings(
@@ -272,6 +278,9 @@ def test_a_cluster_in_trouble_keeps_its_promises(own_cluster: Cluster) -> None:
         seed,
     )
     assert sum(not one.is_refused for one in acknowledged) > 10
+    with closing(docker.from_env()) as engine:
+        label = f"gaia.deployment={cluster.prefix}"
+        assert engine.containers.list(all=True, filters={"label": label}) == [], "containers are left"
 
 
 def _standby(cluster: Cluster, environ: dict[str, str]) -> GaiaProcess:
