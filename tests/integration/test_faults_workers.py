@@ -67,14 +67,15 @@ def test_a_woken_worker_kills_what_went_elsewhere(cluster: Cluster, busybox_imag
 
 
 def test_a_second_process_of_a_name_sends_the_first_away(cluster: Cluster) -> None:
-    """The later one wins; the earlier one ends what it runs, and leaves by itself."""
+    """The later one wins; the earlier one ends what it runs, leaves by itself, and says why."""
     cluster.server()
     first = cluster.worker("twin", "sandbox")
     flow = cluster.client()
     flow.upload("twins", {}, [command("any", "echo $$ > {{out}}; exec sleep 600")], [step()])
     wait_until(lambda: flow.status("twins")["steps"]["running"] == 1, "the Step runs", deadline_s=30)
     second = cluster.worker("twin", "noop")
-    assert first.process.wait(timeout=60) == 0
+    assert first.process.wait(timeout=60) == 4
+    assert "Another process has its name." in first.said()
     assert flow.wait("twins", timeout_s=60)["state"] == "complete"
     assert debug_of(cluster, "twins")["attempt"] == 2
     assert second.process.poll() is None
