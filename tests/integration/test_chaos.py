@@ -37,7 +37,9 @@ from tests.support.waiting import wait_until
 CLUSTER_TROUBLE_S = float(os.environ.get("CHAOS_S", "45"))
 CHAOS_EXECUTOR = os.environ.get("CHAOS_EXECUTOR", "sandbox")
 EMBEDDED_KILLS = 6
-REST_S = 120.0
+REST_S = 120.0 if CHAOS_EXECUTOR == "sandbox" else 600.0
+PACE_S = 0.5 if CHAOS_EXECUTOR == "sandbox" else 8.0
+"""The longest pause of a client between two requests: containers take their time, and must not pile up."""
 
 COMMANDS = [
     {"name": "make", "image": "any", "command": ["sh", "-c", "echo {{word}} > {{out}}"], "vars": {"word": "a"},
@@ -88,7 +90,7 @@ class Workload:
             with Gaia({"gaia_host": self._hosts}) as flow:
                 while not self._stopping.is_set():
                     self._ask(self._make_up(flow))
-                    self._stopping.wait(self._random.uniform(0.05, 0.5))
+                    self._stopping.wait(self._random.uniform(PACE_S / 10, PACE_S))
         except BaseException as error:  # noqa: BLE001 - told by `stop`
             self._broke = error
 
