@@ -337,6 +337,8 @@ class Loop:
 
     def _keep_time(self, decision: Decision, now_s: float) -> None:
         """End backoffs that are due, and give up workers that were silent too long."""
+        if self._leases.look(now_s):
+            decision.state.served_since_ms = decision.state.now_ms
         handle(decision, rq.Tick())
         workers = decision.state.fleet.workers
         for name in self._lost(self._leases.silent(workers, now_s)):

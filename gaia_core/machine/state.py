@@ -38,6 +38,7 @@ class Deployment:
 
     Attributes:
         now_ms: time of the last entry; never goes back.
+        served_since_ms: since when somebody leads without a break; known to the leader alone.
         last_uid: the highest workflow uid ever given.
         ready: READY Steps as they are to be dispatched; an index, made from the Steps.
         timers: of Steps that are RETRYING. An index.
@@ -51,6 +52,7 @@ class Deployment:
 
     def __init__(self) -> None:
         self.now_ms = 0
+        self.served_since_ms = 0
         self.last_uid = 0
         self.workflows: dict[str, WorkflowState] = {}
         self.by_uid: dict[int, WorkflowState] = {}
@@ -102,12 +104,12 @@ class Deployment:
     def overdue(self, now_ms: int) -> list[tuple[int, int]]:
         """Return (uid, step) of every Step that was READY too long by now_ms.
 
-        While a workflow may start nothing, its Steps have all the time they are given anew.
+        While a workflow may start nothing, or nobody leads, its Steps have all the time they are given anew.
         """
         found = []
         for _, uid, index, times_ready, limit_ms in self.queue_timers.take(now_ms):
             workflow = self.by_uid[uid]
-            released_ms = max(workflow.steps[index].ready_since_ms, workflow.released_ms)
+            released_ms = max(workflow.steps[index].ready_since_ms, workflow.released_ms, self.served_since_ms)
             counts_from_ms = now_ms if workflow.holds else released_ms
             if counts_from_ms + limit_ms > now_ms:
                 self.queue_timers.push((counts_from_ms + limit_ms, uid, index, times_ready, limit_ms))

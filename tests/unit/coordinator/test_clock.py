@@ -3,6 +3,7 @@
 import pytest
 
 from gaia_core.machine import reports as rp
+from gaia_core.workflow.model import Options
 from tests.unit.coordinator.shard import LEASE_S, Hand, Shard
 from tests.unit.machine.deployment import make
 
@@ -91,3 +92,34 @@ def test_everything_suspended_for_an_hour_goes_on(shard: Shard, hand: Hand) -> N
     hand.complete("a")
     shard.settle()
     assert (shard.states(), shard.step("a").attempt) == ({"a": "complete"}, 1)
+
+
+def queued(shard: Shard) -> None:
+    """Upload a Step that may be ready for a minute, and that no worker takes."""
+    options = Options(queue_timeout_s=60.0)
+    shard.upload(make("a", "a", options=options))
+    shard.pass_time(50)
+    assert shard.states() == {"a": "ready"}
+
+
+@pytest.mark.parametrize("jump_ms", [0, HOUR_MS])
+def test_a_successor_fails_no_step_for_time_without_a_leader(shard: Shard, jump_ms: int) -> None:
+    """What waits for a worker has its whole time again: the clock jumped, or nobody led and could give it away."""
+    queued(shard)
+    shard.time.wall_ms += jump_ms
+    successor = shard.successor().open()
+    successor.pass_time(59)
+    assert successor.states() == {"a": "ready"}
+    successor.pass_time(2)
+    assert successor.states() == {"a": "failed"}
+
+
+def test_a_suspended_leader_fails_no_step_for_its_own_absence(shard: Shard) -> None:
+    """After a gap in the loop, what waits for a worker has its whole time again."""
+    queued(shard)
+    shard.time.monotonic_s += 3600
+    shard.turn()
+    shard.pass_time(59)
+    assert shard.states() == {"a": "ready"}
+    shard.pass_time(2)
+    assert shard.states() == {"a": "failed"}

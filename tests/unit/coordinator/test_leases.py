@@ -31,8 +31,10 @@ def test_a_worker_seen_for_the_first_time_gets_a_fresh_lease() -> None:
 def test_a_gap_renews_all() -> None:
     """A coordinator that was away itself could not have heard anybody."""
     leases = Leases(30)
+    assert leases.look(0)
     leases.heard("w", 0)
-    leases.silent(["w"], 0)
+    assert not leases.look(10)
+    assert leases.look(100)
     assert leases.silent(["w"], 100) == []
     assert [leases.silent(["w"], 100 + now) for now in (10, 20, 30)] == [[], [], []]
     assert leases.silent(["w"], 131) == ["w"]
