@@ -4,17 +4,20 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gaia.v1 import api_pb2 as pb
 from gaia.v1 import api_pb2_grpc
 from gaia_core.coordinator.desk import Desk
-from gaia_core.errors import InvalidWorkflow, Overloaded, Problem, RequestError, UnknownName
+from gaia_core.errors import InvalidWorkflow, Overloaded, Problem, RequestError, Unavailable, UnknownName
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store
 from gaia_core.service.data import DataSpace
 from gaia_core.wire.files import file_to_proto, publication_to_proto
 from gaia_core.workflow.keys import is_tree
+
+SILENCE_S: Final = 60.0
+"""A file's sender that pauses for longer is given up."""
 
 
 class DataMethods(api_pb2_grpc.GaiaServicer):
@@ -26,7 +29,8 @@ class DataMethods(api_pb2_grpc.GaiaServicer):
 
     async def Put(self, request_iterator: AsyncIterator[pb.PutRequest], context: Any) -> pb.PutResponse:
         """Store one file."""
-        first = await anext(aiter(request_iterator), None)
+        parts = _in_time(request_iterator)
+        first = await anext(parts, None)
         if first is None or first.WhichOneof("part") != "header":
             raise InvalidWorkflow.of([Problem("header", "the first message must be the header")])
         workflow, key = first.header.workflow, first.header.key
@@ -35,7 +39,7 @@ class DataMethods(api_pb2_grpc.GaiaServicer):
             raise InvalidWorkflow.of([Problem("header.key", f"{key!r} is a tree; put its files, then announce it")])
         with tempfile.TemporaryDirectory(prefix="gaia-put-") as folder:
             path = Path(folder) / "file"
-            end = await _receive(request_iterator, path)
+            end = await _receive(parts, path)
             stored = await asyncio.to_thread(self._data.put, workflow, key, path, end.sha256)
         try:
             await self._ask(rq.Arrive(workflow, (stored,)))
@@ -84,6 +88,20 @@ class DataMethods(api_pb2_grpc.GaiaServicer):
     async def _ask(self, request: rq.Request) -> Any:
         """Submit a request and wait for its answer."""
         return await asyncio.wrap_future(self._desk.submit(request))
+
+
+async def _in_time(parts: AsyncIterator[pb.PutRequest]) -> AsyncIterator[pb.PutRequest]:
+    """Yield the messages of a stream, each of which has to come in time: others may want its place."""
+    messages = aiter(parts)
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                part = await anext(messages, None)
+        except TimeoutError:
+            raise Unavailable(f"Nothing came for {SILENCE_S:g} s; nothing was stored.", hint="begin again") from None
+        if part is None:
+            return
+        yield part
 
 
 async def _receive(parts: AsyncIterator[pb.PutRequest], target: Path) -> pb.PutEnd:

@@ -14,6 +14,7 @@ import socket
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
@@ -59,6 +60,9 @@ KAFKA_SETTINGS = {
     "KAFKA_HEAP_OPTS": "-Xms256m -Xmx512m",
     "KAFKA_JVM_PERFORMANCE_OPTS": "-server -XX:+UseSerialGC",
 }
+
+
+DATA_FOLDER = "/var/lib/kafka/data"
 
 
 class Service(ABC):
@@ -156,12 +160,16 @@ class KafkaService(Service):
     Args:
         settings: further KAFKA_* variables, on top of KAFKA_SETTINGS.
         link_port: where a proxy will listen that forwards to `linked_port`: who comes through it is led there again.
+        folder: of this machine, to keep the data in.
     """
 
     image_name = "kafka"
 
-    def __init__(self, settings: dict[str, str] | None = None, link_port: int | None = None) -> None:
+    def __init__(
+        self, settings: dict[str, str] | None = None, link_port: int | None = None, folder: Path | None = None
+    ) -> None:
         super().__init__()
+        self._folder = folder
         self._settings = {**KAFKA_SETTINGS, **(settings or {})}
         self._link_port = link_port
         self.linked_port = free_port() if link_port else 0
@@ -176,6 +184,10 @@ class KafkaService(Service):
         listeners = f"PLAINTEXT://{bind}:{self.port},CONTROLLER://{controller}"
         advertised = f"PLAINTEXT://{self.bootstrap}"
         settings = dict(self._settings)
+        if self._folder is not None:
+            self._folder.chmod(0o777)
+            container.with_volume_mapping(str(self._folder), DATA_FOLDER, "rw")
+            settings["KAFKA_LOG_DIRS"] = DATA_FOLDER
         if self._link_port:
             listeners += f",LINK://{bind}:{self.linked_port}"
             advertised += f",LINK://{LOOPBACK}:{self._link_port}"
