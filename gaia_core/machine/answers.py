@@ -1,5 +1,6 @@
 """Answers of mutations, and how the journal remembers them, so that a retry is answered as the first time."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -30,11 +31,15 @@ class FlowAnswer:
     state: str
 
 
-def remembered(answer: object) -> Mapping[str, Any]:
-    """Return what is kept of an answer, as JSON has it: names and reasons only while they are few."""
+def remembered(answer: object) -> str:
+    """Return what is kept of an answer, as JSON: names and reasons only while they are few."""
+    return json.dumps(_kept(answer), separators=(",", ":"))
+
+
+def _kept(answer: object) -> Mapping[str, Any]:
     match answer:
         case CommandsAnswer():
-            return remembered(answer.diff)
+            return _kept(answer.diff)
         case Diff():
             names = {
                 "added": answer.added, "updated": answer.updated, "unchanged": answer.unchanged,
@@ -48,10 +53,11 @@ def remembered(answer: object) -> Mapping[str, Any]:
     raise TypeError(f"no answer of a mutation: {answer!r}")
 
 
-def again(state: Deployment, request: rq.Mutation, kept: Mapping[str, Any]) -> object:
+def again(state: Deployment, request: rq.Mutation, remembered: str) -> object:
     """Return the answer of a mutation that was carried out before."""
+    kept: dict[str, Any] = json.loads(remembered)
     if "reasons" in kept:
-        kept = {**kept, "reasons": [Affected(*each) for each in kept["reasons"]]}
+        kept["reasons"] = [Affected(*each) for each in kept["reasons"]]
     match request:
         case rq.SetCommands():
             if request.workflow in state.archived:

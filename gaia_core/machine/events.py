@@ -43,11 +43,15 @@ class WorkerLeft:
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswered:
-    """A mutation was answered; the same request id with the same body is answered the same way for 24 h."""
+    """A mutation was answered; the same request id with the same body is answered the same way for 24 h.
+
+    Attributes:
+        answer: JSON.
+    """
 
     request_id: str
     digest: bytes
-    answer: Mapping[str, Any]
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,9 +213,7 @@ def _left(event: own.WorkerLeft) -> pb.JournalEvent:
 
 
 def _answered(event: own.RequestAnswered) -> pb.JournalEvent:
-    message = pb.RequestAnswered(
-        request_id=event.request_id, digest=event.digest, answer_json=json.dumps(dict(event.answer))
-    )
+    message = pb.RequestAnswered(request_id=event.request_id, digest=event.digest, answer_json=event.answer)
     return pb.JournalEvent(request_answered=message)
 
 
@@ -307,7 +305,7 @@ _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
     "workflow_archived": lambda m: own.WorkflowArchived(m.workflow_uid, file_from_proto(m.file), m.sequence, m.rest),
     "workflow_revived": lambda m: own.WorkflowRevived(m.workflow_uid, Restored(m.state, decode_archived)),
     "worker_left": lambda m: own.WorkerLeft(m.worker, m.incarnation, m.reason),
-    "request_answered": lambda m: own.RequestAnswered(m.request_id, m.digest, json.loads(m.answer_json)),
+    "request_answered": lambda m: own.RequestAnswered(m.request_id, m.digest, m.answer_json),
 }
 
 

@@ -222,9 +222,7 @@ def _answers(state: Deployment) -> Iterator[pb.SnapshotPart]:
     encoded = (
         pb.SnapshotAnswers(
             requests=[
-                journal_pb2.RequestAnswered(
-                    request_id=request_id, digest=known.digest, answer_json=json.dumps(known.answer, sort_keys=True)
-                )
+                journal_pb2.RequestAnswered(request_id=request_id, digest=known.digest, answer_json=known.answer)
             ],
             at_ms=[known.at_ms],
         )
@@ -297,7 +295,7 @@ def _feed(state: Deployment, part: pb.SnapshotPart) -> None:
             state.fleet.left.update(dict.fromkeys(zip(part.left.workers, part.left.incarnations, strict=True)))
         case "answers":
             for known, at_ms in zip(part.answers.requests, part.answers.at_ms, strict=True):
-                answered = Answered(known.digest, json.loads(known.answer_json), at_ms)
+                answered = Answered(known.digest, known.answer_json, at_ms)
                 state.answered.remember(known.request_id, answered)
         case "archives":
             for archived in part.archives.workflows:

@@ -87,12 +87,12 @@ class GaiaProcess:
 class Up(GaiaProcess):
     """`gaia up` on a data folder."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, environ: Mapping[str, str] | None = None) -> None:
         self.address, self.http = free_address(), free_address()
         self.data = folder / "data"
         flags = flags or ("--executor", "sandbox")
         arguments = ["up", "--data", str(self.data), "--listen", self.address, "--http", self.http, *flags]
-        super().__init__(arguments, folder / "up.log")
+        super().__init__(arguments, folder / "up.log", environ)
 
     def start(self) -> Self:
         """Start it and wait until it answers."""

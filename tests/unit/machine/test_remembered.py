@@ -6,7 +6,7 @@ from gaia_core.machine import remembered as module
 from gaia_core.machine.remembered import KEPT_MS, Answered, Answers
 
 
-def answered(at_ms: int = 0, **answer: object) -> Answered:
+def answered(at_ms: int = 0, answer: str = "{}") -> Answered:
     return Answered(b"digest", answer, at_ms)
 
 
@@ -24,7 +24,7 @@ def test_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_MAX", 3)
     answers = Answers()
     for name in "abcde":
-        answers.remember(name, answered(added=["x"]))
+        answers.remember(name, answered())
     assert list(answers) == ["c", "d", "e"]
 
 
@@ -33,9 +33,9 @@ def test_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES_MAX", 100)
     answers = Answers()
     for name in "abc":
-        answers.remember(name, answered(added=["x" * 10], reasons=[["x", None, 7]], revision=1))
-    answers.remember("large", answered(added=["x" * 40, "y" * 20]))
+        answers.remember(name, answered(answer="x" * 20))
+    answers.remember("large", answered(answer="x" * 60))
     assert list(answers) == ["c", "large"]
     answers.remember("large", answered())
     answers.forget("c")
-    assert answers.weight == len("large") + len(b"digest")
+    assert answers.weight == len("large") + len(b"digest") + len("{}")

@@ -114,7 +114,7 @@ EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
         st.dictionaries(text, text, max_size=2),
     ),
     own.WorkerLeft: st.builds(own.WorkerLeft, text, text, text),
-    own.RequestAnswered: st.builds(own.RequestAnswered, text, st.binary(max_size=9), maps),
+    own.RequestAnswered: st.builds(own.RequestAnswered, text, st.binary(max_size=9), text),
 }
 
 
