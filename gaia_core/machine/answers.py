@@ -40,6 +40,8 @@ def _kept(answer: object) -> Mapping[str, Any]:
     match answer:
         case CommandsAnswer():
             return _kept(answer.diff)
+        case Diff(added=new) if 0 < len(new) <= NAMES_REMEMBERED_MAX and answer == _all_new(new, answer.revision):
+            return {"new": new, "revision": answer.revision}
         case Diff():
             names = {
                 "added": answer.added, "updated": answer.updated, "unchanged": answer.unchanged,
@@ -56,6 +58,8 @@ def _kept(answer: object) -> Mapping[str, Any]:
 def again(state: Deployment, request: rq.Mutation, remembered: str) -> object:
     """Return the answer of a mutation that was carried out before."""
     kept: dict[str, Any] = json.loads(remembered)
+    if "new" in kept:
+        return _all_new(kept["new"], kept["revision"])
     if "reasons" in kept:
         kept["reasons"] = [Affected(*each) for each in kept["reasons"]]
     match request:
@@ -70,6 +74,11 @@ def again(state: Deployment, request: rq.Mutation, remembered: str) -> object:
             return Expired(**kept)
         case _:
             return FlowAnswer(**kept)
+
+
+def _all_new(names: list[str], revision: int) -> Diff:
+    """Return what an upload is answered, and a merge of nothing but new Steps."""
+    return Diff(added=names, given=names, reasons=[Affected(name, "first") for name in names], revision=revision)
 
 
 def _few(names: Mapping[str, list[str]], reasons: list[Affected]) -> dict[str, list[Any]]:
