@@ -6,7 +6,7 @@ from typing import Any, Final
 from unittest import mock
 
 from gaia_core.coordinator import loop as loop_module
-from gaia_core.coordinator import snapshots
+from gaia_core.coordinator import snapshots, sweeping
 from gaia_core.coordinator.entries import EntryReader
 from gaia_core.coordinator.loop import Loop
 from gaia_core.coordinator.publisher import Publisher
@@ -240,6 +240,13 @@ def archives_of_what_has_changed() -> AbstractContextManager[Any]:
     return mock.patch.dict(handle_module._INTERNAL, {requests.Archived: careless})
 
 
+@contextmanager
+def sweeper_that_does_not_ask_whether_it_leads() -> Iterator[None]:
+    """Delete what a leader's memory knows no reference to, of one that has no reason to look at the journal."""
+    with mock.patch.object(sweeping, "Confirm", requests.GetGone), leader_that_answers_from_memory():
+        yield
+
+
 PLANTS: Final[dict[str, Plant]] = {
     plant.__name__: plant
     for plant in (
@@ -248,6 +255,9 @@ PLANTS: Final[dict[str, Plant]] = {
         publisher_that_knows_its_position, ticks_before_reports, cancels_not_sent_again, dispatches_not_sent_again,
         leader_that_answers_from_memory, worker_that_obeys_deposed_leaders, worker_that_forgets_attempts,
         snapshots_without_request_ids, cut_one_record_too_far,
-        cut_up_to_the_newest_snapshot, archives_of_what_has_changed,
+        cut_up_to_the_newest_snapshot, archives_of_what_has_changed, sweeper_that_does_not_ask_whether_it_leads,
     )
 }  # fmt: skip
+
+BY_RULE: Final = {"sweeper_that_does_not_ask_whether_it_leads": "published files exist"}
+"""Bugs that come with another one, and by which rule they themselves are found."""

@@ -23,6 +23,7 @@ from gaia_core.machine.effects import Archive, DropArchive, LookUp, StoreEffect
 from gaia_core.machine.events import Event
 from gaia_core.wire.journal import Entry
 from tests.chaos.archiving import SimArchives
+from tests.chaos.collecting import SimSweeper
 from tests.chaos.snapshotting import SimTaker, snapshots_of
 from tests.chaos.surroundings import (
     WALL_S,
@@ -160,6 +161,7 @@ class Server(Process):
         self.poller: Poller | None = None
         self.standby: Standby | None = None
         self.archives: SimArchives | None = None
+        self.sweeper: SimSweeper | None = None
         self.upkeep: Upkeep | None = None
         self.taker = SimTaker(world, f"taker-{name[-1]}", log, self._was_taken)
         self.snapshot_bytes = 0
@@ -229,6 +231,7 @@ class Server(Process):
             self._look()
             self.later(self.world.soon(2.0), partial(self._begin_publishing, self.publisher))
             self.later(self.world.soon(POLL_S), partial(self._poll, self.poller))
+            self.sweeper = SimSweeper(self, self.store)
             if self.snapshot_bytes:
                 self._begin_upkeep(journal, self.loop, self.publisher)
 
@@ -247,7 +250,7 @@ class Server(Process):
         if self.archives is not None:
             self.archives.stop()
         publisher, self.publisher = self.publisher, None
-        self.loop = self.bus = self.errands = self.poller = self.archives = self.upkeep = None
+        self.loop = self.bus = self.errands = self.poller = self.archives = self.sweeper = self.upkeep = None
         self.taker.stop()
         if vacate_after_s is not None:
             self.election.vacate(self, vacate_after_s)
@@ -269,7 +272,7 @@ class Server(Process):
         if self.bus is not None:
             self.bus.close()
         self.loop = self.bus = self.publisher = self.standby = None
-        self.errands = self.poller = self.archives = self.upkeep = None
+        self.errands = self.poller = self.archives = self.sweeper = self.upkeep = None
         self.world.later(self.world.soon(1.0), self.taker.stop)
         self.election.vacate(self, SESSION_S)
         self.world.later(2.0 + self.world.soon(20.0), self.start)

@@ -68,6 +68,8 @@ FAULTS: Final[dict[str, list[tuple[str, float]]]] = {
     "after archiving": [("kill", 0), ("stop", 60)],
     "read an archive": [("refused", 0), ("stop", 40), ("kill", 0)],
     "drop an archive": [("refused", 0), ("stop", 60), ("kill", 0)],
+    "after listing": [("kill", 0), ("stop", 60)],
+    "before collecting": [("kill", 0), ("stop", 60)],
     "receive": [("lost", 0)],
     "before report": [("kill", 0), ("stop", 50)],
     "report": [("slow", 50), ("twice", 20)],

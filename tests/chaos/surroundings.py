@@ -417,7 +417,7 @@ class SimStore(MemoryStore):
         return [(path, version) for path, versions in self._objects["gaia"].items() for version in versions]
 
 
-def stored(process: Process, store: SimStore, path: str, data: bytes) -> Stored:
+def stored(process: Process, store: SimStore, path: str, data: bytes, mark: str) -> Stored:
     """Put a file, as a process to which things happen.
 
     Raises:
@@ -427,7 +427,7 @@ def stored(process: Process, store: SimStore, path: str, data: bytes) -> Stored:
     fault = process.meet("put")
     if fault is not None and fault.kind == "refused":
         raise StoreError("The store does not answer.")
-    found = store.put_bytes(None, path, data)
+    found = store.put_bytes(None, path, data, mark)
     if fault is not None:
         raise StoreError("The store did not say that it took the file.")
     process.meet("after put")
