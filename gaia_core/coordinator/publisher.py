@@ -80,14 +80,32 @@ class Publisher:
 
         Raises:
             JournalCorrupt: the journal cannot be read, or does not hold what follows on the snapshot.
-            Unavailable: the journal or the store does not answer.
+            Unavailable: the journal or the store does not answer, or others have published meanwhile.
         """
-        # A snapshot behind the very entry that was published last does not serve: its events may not all be out.
-        beginning = begin(self._journal, snapshots, self.published.entry_offset)
+        try:
+            # A snapshot behind the very entry that was published last does not serve: its events may not all be out.
+            beginning = begin(self._journal, snapshots, self.published.entry_offset)
+        except JournalCorrupt:
+            self._refuse_others()
+            raise
         self._announcer, self._reader = beginning.announcer, beginning.reader
         self._read_to, self._followed = beginning.read_from, beginning.reader.last
         self._watchers.resume(self._announcer.standing(), beginning.recent)
         self.catch_up()
+
+    def _refuse_others(self) -> None:
+        """Refuse to go on where others have published since `claim`: what they had cut from the journal is no loss.
+
+        Raises:
+            Unavailable: they have.
+        """
+        known = self.published
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self._open_event_log()
+        if self.published != known:
+            raise Unavailable("Others have published since this publisher took over.")
 
     def catch_up(self) -> None:
         """Follow what the journal holds by now.

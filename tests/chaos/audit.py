@@ -6,7 +6,8 @@ that clients got. Decides by itself which journal entries count, so that a broke
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from math import inf
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -22,6 +23,8 @@ from gaia_core.wire.inbox import decode_inbox
 from gaia_core.wire.journal import Entry, decode_entry
 from gaia_core.wire.public import encode_announcement
 from gaia_core.wire.reports import decode_reports
+from gaia_core.wire.snapshot import Place, Snapshot, decode_archived, decode_snapshot, digest, encode_workflow
+from gaia_core.wire.snapshot_workflow import Kept
 from gaia_core.workflow import events as ev
 from gaia_core.workflow import invariants
 from gaia_core.workflow.keys import location
@@ -95,6 +98,9 @@ class Recording:
         journal_times: offset → when it was written, in the clock of the reports' times.
         store: the deployment's own bucket; None: not looked at.
         live: the leader's state after the last entry, where it is at hand.
+        snapshots: every snapshot that was ever taken, as it was written.
+        archives: every archived workflow that ever was, by path and version; None: not known.
+        recover: returns what somebody knows who begins now, from a snapshot and the journal behind it.
         at_rest: everything was let run to its end.
     """
 
@@ -106,6 +112,9 @@ class Recording:
     acknowledged: list[Acknowledged] = field(default_factory=list)
     journal_times: Mapping[int, float] = field(default_factory=dict)
     live: Deployment | None = None
+    snapshots: Sequence[bytes] = ()
+    archives: Mapping[tuple[str, str], bytes] | None = None
+    recover: Callable[[], Announcer] | None = None
     at_rest: bool = True
 
 
@@ -147,6 +156,7 @@ def audit(recording: Recording) -> Verdict:
         lambda: events_are_announced_once(recording, entries),
         lambda: published_files_exist(recording, history),
         lambda: replay_is_live(recording, history),
+        lambda: snapshots_are_true(recording, entries),
         lambda: everything_has_ended(recording, history),
     ]
     for check in checks:
@@ -190,6 +200,7 @@ class History:
         self.dispatched: dict[Attempt, tuple[int, str]] = {}
         self.published: set[tuple[str, str]] = set()
         self._entries = entries
+        self.archives = recording.archives
         self._numbers: dict[tuple[int, str], int] = {}
         self._completed: set[Attempt] = set()
         self._said = _said(recording.reports)
@@ -228,6 +239,28 @@ class History:
                 yield from self._fail(offset, event)
             case ev.KeysArrived():
                 self._publish(event.uid, event.keys)
+            case own.WorkflowArchived():
+                yield from self._archive(offset, event)
+            case own.WorkflowRevived():
+                yield from self._revive(offset, event)
+
+    def _archive(self, offset: int, event: own.WorkflowArchived) -> Iterator[Violation]:
+        """Compare what left memory with what lies in the store."""
+        workflow = self.state.by_uid.get(event.uid)
+        if workflow is None:
+            yield Violation("archives are true", f"workflow {event.uid} leaves memory at {offset} and is not there")
+        elif self.archives is not None:
+            expected = b"".join(encode_workflow(Kept(workflow, event.sequence, event.rest)))
+            if self.archives.get((event.file.key, event.file.version)) != expected:
+                yield Violation("archives are true", f"{workflow.name!r} left memory at {offset} as it is not")
+
+    def _revive(self, offset: int, event: own.WorkflowRevived) -> Iterator[Violation]:
+        """Compare what comes back with what left."""
+        known = self.state.archived_of(event.uid)
+        if known is None:
+            yield Violation("archives are true", f"workflow {event.uid} comes back at {offset} and was not away")
+        elif sha256(event.restored.data).digest() != known.file.sha256:
+            yield Violation("archives are true", f"{known.name!r} comes back at {offset} as it did not leave")
 
     def _dispatch(self, offset: int, event: ev.StepsDispatched, step: int, attempt: int) -> Iterator[Violation]:
         workflow = self.state.by_uid.get(event.uid)
@@ -460,6 +493,50 @@ def replay_is_live(recording: Recording, history: History) -> Iterator[Violation
             yield Violation("replay is live", f"the leader's {', '.join(different)} are not what the journal says")
 
 
+def snapshots_are_true(recording: Recording, entries: list[tuple[int, Entry]]) -> Iterator[Violation]:
+    """Compare every snapshot, and what somebody knows who begins now, with the replay of everything."""
+    taken = {(snapshot := decode_snapshot([data])).place.offset: snapshot for data in recording.snapshots}
+    announcer = Announcer()
+    opening, leader = -1, ""
+    try:
+        for offset, entry in entries:
+            announcer.follow(entry.now_ms, entry.events)
+            if entry.opening is not None:
+                opening, leader = offset, entry.opening.leader_address
+            found = taken.pop(offset, None)
+            place = Place(offset, opening, entry.reports_offset, leader)
+            if found is not None and not _is_true(found, place, announcer):
+                yield Violation("snapshots are true", f"the one behind {offset} is not what the journal says")
+    except KeyError:
+        return  # others tell of what cannot be replayed
+    if taken:
+        yield Violation("snapshots are true", f"those behind {sorted(taken)} are behind nothing that counts")
+    yield from _recovery_problems(recording, announcer)
+
+
+def _is_true(snapshot: Snapshot, place: Place, announcer: Announcer) -> bool:
+    """Tell whether a snapshot is what is known behind its place."""
+    same_place = replace(snapshot.place, entry_id=b"") == place
+    return same_place and _digest(snapshot.announcer) == _digest(announcer)
+
+
+def _recovery_problems(recording: Recording, announcer: Announcer) -> Iterator[Violation]:
+    """Yield what is wrong with what somebody knows who begins now."""
+    if recording.recover is None:
+        return
+    try:
+        recovered = recording.recover()
+    except Exception as error:  # noqa: BLE001 - whatever breaks is a finding
+        yield Violation("what is needed is kept", f"nobody can begin any more: {error!r}")
+    else:
+        if _digest(recovered) != _digest(announcer):
+            yield Violation("snapshots are true", "who begins from one now knows something else than the journal says")
+
+
+def _digest(announcer: Announcer) -> bytes:
+    return digest(announcer.state, announcer.sequences, announcer.rests)
+
+
 def everything_has_ended(recording: Recording, history: History) -> Iterator[Violation]:
     """Find what is under way after everything was let run to its end."""
     if not recording.at_rest:
@@ -518,14 +595,26 @@ def _file_places(workflow: str, files: Iterable[FileVersion]) -> Iterator[tuple[
 
 
 def _referenced(history: History) -> set[tuple[str, str]]:
-    """Return what the workflows' Keys stand for."""
+    """Return what the workflows' Keys stand for, and where those lie that have left memory."""
     found: set[tuple[str, str]] = set()
     for workflow in history.state.workflows.values():
-        for step in workflow.steps.values():
-            found.update(_places(workflow.name, step.published))
-        for key in workflow.graph.keys.values():
-            if key.arrived is not None:
-                found.update(_places(workflow.name, [key.arrived]))
+        found |= _referenced_by(workflow)
+    for archived in history.state.archived.values():
+        found.add((archived.file.key, archived.file.version))
+        if history.archives is not None:
+            found |= _referenced_by(
+                decode_archived(history.archives[archived.file.key, archived.file.version]).workflow
+            )
+    return found
+
+
+def _referenced_by(workflow: WorkflowState) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    for step in workflow.steps.values():
+        found.update(_places(workflow.name, step.published))
+    for key in workflow.graph.keys.values():
+        if key.arrived is not None:
+            found.update(_places(workflow.name, [key.arrived]))
     return found
 
 

@@ -33,6 +33,17 @@ COMMANDS: Final = (
 )
 
 
+PROPERTIES: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"max_parallel": 1},
+    {"on_error": "stop"},
+    {"retention_s": 1},
+    {"retention_s": 2, "max_parallel": 2},
+    {"retention_s": 8, "on_error": "stop"},
+)
+"""Some workflows leave memory as soon as they are finished."""
+
+
 class Put(NamedTuple):
     """Put a file from outside."""
 
@@ -170,7 +181,7 @@ class Client(Process):
         return replace(request, request=identity)
 
     def _properties(self) -> dict[str, Any]:
-        return self.world.random.choice([{}, {}, {"max_parallel": 1}, {"on_error": "stop"}])
+        return self.world.random.choice(PROPERTIES)
 
     def _command(self) -> Command:
         return replace(self.world.random.choice(COMMANDS), image=f"image:{self._number}")

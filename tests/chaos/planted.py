@@ -6,15 +6,21 @@ from typing import Any, Final
 from unittest import mock
 
 from gaia_core.coordinator import loop as loop_module
+from gaia_core.coordinator import snapshots, sweeping
 from gaia_core.coordinator.entries import EntryReader
 from gaia_core.coordinator.loop import Loop
 from gaia_core.coordinator.publisher import Publisher
+from gaia_core.coordinator.taking import Taken
 from gaia_core.coordinator.term import Term
-from gaia_core.machine import outcomes
+from gaia_core.coordinator.upkeep import Upkeep
+from gaia_core.machine import handle as handle_module
+from gaia_core.machine import outcomes, requests
 from gaia_core.machine.decision import Decision
+from gaia_core.machine.events import WorkflowArchived
 from gaia_core.ports import Record
 from gaia_core.scheduling.heartbeats import Verdict, compare
 from gaia_core.wire.journal import Entry
+from gaia_core.wire.snapshot import Snapshot
 from gaia_worker.agent import Agent
 
 Plant = Callable[[], AbstractContextManager[Any]]
@@ -66,7 +72,7 @@ def reader_that_trusts_any_predecessor() -> AbstractContextManager[Any]:
         elif entry.opening_offset != self.opening:
             self.void += 1
             return None
-        self.last = record.offset
+        self.last, self.last_id = record.offset, self._assembled_id
         return entry
 
     return mock.patch.object(EntryReader, "feed", feed)
@@ -79,7 +85,7 @@ def reader_that_trusts_any_term() -> AbstractContextManager[Any]:
         entry = self.assemble(record)
         if entry is not None:
             self.opening = record.offset if entry.opening is not None else self.opening
-            self.last = record.offset
+            self.last, self.last_id = record.offset, self._assembled_id
         return entry
 
     return mock.patch.object(EntryReader, "feed", feed)
@@ -137,8 +143,8 @@ def ticks_before_reports() -> AbstractContextManager[Any]:
 def cancels_not_sent_again() -> AbstractContextManager[Any]:
     """Believe that every cancel arrives."""
 
-    def trusting(expected: Any, claimed: Any, sent: Any, inbox_offset: int) -> Verdict:
-        verdict = compare(expected, claimed, sent, inbox_offset)
+    def trusting(*args: Any) -> Verdict:
+        verdict = compare(*args)
         verdict.cancel.clear()
         return verdict
 
@@ -148,8 +154,8 @@ def cancels_not_sent_again() -> AbstractContextManager[Any]:
 def dispatches_not_sent_again() -> AbstractContextManager[Any]:
     """Believe that every dispatch arrives."""
 
-    def trusting(expected: Any, claimed: Any, sent: Any, inbox_offset: int) -> Verdict:
-        verdict = compare(expected, claimed, sent, inbox_offset)
+    def trusting(*args: Any) -> Verdict:
+        verdict = compare(*args)
         verdict.resend.clear()
         return verdict
 
@@ -185,6 +191,62 @@ def worker_that_forgets_attempts() -> AbstractContextManager[Any]:
     return mock.patch.object(Agent, "_dispatch", forgetful)
 
 
+def snapshots_without_request_ids() -> AbstractContextManager[Any]:
+    """Leave out of snapshots what was answered."""
+    encode = snapshots.encode_snapshot
+
+    def forgetful(snapshot: Snapshot) -> Iterator[bytes]:
+        snapshot.announcer.state.answered.clear()
+        return encode(snapshot)
+
+    return mock.patch.object(snapshots, "encode_snapshot", forgetful)
+
+
+def _cut(before: Callable[[Taken], int]) -> AbstractContextManager[Any]:
+    """Cut the journal somewhere else than before what the second newest snapshot leaves."""
+    look = Upkeep.look
+
+    def elsewhere(self: Upkeep) -> None:
+        taker, self._taker = self._taker, mock.Mock()
+        self._taker.take = lambda below: (taken := taker.take(below))._replace(second_offset=before(taken) - 1)
+        try:
+            look(self)
+        finally:
+            self._taker = taker
+
+    return mock.patch.object(Upkeep, "look", elsewhere)
+
+
+def cut_one_record_too_far() -> AbstractContextManager[Any]:
+    """Cut the first record behind the second newest snapshot, too."""
+    return _cut(lambda taken: taken.second_offset + 2 if taken.second_offset >= 0 else 0)
+
+
+def cut_up_to_the_newest_snapshot() -> AbstractContextManager[Any]:
+    """Trust that the newest snapshot stays good."""
+    return _cut(lambda taken: taken.offset + 1)
+
+
+def archives_of_what_has_changed() -> AbstractContextManager[Any]:
+    """Let a workflow leave memory whatever happened to it since it was encoded."""
+
+    def careless(decision: Decision, request: Any) -> bool:
+        workflow = decision.state.by_uid.get(request.uid)
+        if workflow is None:
+            return False
+        decision.emit(WorkflowArchived(request.uid, request.file, request.sequence, request.rest))
+        return True
+
+    return mock.patch.dict(handle_module._INTERNAL, {requests.Archived: careless})
+
+
+@contextmanager
+def sweeper_that_does_not_ask_whether_it_leads() -> Iterator[None]:
+    """Delete what a leader's memory knows no reference to, of one that has no reason to look at the journal."""
+    with mock.patch.object(sweeping, "Confirm", requests.GetGone), leader_that_answers_from_memory():
+        yield
+
+
 PLANTS: Final[dict[str, Plant]] = {
     plant.__name__: plant
     for plant in (
@@ -192,5 +254,10 @@ PLANTS: Final[dict[str, Plant]] = {
         leader_that_looks_at_no_strangers, fence_without_attempt_number, request_ids_forgotten,
         publisher_that_knows_its_position, ticks_before_reports, cancels_not_sent_again, dispatches_not_sent_again,
         leader_that_answers_from_memory, worker_that_obeys_deposed_leaders, worker_that_forgets_attempts,
+        snapshots_without_request_ids, cut_one_record_too_far,
+        cut_up_to_the_newest_snapshot, archives_of_what_has_changed, sweeper_that_does_not_ask_whether_it_leads,
     )
 }  # fmt: skip
+
+BY_RULE: Final = {"sweeper_that_does_not_ask_whether_it_leads": "published files exist"}
+"""Bugs that come with another one, and by which rule they themselves are found."""

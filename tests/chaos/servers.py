@@ -13,15 +13,28 @@ from typing import Any, Final
 from gaia_core.coordinator.errands import Errand, Errands
 from gaia_core.coordinator.loop import Clock, Loop
 from gaia_core.coordinator.polling import Poller
-from gaia_core.coordinator.publisher import Publisher
+from gaia_core.coordinator.publisher import Publisher, Task
 from gaia_core.coordinator.standby import Standby
+from gaia_core.coordinator.upkeep import Upkeep
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import GaiaError, NotLeading, Unavailable
 from gaia_core.machine import requests as rq
-from gaia_core.machine.effects import LookUp
+from gaia_core.machine.effects import Archive, DropArchive, LookUp, StoreEffect
 from gaia_core.machine.events import Event
 from gaia_core.wire.journal import Entry
-from tests.chaos.surroundings import Announced, JournalLog, SimCoordinatorBus, SimEventLog, SimJournal, SimStore, Wire
+from tests.chaos.archiving import SimArchives
+from tests.chaos.collecting import SimSweeper
+from tests.chaos.snapshotting import SimTaker, snapshots_of
+from tests.chaos.surroundings import (
+    WALL_S,
+    Announced,
+    JournalLog,
+    SimCoordinatorBus,
+    SimEventLog,
+    SimJournal,
+    SimStore,
+    Wire,
+)
 from tests.chaos.world import Process, World, broken
 
 LEASE_S: Final = 30.0
@@ -34,7 +47,8 @@ SESSION_S: Final = 6.0
 POLL_S: Final = 20.0
 """Between two looks for files from outside."""
 
-WALL_S: Final = 1_000_000.0
+UPKEEP_S: Final = 2.0
+"""Between two looks at how much the journal has grown."""
 
 
 class SimLoop(Loop):
@@ -131,6 +145,8 @@ class Server(Process):
 
     Attributes:
         loop: while it leads, or believes so.
+        snapshot_bytes: the journal has to grow by so much for a snapshot; 0 for never.
+        has_all: its publisher has made its state, too.
     """
 
     def __init__(self, world: World, name: str, election: Election, log: JournalLog, wire: Wire) -> None:
@@ -144,6 +160,12 @@ class Server(Process):
         self.errands: SimErrands | None = None
         self.poller: Poller | None = None
         self.standby: Standby | None = None
+        self.archives: SimArchives | None = None
+        self.sweeper: SimSweeper | None = None
+        self.upkeep: Upkeep | None = None
+        self.taker = SimTaker(world, f"taker-{name[-1]}", log, self._was_taken)
+        self.snapshot_bytes = 0
+        self.has_all = False
         self._turn_at_s: float | None = None
         self._publishes = False
         self._wall_shift_s = 0.0
@@ -167,7 +189,8 @@ class Server(Process):
     # ---- roles
 
     def _stand_by(self) -> None:
-        self.standby = Standby(SimJournal(self, self.log))
+        self.archives = SimArchives(self, self.store)
+        self.standby = Standby(SimJournal(self, self.log), snapshots_of(self, self.store), self.archives)
         self.later(self.world.soon(2.0), partial(self._follow, self.standby))
 
     def _follow(self, standby: Standby) -> None:
@@ -182,28 +205,35 @@ class Server(Process):
             return
         self.deposed(self.loop)
         self.standby = None
+        if self.archives is not None:
+            self.archives.stop()
         journal = SimJournal(self, self.log)
         clock = Clock(lambda: int((WALL_S + self.world.now_s + self._wall_shift_s) * 1000), lambda: self.world.now_s)
         watchers = WatchHub()
         self.bus = SimCoordinatorBus(self, self.wire, self.wake)
         self.publisher = Publisher(journal, lambda: SimEventLog(self, self.announced), watchers)
         self.errands = SimErrands(self, self.store)
+        self.archives = SimArchives(self, self.store, partial(self._between, self.publisher))
         self.poller = Poller(self.store, self.ask_now, POLL_S, expire_changed=True, clock=lambda: self.world.now_s)
-        self.loop = SimLoop(journal, self.bus, clock, LEASE_S, self._feed, self.errands.ask, watchers)
+        self.loop = SimLoop(journal, self.bus, clock, LEASE_S, self._feed, self._ask_store, watchers)
+        self.loop.answer_later = self.archives.answer
         self.loop.process = self
+        self.has_all = False
         self.meet("before opening")
         try:
-            self.publisher.open()
-            self.loop.open(self.name, "simulated")
-            self.publisher.catch_up()
+            self.publisher.claim()
+            self.loop.open(self.name, "simulated", snapshots_of(self, self.store))
         except Unavailable as error:
             self.publisher = None  # its thread was never started
             self._step_down(error.message, 1.0)
         else:
             self.tell(f"leads, term {self.loop.term.number}")
             self._look()
-            self._publish_soon()
+            self.later(self.world.soon(2.0), partial(self._begin_publishing, self.publisher))
             self.later(self.world.soon(POLL_S), partial(self._poll, self.poller))
+            self.sweeper = SimSweeper(self, self.store)
+            if self.snapshot_bytes:
+                self._begin_upkeep(journal, self.loop, self.publisher)
 
     def deposed(self, loop: SimLoop | None) -> None:
         """Learn that somebody else was elected; a term that is over by now is none of its business."""
@@ -217,22 +247,33 @@ class Server(Process):
         self.tell(f"steps down: {why}")
         self.bus.close()
         self.loop.give_up()
+        if self.archives is not None:
+            self.archives.stop()
         publisher, self.publisher = self.publisher, None
-        self.loop = self.bus = self.errands = self.poller = None
+        self.loop = self.bus = self.errands = self.poller = self.archives = self.sweeper = self.upkeep = None
+        self.taker.stop()
         if vacate_after_s is not None:
             self.election.vacate(self, vacate_after_s)
         if publisher is not None:
-            publisher.stop()
+            self._publish_the_rest(publisher)
+        self._stand_by()
+
+    def _publish_the_rest(self, publisher: Publisher) -> None:
+        publisher.stop()
+        with suppress(Unavailable):
+            if not self.has_all:
+                publisher.begin(snapshots_of(self, self.store))
             while publisher.turn():
                 pass
-            publisher.close()
-        self._stand_by()
+        publisher.close()
 
     def died(self) -> None:
         """Lose everything that is only in memory; start again after a while."""
         if self.bus is not None:
             self.bus.close()
-        self.loop = self.bus = self.publisher = self.errands = self.poller = self.standby = None
+        self.loop = self.bus = self.publisher = self.standby = None
+        self.errands = self.poller = self.archives = self.sweeper = self.upkeep = None
+        self.world.later(self.world.soon(1.0), self.taker.stop)
         self.election.vacate(self, SESSION_S)
         self.world.later(2.0 + self.world.soon(20.0), self.start)
 
@@ -280,6 +321,62 @@ class Server(Process):
             self.publisher.feed(offset, entry)
             self._publish_soon()
 
+    def _between(self, publisher: Publisher, task: Task) -> None:
+        """Have something done with the publisher's state."""
+        publisher.between(task)
+        self._publish_soon()
+
+    def _ask_store(self, wanted: StoreEffect) -> None:
+        if isinstance(wanted, Archive | DropArchive):
+            if self.archives is not None:
+                self.archives.ask(wanted)
+        elif self.errands is not None:
+            self.errands.ask(wanted)
+
+    def _begin_publishing(self, publisher: Publisher) -> None:
+        """Make the publisher's state beside the leader."""
+        if self.publisher is publisher:
+            try:
+                publisher.begin(snapshots_of(self, self.store))
+            except Unavailable as error:
+                self.publisher = None
+                self._step_down(f"the publisher cannot begin: {error.message}", 1.0)
+            else:
+                self.has_all = True
+                self._publish_soon()
+
+    def _begin_upkeep(self, journal: SimJournal, loop: SimLoop, publisher: Publisher) -> None:
+        """Have snapshots taken and the journal cut."""
+
+        def published() -> int:
+            return self.taker.below if self.taker.taken is not None else publisher.published.entry_offset
+
+        self.upkeep = Upkeep(
+            journal,
+            snapshots_of(self, self.store),
+            self.taker,
+            lambda: loop.term.grown_bytes,
+            published,
+            self.snapshot_bytes,
+        )
+        self._look_after(self.upkeep)
+
+    def _look_after(self, upkeep: Upkeep) -> None:
+        if self.upkeep is upkeep:
+            with suppress(Unavailable):
+                upkeep.look()
+            self.later(UPKEEP_S + self.world.soon(UPKEEP_S), partial(self._look_after, upkeep))
+
+    def _was_taken(self) -> None:
+        """See to what a snapshot is good for."""
+        if self.upkeep is not None:
+            self.later(0.0, partial(self._use, self.upkeep))
+
+    def _use(self, upkeep: Upkeep) -> None:
+        if self.upkeep is upkeep and self.taker.taken is not None:
+            with suppress(Unavailable):
+                upkeep.look()
+
     def _publish_soon(self) -> None:
         if not self._publishes:
             self._publishes = True
@@ -287,7 +384,7 @@ class Server(Process):
 
     def _publish(self) -> None:
         self._publishes = False
-        if self.publisher is not None and self.publisher.is_behind:
+        if self.publisher is not None and self.has_all and self.publisher.is_behind:
             self.publisher.turn()
             if self.publisher is not None and self.publisher.is_behind:
                 self._publish_soon()

@@ -17,11 +17,17 @@ from multiprocessing import Pool
 from typing import Final
 from unittest import mock
 
-from gaia_core.coordinator import publisher
+from gaia_core.backends.memory import MemoryJournal
+from gaia_core.coordinator import encoding, publisher
+from gaia_core.coordinator.entries import follow
+from gaia_core.coordinator.recovery import begin
+from gaia_core.coordinator.snapshots import Snapshots
+from gaia_core.machine.public import Announcer
 from gaia_core.wire import frame
 from tests.chaos.audit import Recording, Violation, audit
 from tests.chaos.clients import Client
 from tests.chaos.servers import Election, Server
+from tests.chaos.snapshotting import FOLDER, damage
 from tests.chaos.surroundings import Announced, JournalLog, SimStore, Wire
 from tests.chaos.workers import Job, SimWorker
 from tests.chaos.world import Broken, Fault, World
@@ -45,10 +51,25 @@ FAULTS: Final[dict[str, list[tuple[str, float]]]] = {
     "after effects": [("kill", 0), ("stop", 8)],
     "before deleting": [("kill", 0), ("stop", 60)],
     "before opening": [("stop", 20)],
-    "read the journal": [("refused", 0)],
+    "read the journal": [("refused", 0), ("stop", 40)],
+    "before cutting": [("kill", 0), ("stop", 60)],
+    "cut": [("refused", 0)],
+    "after cutting": [("kill", 0)],
+    "read a snapshot": [("refused", 0), ("stop", 40), ("kill", 0)],
+    "before put a snapshot": [("kill", 0), ("stop", 60)],
+    "put a snapshot": [("refused", 0), ("unknown", 0)],
+    "after put a snapshot": [("kill", 0), ("stop", 60)],
+    "before dropping snapshots": [("kill", 0), ("stop", 60)],
     "before publish": [("kill", 0), ("stop", 30)],
     "publish": [("unknown", 0), ("refused", 0)],
     "after publish": [("kill", 0), ("stop", 30)],
+    "before archiving": [("kill", 0), ("stop", 60)],
+    "archive": [("refused", 0), ("unknown", 0)],
+    "after archiving": [("kill", 0), ("stop", 60)],
+    "read an archive": [("refused", 0), ("stop", 40), ("kill", 0)],
+    "drop an archive": [("refused", 0), ("stop", 60), ("kill", 0)],
+    "after listing": [("kill", 0), ("stop", 60)],
+    "before collecting": [("kill", 0), ("stop", 60)],
     "receive": [("lost", 0)],
     "before report": [("kill", 0), ("stop", 50)],
     "report": [("slow", 50), ("twice", 20)],
@@ -61,6 +82,9 @@ FAULTS: Final[dict[str, list[tuple[str, float]]]] = {
     "after put": [("kill", 0), ("stop", 50)],
 }
 """What can go wrong at each juncture, with the longest time that it takes, in seconds."""
+
+SNAPSHOT_BYTES: Final = (0, 1, 1, 4_000)
+"""By how much the journal has to grow for a snapshot, and by the size of the newest; 0 for never."""
 
 COMMON: Final = ("append", "send", "report", "publish")
 """Junctures at which more than a stop can happen, chosen more often."""
@@ -93,11 +117,13 @@ class Simulation:
         self.log = JournalLog(world)
         self.wire = Wire(world, self.log)
         self.announced = Announced()
-        self.store = SimStore()
+        self.store = SimStore(world)
         self.election = Election(world)
+        snapshot_bytes = random.choice(SNAPSHOT_BYTES)
         self.servers = [Server(world, f"server-{n}", self.election, self.log, self.wire) for n in range(2)]
         for server in self.servers:
-            server.announced, server.store = self.announced, self.store
+            server.announced, server.store, server.taker.store = self.announced, self.store, self.store
+            server.snapshot_bytes = snapshot_bytes
         slots = [random.choice((1, 2)) for _ in range(random.choice((1, 2, 2)))]
         self.workers = [SimWorker(world, f"worker-{n}", s, self.wire, self.store) for n, s in enumerate(slots)]
         for worker in self.workers:
@@ -142,6 +168,7 @@ class Simulation:
             self._deafen,
             self._cut_off,
             self._foreign_record,
+            self._damage,
         ]
         for _ in range(random.randint(1, 4)):
             world.at(random.uniform(1.0, TROUBLE_S), random.choice(happenings))
@@ -169,8 +196,16 @@ class Simulation:
         self.log.write(b"a record of somebody else")
         self.log.skip()
 
+    def _damage(self) -> None:
+        """Damage the newest snapshot, and often let everybody begin from the one before."""
+        if damage(self.store, self.log, self.world.tell) and self.world.happens(0.7):
+            for server in self.servers:
+                server.kill()
+
     def _make_peace(self) -> None:
-        """End all trouble."""
+        """End all trouble; now and then the last of it is that everybody has to begin anew."""
+        if self.world.happens(0.2):
+            self._damage()
         self.world.tell("", "---- peace ----")
         self.world.calm_down()
         for worker in self.workers:
@@ -194,6 +229,8 @@ class Simulation:
     def _is_quiet(self) -> bool:
         leader = self._leader()
         if leader is None or leader.loop is None or leader.publisher is None or leader.publisher.is_behind:
+            return False
+        if not leader.has_all:
             return False
         if not all(one.is_alive for one in (*self.servers, *self.workers)):
             return False
@@ -219,7 +256,7 @@ class Simulation:
     def _recording(self) -> Recording:
         leader = self._leader()
         return Recording(
-            journal=self.log.slice(*self.log.bounds()),
+            journal=self.log.history,
             reports=self.wire.reports,
             inboxes=self.wire.inbox,
             events=self.announced.events,
@@ -227,7 +264,19 @@ class Simulation:
             acknowledged=[one for client in self.clients for one in client.acknowledged],
             journal_times=self.log.times,
             live=leader.loop.term.state if leader is not None and leader.loop is not None else None,
+            snapshots=[data for (path, _), data in self.store.written.items() if path.startswith(FOLDER)],
+            archives=self.store.written,
+            recover=self._recovered,
         )
+
+    def _recovered(self) -> Announcer:
+        """Return what somebody knows who begins now."""
+        journal = MemoryJournal(self.log)
+        beginning = begin(journal, Snapshots(self.store, FOLDER))
+        for _, entry in follow(journal, beginning.reader, beginning.read_from, self.log.end):
+            if entry is not None:
+                beginning.announcer.follow(entry.now_ms, entry.events)
+        return beginning.announcer
 
 
 def _is_open(flow: object) -> bool:
@@ -242,7 +291,11 @@ def quick_and_quiet(seed: int) -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with mock.patch.object(publisher, "RETRY_S", 0.0), mock.patch.object(frame, "PAYLOAD_BYTES_MAX", most_bytes):
+        with (
+            mock.patch.object(publisher, "RETRY_S", 0.0),
+            mock.patch.object(encoding, "SLICE_S", -1.0),  # others have their turn after each part
+            mock.patch.object(frame, "PAYLOAD_BYTES_MAX", most_bytes),
+        ):
             yield
     finally:
         logging.disable(before)

@@ -1,11 +1,11 @@
 """Simulated journal, bus, event log and store, with the faults of the real ones.
 
 Each keeps what is durable, with the time at which it became so, for the auditor. Faults are met at junctures of the
-process that calls: "append", "send", "report", "publish", "put".
+process that calls: "append", "cut", "send", "report", "publish", "put".
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gaia_core.backends.checks import check_start
@@ -13,24 +13,40 @@ from gaia_core.backends.memory import MemoryLog
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.errors import InboxLost, StoreError, Unavailable
 from gaia_core.ports import Delivery, EventRecord, Position, Record, ReportBatch, Stored
+from gaia_core.workflow.keys import INTERNAL_PREFIX
 from tests.chaos.audit import InboxSeen, ReportSeen
 from tests.chaos.world import Process, World
+
+DEPLOYMENT: Final = "simulated"
+
+WALL_S: Final = 1_000_000.0
+"""What the store's clock, and those of servers that nobody sets, show at the beginning."""
 
 PARTITION: Final = 0
 """All workers share it, and skip each other's records."""
 
 
 class JournalLog(MemoryLog):
-    """The journal as all servers see it, with the time of each append."""
+    """The journal as all servers see it, with the time of each append.
+
+    Attributes:
+        history: every record, those that were cut away too.
+        takers: how many processes take snapshots of it now.
+        had_rivals: there were two at once, of which one drops what the other knows.
+    """
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
         self.times: dict[int, float] = {}
+        self.history: list[Record] = []
+        self.takers = 0
+        self.had_rivals = False
 
     def write(self, value: bytes) -> int:
         offset = super().write(value)
         self.times[offset] = self.world.now_s
+        self.history.append(Record(offset, value))
         return offset
 
     @property
@@ -75,6 +91,18 @@ class SimJournal:
         if start < end:
             check_start("The simulated journal", start, first, after_last)
             yield from self._log.slice(start, end)
+
+    def cut(self, before: int) -> None:
+        process = self._process
+        process.meet("before cutting")
+        fault = process.meet("cut")
+        if fault is not None and fault.kind == "refused":
+            raise Unavailable("The journal does not answer.")
+        if before > self._log.end:
+            raise AssertionError(f"cut before {before}, beyond the end")
+        process.tell(f"cuts the journal before {before}")
+        self._log.cut(before)
+        process.meet("after cutting")
 
     def bounds(self) -> tuple[int, int]:
         fault = self._process.meet("read the journal")
@@ -355,7 +383,32 @@ class SimEventLog:
 
 
 class SimStore(MemoryStore):
-    """The store as all processes see it."""
+    """The store as all processes see it.
+
+    Attributes:
+        damaged: (path, version) of what is no longer as it was written.
+        written: every snapshot and archive that ever was, by path and version.
+    """
+
+    def __init__(self, world: World) -> None:
+        super().__init__(wall_ms=lambda: int((WALL_S + world.now_s) * 1000))
+        self.damaged: set[tuple[str, str]] = set()
+        self.written: dict[tuple[str, str], bytes] = {}
+
+    def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
+        found = super().put_bytes(bucket, path, data, mark)
+        if path.startswith(f"{INTERNAL_PREFIX}{DEPLOYMENT}/"):
+            self.written[path, found.version] = data
+        return found
+
+    def damage(self, path: str, version: str) -> None:
+        """Flip a byte."""
+        versions = self._objects["gaia"][path]
+        place = len(versions[version].data) // 2
+        data = bytearray(versions[version].data)
+        data[place] ^= 1
+        versions[version] = replace(versions[version], data=bytes(data))
+        self.damaged.add((path, version))
 
     def holds(self, path: str, version: str) -> bool:
         return version in self._objects["gaia"].get(path, {})
@@ -364,7 +417,7 @@ class SimStore(MemoryStore):
         return [(path, version) for path, versions in self._objects["gaia"].items() for version in versions]
 
 
-def stored(process: Process, store: SimStore, path: str, data: bytes) -> Stored:
+def stored(process: Process, store: SimStore, path: str, data: bytes, mark: str) -> Stored:
     """Put a file, as a process to which things happen.
 
     Raises:
@@ -374,7 +427,7 @@ def stored(process: Process, store: SimStore, path: str, data: bytes) -> Stored:
     fault = process.meet("put")
     if fault is not None and fault.kind == "refused":
         raise StoreError("The store does not answer.")
-    found = store.put_bytes(None, path, data)
+    found = store.put_bytes(None, path, data, mark)
     if fault is not None:
         raise StoreError("The store did not say that it took the file.")
     process.meet("after put")

@@ -21,6 +21,7 @@ from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publica
 from tests.chaos.audit import IS_NOT_THERE, Acknowledged, History, InboxSeen, Recording, ReportSeen, accepted, audit
 from tests.chaos.simulate import recorded
 from tests.chaos.surroundings import SimStore
+from tests.chaos.world import World
 
 LOST = Failure(FailureClass.LOST, "worker 'worker-0' gave the attempt up")
 
@@ -206,7 +207,7 @@ def the_last_event_left_out(run: Recording) -> None:
 
 def a_published_file_deleted(run: Recording) -> None:
     """What a Key stands for is not in the store."""
-    run.store = SimStore()
+    run.store = SimStore(World(0))
 
 
 def a_live_state_of_its_own(run: Recording) -> None:

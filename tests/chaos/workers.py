@@ -15,11 +15,12 @@ from typing import Any, Final
 from gaia_core.errors import InboxLost, ObjectMissing, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Started
 from gaia_core.workflow.keys import is_tree, location
+from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Execution, Failure, FailureClass, FileVersion, Output, Publication
 from gaia_worker.agent import Agent, Say
 from gaia_worker.control import Control
 from gaia_worker.settings import WorkerSettings
-from tests.chaos.surroundings import SimStore, SimWorkerBus, Wire, stored
+from tests.chaos.surroundings import DEPLOYMENT, SimStore, SimWorkerBus, Wire, stored
 from tests.chaos.world import Broken, Process, World
 
 HEARTBEAT_S: Final = 5.0
@@ -266,9 +267,10 @@ class SimWorker(Process):
         execution = job.execution
         keys = [f"{output.key}one", f"{output.key}two"] if is_tree(output.key) else [output.key]
         files = []
+        mark = attempt_mark(DEPLOYMENT, execution.fence)
         for key in keys:
             data = f"{execution.step} #{execution.fence.attempt}".encode()
-            put = stored(self, self.store, location(execution.workflow, key).path, data)
+            put = stored(self, self.store, location(execution.workflow, key).path, data, mark)
             files.append(FileVersion(key, put.version, put.size_bytes, b"\0" * 32))
         return files
 

@@ -282,6 +282,17 @@ def test_a_snapshot_behind_the_entry_that_was_published_last_does_not_serve(hous
     assert events.events == before
 
 
+def test_a_publisher_that_was_overtaken_before_it_began_takes_a_cut_journal_for_no_loss(house: House) -> None:
+    """Another leader published, took snapshots and cut meanwhile: nothing is corrupt, this one is just too late."""
+    events = MemoryEvents()
+    late = Publisher(house.journal, lambda: MemoryEventLog(events), WatchHub())
+    late.claim()
+    publish_all(publisher(house, events))
+    house.shard.log.cut(house.take(below=events.position.entry_offset).offset + 1)
+    with pytest.raises(Unavailable, match="Others have published"):
+        late.begin(house.snapshots)
+
+
 def test_watchers_go_on_across_a_restart_from_a_snapshot(house: House) -> None:
     """The latest events before it are kept with it; who asks for others is told that they are gone."""
     events, hub = MemoryEvents(), WatchHub()

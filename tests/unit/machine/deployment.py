@@ -205,7 +205,7 @@ def snapshot(state: Deployment) -> Any:
             list(flow.counts),
             [tuple(getattr(s, name) for name in STEP_FIELDS) for s in flow.steps.values()],
             [s.cause for s in flow.steps.values()],
-            sorted((alias, [s.name for s in found]) for alias, found in flow.by_alias.items()),
+            sorted((alias, sorted(s.name for s in found)) for alias, found in flow.by_alias.items()),
             {
                 name: (key.pending, key.writers, key.available, key.arrived, key.arrived_as)
                 for name, key in flow.graph.keys.items()
