@@ -8,7 +8,7 @@ process that takes them (`taking`).
 import hashlib
 import logging
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from sys import maxsize
 from typing import Final, NamedTuple
@@ -116,14 +116,14 @@ class Snapshots:
             raise SnapshotDamaged(f"The store gave back another snapshot {path!r} than was written.")
         return kept
 
-    def drop_before(self, offset: int, keep: Collection[int]) -> None:
-        """Delete those behind earlier offsets, except some.
+    def drop_before(self, offset: int) -> None:
+        """Delete those behind earlier offsets.
 
         Raises:
             StoreError: the store does not answer.
         """
         for kept in self.listed():
-            if kept.offset < offset and kept.offset not in keep:
+            if kept.offset < offset:
                 self._store.delete_all(None, kept.stored.path, LISTED_MAX)
 
     def _chunks(self, stored: Stored) -> Iterator[bytes]:

@@ -33,7 +33,9 @@ class Taken(NamedTuple):
 
 
 def take(journal: Journal, snapshots: Snapshots, below: int) -> Taken:
-    """Take a snapshot behind the last accepted entry below an offset, and drop all older ones but the one before.
+    """Take a snapshot behind the last accepted entry below an offset, and drop those before the one that it began from.
+
+    Whatever stands behind that one stays: another taker, a deposed leader's say, may count on it.
 
     Args:
         journal: to be read.
@@ -54,7 +56,7 @@ def take(journal: Journal, snapshots: Snapshots, below: int) -> Taken:
         return Taken(-1) if before is None else Taken(before.offset, before.size_bytes)
     kept = snapshots.write(Snapshot(place, beginning.announcer, tuple(recent)))
     second = before.offset if before is not None else -1
-    snapshots.drop_before(kept.offset, {second})
+    snapshots.drop_before(second)
     return Taken(kept.offset, kept.size_bytes, second)
 
 

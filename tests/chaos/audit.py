@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from math import inf
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gaia_core.errors import RequestError
 from gaia_core.machine import events as own
@@ -72,7 +72,7 @@ class Acknowledged:
 
     request_id: str
     is_refused: bool
-    answer: Mapping[str, Any] | None = None
+    answer: str | None = None
     workflow: str = ""
     refusal: str = ""
     asked_s: float | None = None
@@ -332,7 +332,7 @@ def acknowledged_requests_are_kept(recording: Recording, entries: list[tuple[int
                 yield Violation("answers are true", f"{one.request_id!r} was refused, and carried out all the same")
         elif known is None:
             yield Violation("acknowledged is kept", f"{one.request_id!r} was answered and is not in the journal")
-        elif one.answer is not None and dict(known.answer) != dict(one.answer):
+        elif one.answer is not None and known.answer != one.answer:
             yield Violation("answers are true", f"{one.request_id!r} was answered otherwise than the journal says")
 
 

@@ -148,7 +148,7 @@ class Client(Process):
         identity, said = request.request, None
         if error is None:
             self.tell(f"has the answer to {identity.id}")
-            said = dict(remembered(answer))
+            said = remembered(answer)
         else:
             self.tell(f"is refused {identity.id}: {error}")
         self.acknowledged.append(

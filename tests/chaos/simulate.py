@@ -198,7 +198,7 @@ class Simulation:
 
     def _damage(self) -> None:
         """Damage the newest snapshot, and often let everybody begin from the one before."""
-        if damage(self.store, self.log, self.world.tell) and self.world.happens(0.7):
+        if damage(self.store, self.world.tell) and self.world.happens(0.7):
             for server in self.servers:
                 server.kill()
 

@@ -85,8 +85,6 @@ class SimTaker(Process):
         if not self.is_alive:
             self.born()
             self.below = below
-            self._log.takers += 1
-            self._log.had_rivals |= self._log.takers > 1
             self.later(self.world.soon(1.0), self._work)
         raise Unavailable("It is being taken.")
 
@@ -94,9 +92,6 @@ class SimTaker(Process):
         """End with the leader, or soon after it."""
         self.taken = None
         self.kill()
-
-    def died(self) -> None:
-        self._log.takers -= 1
 
     def _work(self) -> None:
         try:
@@ -113,11 +108,11 @@ class SimTaker(Process):
             self._ended()
 
 
-def damage(store: SimStore, log: JournalLog, tell: Callable[[str, str], Any]) -> bool:
+def damage(store: SimStore, tell: Callable[[str, str], Any]) -> bool:
     """Flip a byte of the newest snapshot, if there is another good one, as there should be."""
     kept = Snapshots(store, FOLDER).listed()
     places = [(one.stored.path, one.stored.version) for one in kept]
-    if len(places) < 2 or log.had_rivals or store.damaged & set(places):
+    if len(places) < 2 or store.damaged & set(places):
         return False
     tell("store", f"damages the snapshot behind {kept[0].offset}")
     store.damage(*places[0])

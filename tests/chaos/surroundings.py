@@ -31,8 +31,6 @@ class JournalLog(MemoryLog):
 
     Attributes:
         history: every record, those that were cut away too.
-        takers: how many processes take snapshots of it now.
-        had_rivals: there were two at once, of which one drops what the other knows.
     """
 
     def __init__(self, world: World) -> None:
@@ -40,8 +38,6 @@ class JournalLog(MemoryLog):
         self.world = world
         self.times: dict[int, float] = {}
         self.history: list[Record] = []
-        self.takers = 0
-        self.had_rivals = False
 
     def write(self, value: bytes) -> int:
         offset = super().write(value)

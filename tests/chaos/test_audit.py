@@ -97,7 +97,7 @@ def a_lost_answer(run: Recording) -> None:
 def another_answer(run: Recording) -> None:
     """A client was told something else."""
     place = next(n for n, one in enumerate(run.acknowledged) if one.answer)
-    run.acknowledged[place] = replace(run.acknowledged[place], answer={"workflow": "another", "state": "halted"})
+    run.acknowledged[place] = replace(run.acknowledged[place], answer='{"workflow":"another","state":"halted"}')
 
 
 def a_refusal_that_was_none(run: Recording) -> None:
