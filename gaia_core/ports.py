@@ -123,6 +123,8 @@ class CoordinatorBus(Protocol):
     def listen(self, offset: int, sink: Callable[[ReportBatch], None], failed: Callable[[Exception], None]) -> None:
         """Deliver all reports from offset on to sink, from a thread of the bus, until `close`.
 
+        Where those at the offset are no longer there (or not yet), an empty batch tells the first one that is, and
+        those from there on follow.
         `sink` may block to slow the bus down. `failed` is called once if reading cannot go on.
         """
 

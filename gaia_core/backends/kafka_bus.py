@@ -139,8 +139,22 @@ class _Listener(threading.Thread):
             if not self.stopped.is_set():
                 self._failed(error)
 
+    def _begin(self, consumer: Consumer) -> None:
+        """Begin with the first report kept where those that were asked for are gone.
+
+        After a week without a leader they are, and what they said is found out by the next heartbeats.
+        """
+        settings = self._clients.settings
+        first, end = self._clients.bounds(consumer, settings.reports_topic, settings.shard)
+        if not first <= self._offset <= end:
+            details = {"topic": settings.reports_topic, "wanted": self._offset, "first": first, "end": end}
+            _log.warning("reports were deleted before they were read", extra=details)
+            self._offset = first
+            self._hand([], moved=True)
+
     def _deliver(self, consumer: Consumer) -> None:
         settings = self._clients.settings
+        self._begin(consumer)
         with self._clients.asking(f"let us read {settings.reports_topic}"):
             consumer.assign([TopicPartition(settings.reports_topic, settings.shard, self._offset)])
         while not self.stopped.is_set():

@@ -8,8 +8,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from gaia_core.backends.inprocess import InProcessBus
-from gaia_core.backends.kafka import STEPS_PARTITIONS, KafkaSettings, partition_of
-from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
+from gaia_core.backends.kafka import STEPS_PARTITIONS, Clients, KafkaSettings, partition_of
+from gaia_core.backends.kafka_bus import KafkaCoordinatorBus, _Listener
 from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
@@ -303,8 +303,31 @@ def test_kafka_sends_on_after_its_producer_has_died(
     rig.close()
 
 
-def test_kafka_reports_that_were_deleted_are_told(kafka_settings: KafkaSettings) -> None:
-    """A coordinator that asks for reports the topic no longer (or not yet) has is told, instead of skipping them."""
+@pytest.mark.parametrize("asked", [1, 1000])
+def test_kafka_reports_that_were_deleted_are_passed_over(kafka_settings: KafkaSettings, asked: int) -> None:
+    """A coordinator that asks for reports the topic no longer (or not yet) has is told which is the first it has.
+
+    Reports are kept for a week: after a longer time without a leader the next one must not wait for them for ever.
+    """
+    rig, heard = KafkaBusRig(kafka_settings), Heard()
+    worker = rig.worker("w1")
+    for word in (b"gone", b"gone too", b"kept"):
+        worker.report(word)
+    assert worker.flush(10)
+    place = TopicPartition(kafka_settings.reports_topic, kafka_settings.shard, 2)
+    admin = Clients(kafka_settings).admin()
+    admin.delete_records([place])[place].result(10)
+    heard.listen(rig.coordinator(), asked)
+    assert heard.wait_for(1) == [b"kept"]
+    assert (heard.batches[0], heard.failures) == (ReportBatch([], 2), [])
+    rig.close()
+
+
+def test_kafka_reports_that_are_deleted_under_way_are_told(
+    kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coordinator that is slower than the topic forgets is told, instead of skipping them: it begins anew."""
+    monkeypatch.setattr(_Listener, "_begin", lambda *_: None)  # as if they had been there at that time
     rig, heard = KafkaBusRig(kafka_settings), Heard()
     heard.listen(rig.coordinator(), 1000)
     wait_until(lambda: heard.failures, "the failure", every_s=0.005)
