@@ -137,12 +137,14 @@ class Office:
             self._end = None
             following = threading.Thread(target=self._guarded, args=(standby.run,), name="standby")
             following.start()
-            self._desk.seat(standby)
-            self._enter("standby", ready)
-            self._await(lambda: self._is_elected)
-            self._exit()
-            standby.stop()
-            following.join()
+            try:
+                self._desk.seat(standby)
+                self._enter("standby", ready)
+                self._await(lambda: self._is_elected)
+            finally:
+                self._exit()
+                standby.stop()
+                following.join()
 
     def _lead(self, ready: Callable[[str], None]) -> None:
         """Lead until deposed.

@@ -72,18 +72,25 @@ class Standby:
         reading = threading.Thread(target=self._archives.run, name="archives") if self._archives is not None else None
         if reading is not None:
             reading.start()
-        while not self._stopping.is_set():
-            try:
-                self.follow()
-            except Unavailable as error:
-                log.warning("cannot follow the journal", extra={"cause": error.message})
-            except RecordUnreadable:
-                if not self._may_lose:
-                    raise
-                self._is_up_to_date = False
-            self._stopping.wait(LOOK_EVERY_S)
-        if reading is not None:
-            reading.join()
+        try:
+            while not self._stopping.is_set():
+                self._follow_on()
+                self._stopping.wait(LOOK_EVERY_S)
+        finally:
+            self.stop()
+            if reading is not None:
+                reading.join()
+
+    def _follow_on(self) -> None:
+        """Take in what there is, if it can be had now."""
+        try:
+            self.follow()
+        except Unavailable as error:
+            log.warning("cannot follow the journal", extra={"cause": error.message})
+        except RecordUnreadable:
+            if not self._may_lose:
+                raise
+            self._is_up_to_date = False
 
     def follow(self) -> None:
         """Take in what the journal holds by now.

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from gaia_core.backends.memory import MemoryJournal
+from gaia_core.backends.memory_store import MemoryStore
+from gaia_core.coordinator.archives import Archives
 from gaia_core.coordinator.standby import Standby
-from gaia_core.errors import NotLeading, Unavailable, UnknownName
+from gaia_core.errors import JournalCorrupt, NotLeading, Unavailable, UnknownName
 from gaia_core.machine import requests as rq
+from gaia_core.wire.frame import wrap
+from gaia_core.workflow.validate import ANY
 from tests.support.waiting import wait_until
 from tests.unit.coordinator.shard import Shard
 from tests.unit.machine.deployment import copy, make
@@ -68,6 +72,17 @@ def test_what_was_not_read_yet_is_not_unknown(shard: Shard) -> None:
     assert ask(standby, rq.GetUid("flow")) == 1
     assert ask(standby, rq.GetUid("")) == 0
     assert standby.settled().done()
+
+
+def test_a_standby_that_breaks_leaves_no_thread_behind() -> None:
+    """What its journal cannot tell ends all of it; a thread that stayed would keep the process from ending."""
+    log = Shard().log
+    MemoryJournal(log).append([bytearray(wrap(b"no entry", b"12345678")[0][:-1]) + b"?"])
+    before = set(threading.enumerate())
+    standby = Standby(MemoryJournal(log), archives=Archives(MemoryStore(), "", ANY))
+    with pytest.raises(JournalCorrupt):
+        standby.run()
+    assert not set(threading.enumerate()) - before
 
 
 def test_a_standby_that_knows_no_leader_says_so() -> None:
