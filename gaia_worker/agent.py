@@ -8,6 +8,7 @@ business. Heartbeats come from this loop and from nowhere else: a worker whose l
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ RECEIVE_S: Final = 0.25
 
 FLUSH_S: Final = 10.0
 """How long a leaving worker waits for its last words to be acknowledged."""
+
+REMEMBERED_MIN: Final = 10_000
+"""So many attempts are remembered at least; a worker that lives for months runs any number of them."""
 
 DRAINED: Final = "the worker drained before the attempt started"
 STOPPED: Final = "the worker was stopped while the attempt ran"
@@ -95,8 +99,11 @@ class Agent:
         self._slots = slots or ThreadPoolExecutor(settings.slots, thread_name_prefix=f"{settings.name}-slot")
         self._held: dict[Key, Held] = {}
         self._holding = threading.Lock()
-        self._seen: set[Key] = set()
-        self._cancelled_ahead: set[Key] = set()
+        # The coordinator gives no more than a credit's worth beyond the ends that it has accepted, in order. So what
+        # lies several credits back has ended for it, too, and only a leader of a lower term could order it again.
+        self._remembered_most = max(REMEMBERED_MIN, 4 * (settings.slots + self._prefetch()))
+        self._seen: OrderedDict[Key, None] = OrderedDict()
+        self._cancelled_ahead: OrderedDict[Key, None] = OrderedDict()
         self._term = 0
         self._draining = threading.Event()
         self._stopping = threading.Event()
@@ -202,10 +209,10 @@ class Agent:
         key = (fence.workflow_uid, fence.step, fence.attempt)
         if key in self._seen:
             return
-        self._seen.add(key)
+        self._remember(self._seen, key)
         self._busy_at = self._clock()
         if key in self._cancelled_ahead:
-            self._cancelled_ahead.discard(key)
+            del self._cancelled_ahead[key]
             self._outbox.add(Cancelled(fence_from_proto(fence)))
         elif self._draining.is_set():
             self._announce_drain()
@@ -214,6 +221,15 @@ class Agent:
             self._outbox.add_completed(fence)
         else:
             self._decode_and_hold(key, order)
+
+    def _remember(self, attempts: "OrderedDict[Key, None]", key: Key) -> None:
+        """Note an attempt, and forget the oldest beyond the most; those that are held are kept."""
+        attempts[key] = None
+        for _ in range(2):  # one for this one, one to catch up after some that were kept
+            if len(attempts) > self._remembered_most:
+                oldest, _ = attempts.popitem(last=False)
+                if oldest in self._held:
+                    attempts[oldest] = None
 
     def _decode_and_hold(self, key: Key, order: worker_pb2.Dispatch) -> None:
         """Hold an attempt; an order of which nothing can be made ends it, whatever is wrong with it."""
@@ -247,8 +263,13 @@ class Agent:
     def _release(self, key: Key, end: Report) -> None:
         """Report an end and let go of the attempt as one act: no heartbeat may miss the one without the other."""
         with self._holding:
-            self._outbox.add(end)
-            self._held.pop(key, None)
+            held = self._held.pop(key)
+            try:
+                self._outbox.add(end)
+            except Exception as problem:
+                log.exception("an end cannot be reported", extra=self._fields(fence=held.fence))
+                failure = Failure(FailureClass.ENGINE, f"the end cannot be reported: {problem!r}")
+                self._outbox.add(Failed(held.fence, failure))
             self._busy_at = self._clock()
 
     def _cancel(self, fence: worker_pb2.Fence) -> None:
@@ -257,7 +278,7 @@ class Agent:
         held = self._held.get(key)
         if held is None:
             if key not in self._seen:
-                self._cancelled_ahead.add(key)
+                self._remember(self._cancelled_ahead, key)
             return
         held.control.cancel()
         if held.future.cancel():
@@ -312,7 +333,7 @@ class Agent:
         return Hello(
             pool=settings.pool,
             slots=settings.slots,
-            prefetch=settings.prefetch_for(instant=self._run_attempt is None),
+            prefetch=self._prefetch(),
             partition=self._bus.partition,
             start_offset=self._bus.start_offset,
             executor=self._executor_name,
@@ -321,6 +342,9 @@ class Agent:
             draining=self._drain_announced,
             metadata=settings.metadata,
         )
+
+    def _prefetch(self) -> int:
+        return self._settings.prefetch_for(instant=self._run_attempt is None)
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"worker": self._settings.name, "incarnation": self._incarnation, **more}

@@ -14,7 +14,7 @@ from gaia_core.machine.orders import Drain
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
 from gaia_core.ports import Aside
 from gaia_core.wire.inbox import execution_from_proto
-from gaia_core.workflow.model import Execution, FailureClass
+from gaia_core.workflow.model import Execution, Failure, FailureClass
 from gaia_worker.agent import Agent, RunAttempt
 from gaia_worker.control import Control
 from gaia_worker.outbox import Outbox
@@ -131,6 +131,17 @@ def test_dispatch_sent_again_runs_once() -> None:
     )
     agent(bus).run()
     assert [(end.fence.step, end.fence.attempt) for end in bus.reports(Completed)] == [(0, 1), (0, 2)]  # type: ignore[union-attr]
+
+
+def test_what_is_remembered_of_ended_attempts_is_bounded() -> None:
+    """A worker that lives for years and runs millions of attempts does not grow: the oldest ones are forgotten."""
+    bus = ScriptedBus(*[[inbox(dispatch(step), cancel(step + 100_000))] for step in range(30)])
+    worker = agent(bus, prefetch=2)
+    worker._remembered_most = 10
+    worker.run()
+    assert len(worker._seen) <= 10
+    assert len(worker._cancelled_ahead) <= 10
+    assert len(bus.reports(Completed)) == 30
 
 
 def test_cancel_ahead_of_its_dispatch_is_kept() -> None:
@@ -324,6 +335,22 @@ def test_attempt_that_breaks_the_worker_is_reported() -> None:
     assert isinstance(failed, Failed)
     assert failed.failure.kind is FailureClass.ENGINE
     assert isinstance(completed, Completed)
+
+
+def test_an_end_that_no_report_can_carry_is_reported_as_a_failure() -> None:
+    """Whatever an end says, its attempt is let go of; one that stayed held would run for ever."""
+
+    def run(execution: Execution, control: Control, say: Callable[[Report], None]) -> Failed:
+        return Failed(execution.fence, Failure(FailureClass.COMMAND, "no text: \udcff"))
+
+    bus = ScriptedBus([inbox(dispatch(0))])
+    worker = agent(bus, run)
+    worker.run()
+    (failed,) = bus.reports(*ENDS)
+    assert isinstance(failed, Failed)
+    assert failed.failure.kind is FailureClass.ENGINE
+    assert "\\udcff" in failed.failure.message
+    assert not worker._held
 
 
 def test_lost_orders_end_the_incarnation_and_what_it_runs() -> None:
