@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import click
 
 import gaia
-from gaia_core.errors import Bug, GaiaError, RequestError
+from gaia_core.errors import Bug, GaiaError, JournalCorrupt, RequestError
 
 PROBLEMS_SHOWN: Final = 50
 EXIT_FAILED: Final = 1
@@ -181,7 +181,7 @@ def _lines(error: GaiaError) -> list[str]:
         lines.append(f"  … and {len(error.problems) - PROBLEMS_SHOWN} more")
     if error.hint:
         lines.append(f"hint: {error.hint}")
-    if isinstance(error, Bug):
+    if isinstance(error, Bug) and not isinstance(error, JournalCorrupt):  # that is for whoever runs Gaia to mend
         lines.append("This is a bug in Gaia: please report it, with what GAIA_DEBUG=1 shows.")
     return ["".join(mark if mark.isprintable() else " " for mark in line) for line in lines]
 

@@ -18,7 +18,7 @@ from gaia_core.coordinator.reign import Duties, Reign
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.standby import Standby
 from gaia_core.coordinator.upkeep import Taker
-from gaia_core.errors import Bug, GaiaError, Unavailable
+from gaia_core.errors import Bug, GaiaError, JournalCorrupt, Unavailable
 from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, SetAside, Store, nowhere
 from gaia_core.version import VERSION
 
@@ -208,6 +208,9 @@ class Office:
     def _guarded(self, run: Callable[[], None]) -> None:
         try:
             run()
+        except JournalCorrupt as error:
+            log.error("the journal cannot be read", extra={"cause": error.message})  # noqa: TRY400
+            self._ended(error)
         except Exception as error:
             log.exception("a role broke")
             self._ended(error if isinstance(error, GaiaError) else Bug(f"The standby broke: {error!r}"))

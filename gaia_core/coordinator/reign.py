@@ -18,7 +18,7 @@ from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.sweeping import Sweeper
 from gaia_core.coordinator.upkeep import Taker, Upkeep
 from gaia_core.coordinator.watching import WatchHub
-from gaia_core.errors import Bug, GaiaError, Unavailable
+from gaia_core.errors import Bug, GaiaError, JournalCorrupt, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import Archive, DropArchive, StoreEffect
 from gaia_core.ports import CoordinatorBus, EventLog, Journal, SetAside, Store, nowhere
@@ -207,6 +207,9 @@ class Reign:
                 target()
             except Unavailable as error:
                 log.warning("cannot go on leading", extra={"thread_name": name, "cause": error.message})
+                self._ended(error)
+            except JournalCorrupt as error:
+                log.error("the journal cannot be read", extra={"thread_name": name, "cause": error.message})  # noqa: TRY400
                 self._ended(error)
             except Exception as error:
                 log.exception("a thread broke", extra={"thread_name": name})

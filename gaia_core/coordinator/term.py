@@ -13,7 +13,7 @@ from typing import Final
 from gaia_core.coordinator.entries import EntryReader, RecordUnreadable, follow
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots
-from gaia_core.errors import Unavailable
+from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine.events import EntriesLost, Event
 from gaia_core.machine.state import Deployment
 from gaia_core.ports import Aside, Journal, Record, SetAside, nowhere
@@ -94,6 +94,7 @@ class Term:
 
         Raises:
             TermEnded: the append failed, or another leader wrote in between.
+            RecordUnreadable: somebody wrote what has our mark and cannot be read.
         """
         entry = Entry(self.number, self._reader.last, now_ms, tuple(events), reports_offset)
         records = wrap(encode_entry(entry), secrets.token_bytes(8))
@@ -158,7 +159,10 @@ class Term:
         strangers = EntryReader(self._foreign.append)
         for record in self._journal.read(self._end, end):
             if record.offset not in ours:
-                entry = strangers.assemble(record)
+                try:
+                    entry = strangers.assemble(record)
+                except JournalCorrupt as error:
+                    raise RecordUnreadable(record, error) from error
                 if entry is not None and (entry.opening is not None or entry.opening_offset == self.number):
                     raise TermEnded(f"Another leader wrote at offset {record.offset} of the journal.")
                 self._reader.void += 1

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 import gaia
 from gaia.v1 import api_pb2, model_pb2
 from gaia_client.cli import main as cli_main
-from gaia_core.errors import BY_NAME, Problem
+from gaia_core.errors import BY_NAME, JournalCorrupt, Problem
 
 ROOT = Path(__file__).parents[3]
 HELLO = [str(ROOT / "examples" / "hello" / name) for name in ("commands.yaml", "steps.yaml")]
@@ -341,7 +341,8 @@ def test_exit_codes_are_those_of_the_errors(invoke: Invoke, fake: Any, name: str
     result = invoke("halt", "w")
     assert result.exit_code == BY_NAME[name].exit_code
     assert result.stderr.splitlines()[:2] == ["error: Bad [31m things.", "hint: try this"]
-    assert ("report it" in result.stderr) == issubclass(BY_NAME[name], gaia.Bug)
+    is_ours = issubclass(BY_NAME[name], gaia.Bug) and not issubclass(BY_NAME[name], JournalCorrupt)
+    assert ("report it" in result.stderr) == is_ours
 
 
 def test_nobody_there(dead_address: str, pauses: list[float]) -> None:
@@ -394,6 +395,16 @@ def test_any_error_is_lines_and_a_code(
     told = capsys.readouterr().err
     assert words in told
     assert "Traceback" not in told
+
+
+def test_a_damaged_journal_is_no_bug_of_gaia(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever runs it has to act, as the hint says; there is nothing to report."""
+
+    def fail() -> None:
+        raise JournalCorrupt("Record 7 is damaged.", hint="restore it")
+
+    assert cli_main.guarded(fail) == 70
+    assert capsys.readouterr().err == "error: Record 7 is damaged.\nhint: restore it\n"
 
 
 def test_traceback_on_demand(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from gaia_core.backends.memory import MemoryJournal, MemoryLog
+from gaia_core.coordinator.entries import RecordUnreadable
 from gaia_core.coordinator.term import Term, TermEnded
 from gaia_core.errors import JournalCorrupt, Unavailable
 from gaia_core.machine.events import WorkerJoined
@@ -227,6 +228,17 @@ def test_a_damaged_record_is_refused() -> None:
     log.write(record[:-1] + bytes([record[-1] ^ 1]))
     with pytest.raises(JournalCorrupt, match="offset 1 has a wrong checksum"):
         opened(log)
+
+
+def test_a_damaged_record_ends_a_term_in_the_words_of_a_start() -> None:
+    """A leader that meets one beside its own entry says what a start would say, with what can be done about it."""
+    log = MemoryLog()
+    term = opened(log)
+    record = log.slice(0, 1)[0].value
+    log.write(record[:-1] + bytes([record[-1] ^ 1]))
+    with pytest.raises(RecordUnreadable, match="offset 1 has a wrong checksum") as refusal:
+        append(term, "a")
+    assert "--quarantine" in refusal.value.hint
 
 
 def test_every_entry_names_its_opening_and_its_predecessor() -> None:
