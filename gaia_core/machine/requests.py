@@ -366,7 +366,8 @@ class DataGone:
 class Confirm:
     """Make sure that this is the leader still, by an entry of the journal, so that what it said before was true.
 
-    Answer: None.
+    For what cannot be undone. That the journal ends where this leader knows it to, which is enough for an answer, a
+    broker could say that was itself deposed; an entry is taken by all of them. Answer: None.
     """
 
 

@@ -36,6 +36,9 @@ from tests.unit.machine.deployment import snapshot
 UNREAD_S: Final = 10.0
 """A sign of life that lay unread for longer must not be overlooked when its worker is given up as silent."""
 
+CLOCKS_S: Final = 1.0
+"""The clocks of journal and reports, and what we know of a decision's moment, may differ by so much."""
+
 IS_THERE: Final = "is there already"
 IS_NOT_THERE: Final = "is not there"
 
@@ -102,6 +105,7 @@ class Recording:
         archives: every archived workflow that ever was, by path and version; None: not known.
         recover: returns what somebody knows who begins now, from a snapshot and the journal behind it.
         at_rest: everything was let run to its end.
+        lease_s: after which a silent worker is lost; 0: not known.
     """
 
     journal: list[Record]
@@ -116,6 +120,7 @@ class Recording:
     archives: Mapping[tuple[str, str], bytes] | None = None
     recover: Callable[[], Announcer] | None = None
     at_rest: bool = True
+    lease_s: float = 0.0
 
 
 class Violation(NamedTuple):
@@ -204,6 +209,8 @@ class History:
         self._numbers: dict[tuple[int, str], int] = {}
         self._completed: set[Attempt] = set()
         self._said = _said(recording.reports)
+        self._ended = _ended(recording.reports)
+        self._read_to = 0
         self._has_reports = bool(recording.reports)
 
     def follow(self) -> Iterator[Violation]:
@@ -220,6 +227,7 @@ class History:
                 except Exception as error:  # noqa: BLE001 - whatever breaks is a finding
                     yield Violation("journal replays", f"{event} at {offset} cannot be applied: {error!r}")
                     return
+            self._read_to = entry.reports_offset
         for workflow in self.state.workflows.values():
             try:
                 invariants.check(workflow)
@@ -294,6 +302,8 @@ class History:
             yield Violation("only the current attempt ends", f"{attempt} of {event.worker!r} fails at offset {offset}")
         if event.failure.kind is FailureClass.LOST and "gave the attempt up" in event.failure.message:
             yield Violation("stops are journaled", f"{attempt} was stopped, as nobody had decided (offset {offset})")
+        if _is_given_up(event) and (place := self._ended.get((event.worker, attempt), inf)) < self._read_to:
+            yield Violation("ends are read", f"{attempt} is lost at {offset}, though report {place} told its end")
         self._publish(event.uid, event.outputs)
 
     def _is_current(self, attempt: Attempt, worker: str) -> bool:
@@ -405,7 +415,7 @@ def _is_too_early(seen: InboxSeen, offset: int, times: Mapping[int, float]) -> b
 
 
 def silent_workers_were_silent(recording: Recording, entries: list[tuple[int, Entry]]) -> Iterator[Violation]:
-    """Find workers that were given up as silent while a sign of life of theirs lay unread."""
+    """Find workers that were given up as silent too early, or while a sign of life of theirs lay unread."""
     if not recording.journal_times:
         return
     heard: dict[str, list[tuple[int, float]]] = defaultdict(list)
@@ -418,6 +428,10 @@ def silent_workers_were_silent(recording: Recording, entries: list[tuple[int, En
         for event in entry.events:
             if isinstance(event, own.WorkerLeft) and event.reason.startswith("silent"):
                 time_s = entry.now_ms / 1000 + lags[entry.opening_offset]
+                read = [came_s for place, came_s in heard[event.incarnation] if place < entry.reports_offset]
+                last_s = max(recording.journal_times[entry.opening_offset], *read, -inf)
+                if time_s - last_s < recording.lease_s - CLOCKS_S:
+                    yield Violation("silence lasts", f"{event.worker!r} was given up after {time_s - last_s:.1f} s")
                 for place, came_s in heard[event.incarnation]:
                     if place >= entry.reports_offset and came_s < time_s - UNREAD_S:
                         yield Violation(
@@ -570,6 +584,24 @@ def _said(reports: Iterable[ReportSeen]) -> dict[tuple[str, Attempt], list[tuple
                 attempt = (fence.workflow_uid, fence.step, fence.attempt)
                 found[said.worker, attempt].append(report.outputs)
     return found
+
+
+def _ended(reports: Iterable[ReportSeen]) -> dict[tuple[str, Attempt], int]:
+    """Return the place of the first report of each end, by worker and attempt."""
+    found: dict[tuple[str, Attempt], int] = {}
+    for place, seen in enumerate(reports):
+        said = _decoded(seen.record)
+        for report in said.reports if said is not None else ():
+            if isinstance(report, rp.Completed | rp.Failed | rp.Cancelled):
+                fence = report.fence
+                found.setdefault((said.worker, (fence.workflow_uid, fence.step, fence.attempt)), place)
+    return found
+
+
+def _is_given_up(event: ev.AttemptFailed) -> bool:
+    """Tell whether it is the coordinator that thinks an attempt lost; a worker that leaves says so in other words."""
+    words = ("was lost:", "does not know the attempt")
+    return event.failure.kind is FailureClass.LOST and any(one in event.failure.message for one in words)
 
 
 def _decoded(record: bytes) -> rp.WorkerReports | None:

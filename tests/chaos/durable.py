@@ -48,7 +48,7 @@ def of_folder(data: Path, acknowledged: list[Acknowledged]) -> Recording:
     return Recording(journal, events=[EventRecord(*row) for row in rows], store=store, acknowledged=acknowledged)
 
 
-def of_topics(bootstrap: str, prefix: str, store: Store, acknowledged: list[Acknowledged]) -> Recording:
+def of_topics(bootstrap: str, prefix: str, store: Store, acknowledged: list[Acknowledged], lease_s: float) -> Recording:
     """Read what a cluster left in its topics."""
     journal = list(_messages(bootstrap, f"{prefix}.journal.0", 1))
     return Recording(
@@ -62,6 +62,7 @@ def of_topics(bootstrap: str, prefix: str, store: Store, acknowledged: list[Ackn
         store=StoreSeen(store),
         acknowledged=acknowledged,
         journal_times={message.offset() or 0: _time_s(message) for message in journal},
+        lease_s=lease_s,
     )
 
 

@@ -1,6 +1,6 @@
 """Deliberately broken variants of the product, each of which the simulation has to find."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 from unittest import mock
@@ -8,6 +8,7 @@ from unittest import mock
 from gaia_core.coordinator import loop as loop_module
 from gaia_core.coordinator import snapshots, sweeping
 from gaia_core.coordinator.entries import EntryReader
+from gaia_core.coordinator.leases import Leases
 from gaia_core.coordinator.loop import Loop
 from gaia_core.coordinator.publisher import Publisher
 from gaia_core.coordinator.taking import Taken
@@ -16,12 +17,14 @@ from gaia_core.coordinator.upkeep import Upkeep
 from gaia_core.machine import handle as handle_module
 from gaia_core.machine import outcomes, requests
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.events import WorkflowArchived
-from gaia_core.ports import Record
+from gaia_core.machine.events import Event, WorkflowArchived
+from gaia_core.ports import EventRecord, Position, Record
 from gaia_core.scheduling.heartbeats import Verdict, compare
 from gaia_core.wire.journal import Entry
 from gaia_core.wire.snapshot import Snapshot
+from gaia_core.workflow.state import Consequences
 from gaia_worker.agent import Agent
+from tests.chaos.surroundings import SimEventLog
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -240,6 +243,66 @@ def archives_of_what_has_changed() -> AbstractContextManager[Any]:
     return mock.patch.dict(handle_module._INTERNAL, {requests.Archived: careless})
 
 
+def leases_that_began_before_the_term() -> AbstractContextManager[Any]:
+    """Take whom a new leader has not heard yet for silent."""
+
+    def silent(self: Leases, workers: Iterable[str], now_s: float) -> list[str]:
+        return [name for name in workers if now_s - self._heard.get(name, 0.0) > self._lease_s]
+
+    return mock.patch.object(Leases, "silent", silent)
+
+
+def reports_passed_over() -> AbstractContextManager[Any]:
+    """Journal one report more than was read."""
+    append = Term.append
+
+    def beyond(self: Term, events: Sequence[Event], now_ms: int, reports_offset: int) -> tuple[int, Entry]:
+        return append(self, events, now_ms, reports_offset + 1)
+
+    return mock.patch.object(Term, "append", beyond)
+
+
+def position_published_apart() -> AbstractContextManager[Any]:
+    """Publish events first and the position that they lead to afterwards."""
+    publish = SimEventLog.publish
+
+    def in_two(self: SimEventLog, events: Sequence[EventRecord], position: Position) -> None:
+        publish(self, events, self._announced.position)
+        publish(self, (), position)
+
+    return mock.patch.object(SimEventLog, "publish", in_two)
+
+
+def ends_of_stopped_attempts_counted() -> AbstractContextManager[Any]:
+    """Take the end of an attempt that is being stopped for that of a current one."""
+    return mock.patch.object(outcomes, "_is_stopping", return_value=False)
+
+
+def snapshots_without_what_is_being_stopped() -> AbstractContextManager[Any]:
+    """Forget in snapshots which attempts are to end."""
+    encode = snapshots.encode_snapshot
+
+    def forgetful(snapshot: Snapshot) -> Iterator[bytes]:
+        for worker in snapshot.announcer.state.fleet.workers.values():
+            worker.held.update(dict.fromkeys(worker.held, False))
+        return encode(snapshot)
+
+    return mock.patch.object(snapshots, "encode_snapshot", forgetful)
+
+
+def opening_that_reads_nothing() -> AbstractContextManager[Any]:
+    """Take office without what was written between the replay and the opening."""
+    replay = Term._replay
+
+    def blind(self: Term, start: int, end: int) -> None:
+        if start >= self._end:
+            self.state.apply = lambda _: Consequences()  # type: ignore[method-assign]
+        replay(self, start, end)
+        self.state.__dict__.pop("apply", None)
+
+    return mock.patch.object(Term, "_replay", blind)
+
+
 @contextmanager
 def sweeper_that_does_not_ask_whether_it_leads() -> Iterator[None]:
     """Delete what a leader's memory knows no reference to, of one that has no reason to look at the journal."""
@@ -255,6 +318,8 @@ PLANTS: Final[dict[str, Plant]] = {
         publisher_that_knows_its_position, ticks_before_reports, cancels_not_sent_again, dispatches_not_sent_again,
         leader_that_answers_from_memory, worker_that_obeys_deposed_leaders, worker_that_forgets_attempts,
         snapshots_without_request_ids, cut_one_record_too_far,
+        leases_that_began_before_the_term, reports_passed_over, position_published_apart,
+        ends_of_stopped_attempts_counted, snapshots_without_what_is_being_stopped, opening_that_reads_nothing,
         cut_up_to_the_newest_snapshot, archives_of_what_has_changed, sweeper_that_does_not_ask_whether_it_leads,
     )
 }  # fmt: skip

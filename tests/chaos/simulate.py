@@ -26,7 +26,7 @@ from gaia_core.machine.public import Announcer
 from gaia_core.wire import frame
 from tests.chaos.audit import Recording, Violation, audit
 from tests.chaos.clients import Client
-from tests.chaos.servers import Election, Server
+from tests.chaos.servers import LEASE_S, Election, Server
 from tests.chaos.snapshotting import FOLDER, damage
 from tests.chaos.surroundings import Announced, JournalLog, SimStore, Wire
 from tests.chaos.workers import Job, SimWorker
@@ -266,6 +266,7 @@ class Simulation:
             live=leader.loop.term.state if leader is not None and leader.loop is not None else None,
             snapshots=[data for (path, _), data in self.store.written.items() if path.startswith(FOLDER)],
             archives=self.store.written,
+            lease_s=LEASE_S,
             recover=self._recovered,
         )
 

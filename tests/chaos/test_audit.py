@@ -75,13 +75,14 @@ def _holds_files(recording: Recording) -> bool:
     return any(step.published for flow in recording.live.workflows.values() for step in flow.steps.values())
 
 
-def append(run: Recording, *events: own.Event) -> None:
-    """Journal something, as the leader would."""
+def append(run: Recording, *events: own.Event, reports_offset: int | None = None) -> None:
+    """Journal something, as the leader would, and how far the reports were read, where that is something else."""
     entries = list(accepted(run.journal))
     opening = max(offset for offset, entry in entries if entry.opening is not None)
     last, entry = entries[-1]
     end = run.journal[-1].offset + 1
-    forged = Entry(opening, last, entry.now_ms, events, entry.reports_offset)
+    read_to = entry.reports_offset if reports_offset is None else reports_offset
+    forged = Entry(opening, last, entry.now_ms, events, read_to)
     run.journal.append(Record(end, wrap(encode_entry(forged), b"forged..")[0]))
     run.journal_times = {**run.journal_times, end: max(run.journal_times.values()) + 1}
 
@@ -229,6 +230,22 @@ def a_worker_given_up_unheard(run: Recording) -> None:
     append(run, own.WorkerLeft(hello.worker, hello.incarnation, "silent for a whole lease"))  # type: ignore[union-attr]
 
 
+def a_worker_given_up_at_once(run: Recording) -> None:
+    """A worker is given up as silent before a lease has passed."""
+    hello = next(event for _, event in _events(run, own.WorkerJoined))
+    run.lease_s = 1e9
+    append(run, own.WorkerLeft(hello.worker, hello.incarnation, "silent for a whole lease"))  # type: ignore[union-attr]
+
+
+def an_end_that_was_passed_over(run: Recording) -> None:
+    """An attempt counts as lost although its end was read: the run is cut before its completion."""
+    offset, event = next(_events(run, ev.StepsCompleted))
+    run.journal = [record for record in run.journal if record.offset < offset]
+    failure = Failure(FailureClass.LOST, f"worker {event.worker!r} does not know the attempt")  # type: ignore[union-attr]
+    append(run, reports_offset=len(run.reports))
+    append(run, ev.AttemptFailed(event.uid, event.worker, event.steps[0], event.attempts[0], failure))  # type: ignore[union-attr]
+
+
 def an_event_that_cannot_be(run: Recording) -> None:
     """The journal says something of a worker that is not there."""
     append(run, ev.AttemptsEnded(1, "nobody", (0,), (1,)))
@@ -258,6 +275,8 @@ FORGERIES: dict[Callable[[Recording], None], str] = {
     a_live_state_of_its_own: "replay is live",
     a_run_that_was_cut_short: "everything ends",
     a_worker_given_up_unheard: "silence is heard out",
+    a_worker_given_up_at_once: "silence lasts",
+    an_end_that_was_passed_over: "ends are read",
     an_event_that_cannot_be: "journal replays",
 }
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tests.support.services import KafkaService, MinioService
 
 
+LEASE_S = 12.0
+
+
 @dataclass
 class Cluster:
     """One deployment: settings for its processes, and the processes."""
@@ -48,7 +51,7 @@ class Cluster:
             "GAIA_HTTP_LISTEN": self.http,
             "GAIA_HOST": self.address,
             "GAIA_SCRATCH": str(self.folder / "scratch"),
-            "GAIA_LEASE_S": "12",
+            "GAIA_LEASE_S": str(LEASE_S),
         }
 
     def server(self, **environ: str) -> GaiaProcess:

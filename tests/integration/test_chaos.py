@@ -29,7 +29,7 @@ from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.errors import RequestError, Unavailable
 from tests.chaos import durable
 from tests.chaos.audit import Acknowledged, Recording, audit
-from tests.integration.cluster import Cluster
+from tests.integration.cluster import LEASE_S, Cluster
 from tests.integration.gaia_processes import GaiaProcess, Up, free_address
 from tests.support.services import KafkaService, MinioService
 from tests.support.waiting import wait_until
@@ -275,7 +275,7 @@ def test_a_cluster_in_trouble_keeps_its_promises(own_cluster: Cluster, busybox_i
         )
     )
     check_at_rest(
-        lambda: durable.of_topics(cluster.kafka.bootstrap, cluster.prefix, store, acknowledged),
+        lambda: durable.of_topics(cluster.kafka.bootstrap, cluster.prefix, store, acknowledged, LEASE_S),
         cluster.folder / "scratch",
         seed,
     )
