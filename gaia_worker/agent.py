@@ -8,7 +8,6 @@ business. Heartbeats come from this loop and from nowhere else: a worker whose l
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from gaia_core.wire.inbox import execution_from_proto, parse_inbox
 from gaia_core.workflow.model import Execution, Failure, FailureClass, Fence
 from gaia_worker.control import Control, lost
 from gaia_worker.outbox import Outbox
+from gaia_worker.seen import Seen
 from gaia_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ FLUSH_S: Final = 10.0
 """How long a leaving worker waits for its last words to be acknowledged."""
 
 REMEMBERED_MIN: Final = 10_000
-"""So many attempts are remembered at least; a worker that lives for months runs any number of them."""
+"""So many attempts are remembered, and several times what a worker is given at once where that is more. It is given
+more only for ends that were accepted, in order: what lies a few times that back has ended for the coordinator, too."""
 
 DRAINED: Final = "the worker drained before the attempt started"
 STOPPED: Final = "the worker was stopped while the attempt ran"
@@ -99,11 +100,9 @@ class Agent:
         self._slots = slots or ThreadPoolExecutor(settings.slots, thread_name_prefix=f"{settings.name}-slot")
         self._held: dict[Key, Held] = {}
         self._holding = threading.Lock()
-        # The coordinator gives no more than a credit's worth beyond the ends that it has accepted, in order. So what
-        # lies several credits back has ended for it, too, and only a leader of a lower term could order it again.
-        self._remembered_most = max(REMEMBERED_MIN, 4 * (settings.slots + self._prefetch()))
-        self._seen: OrderedDict[Key, None] = OrderedDict()
-        self._cancelled_ahead: OrderedDict[Key, None] = OrderedDict()
+        most = max(REMEMBERED_MIN, 4 * (settings.slots + self._prefetch()))
+        self._seen: Seen[Key] = Seen(clock, most)
+        self._cancelled_ahead: Seen[Key] = Seen(clock, most)
         self._term = 0
         self._draining = threading.Event()
         self._stopping = threading.Event()
@@ -207,12 +206,11 @@ class Agent:
         """Begin an attempt unless it was seen before, was cancelled ahead of its dispatch, or comes too late."""
         fence = order.fence
         key = (fence.workflow_uid, fence.step, fence.attempt)
-        if key in self._seen:
+        if key in self._seen or key in self._held:
             return
-        self._remember(self._seen, key)
+        self._seen.add(key)
         self._busy_at = self._clock()
         if key in self._cancelled_ahead:
-            del self._cancelled_ahead[key]
             self._outbox.add(Cancelled(fence_from_proto(fence)))
         elif self._draining.is_set():
             self._announce_drain()
@@ -221,15 +219,6 @@ class Agent:
             self._outbox.add_completed(fence)
         else:
             self._decode_and_hold(key, order)
-
-    def _remember(self, attempts: "OrderedDict[Key, None]", key: Key) -> None:
-        """Note an attempt, and forget the oldest beyond the most; those that are held are kept."""
-        attempts[key] = None
-        for _ in range(2):  # one for this one, one to catch up after some that were kept
-            if len(attempts) > self._remembered_most:
-                oldest, _ = attempts.popitem(last=False)
-                if oldest in self._held:
-                    attempts[oldest] = None
 
     def _decode_and_hold(self, key: Key, order: worker_pb2.Dispatch) -> None:
         """Hold an attempt; an order of which nothing can be made ends it, whatever is wrong with it."""
@@ -278,7 +267,7 @@ class Agent:
         held = self._held.get(key)
         if held is None:
             if key not in self._seen:
-                self._remember(self._cancelled_ahead, key)
+                self._cancelled_ahead.add(key)
             return
         held.control.cancel()
         if held.future.cancel():

@@ -24,6 +24,7 @@ from gaia_core.wire.journal import Entry
 from gaia_core.wire.snapshot import Snapshot
 from gaia_core.workflow.state import Consequences
 from gaia_worker.agent import Agent
+from gaia_worker.seen import Seen
 from tests.chaos.surroundings import SimEventLog
 
 Plant = Callable[[], AbstractContextManager[Any]]
@@ -188,7 +189,7 @@ def worker_that_forgets_attempts() -> AbstractContextManager[Any]:
     dispatch = Agent._dispatch
 
     def forgetful(self: Agent, order: Any) -> None:
-        self._seen.clear()
+        self._seen = Seen(self._clock, 1)
         dispatch(self, order)
 
     return mock.patch.object(Agent, "_dispatch", forgetful)

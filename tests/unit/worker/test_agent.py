@@ -133,17 +133,6 @@ def test_dispatch_sent_again_runs_once() -> None:
     assert [(end.fence.step, end.fence.attempt) for end in bus.reports(Completed)] == [(0, 1), (0, 2)]  # type: ignore[union-attr]
 
 
-def test_what_is_remembered_of_ended_attempts_is_bounded() -> None:
-    """A worker that lives for years and runs millions of attempts does not grow: the oldest ones are forgotten."""
-    bus = ScriptedBus(*[[inbox(dispatch(step), cancel(step + 100_000))] for step in range(30)])
-    worker = agent(bus, prefetch=2)
-    worker._remembered_most = 10
-    worker.run()
-    assert len(worker._seen) <= 10
-    assert len(worker._cancelled_ahead) <= 10
-    assert len(bus.reports(Completed)) == 30
-
-
 def test_cancel_ahead_of_its_dispatch_is_kept() -> None:
     """A cancel that overtakes its dispatch is answered when the dispatch comes, and nothing runs."""
     programs = Programs()
