@@ -60,9 +60,9 @@ class KafkaCoordinatorBus:
         try:
             self._producer.produce(topic, record, worker, partition, on_delivery=self._delivered)
         except (KafkaException, BufferError) as error:
+            if isinstance(error, BufferError) or is_fatal(error):
+                self._begin_again()  # so that what was queued before ends before: deliveries are told in order
             self._ended.append(Delivery(worker, None))
-            if isinstance(error, KafkaException) and is_fatal(error):
-                self._begin_again()
 
     def _begin_again(self) -> None:
         """Replace a producer that can do nothing more; what it held ends as not delivered."""

@@ -303,6 +303,33 @@ def test_kafka_sends_on_after_its_producer_has_died(
     rig.close()
 
 
+class Full:
+    """A producer that takes nothing more."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    def produce(self, *_: object, **__: object) -> None:
+        raise BufferError
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._producer, name)
+
+
+def test_kafka_tells_deliveries_in_order_also_when_it_takes_nothing_more(kafka_settings: KafkaSettings) -> None:
+    """What cannot even be queued ends behind what was queued before it: deliveries name nothing but their worker."""
+    rig = KafkaBusRig(kafka_settings)
+    coordinator = KafkaCoordinatorBus(kafka_settings)
+    coordinator.send("w1", 7, b"queued")
+    coordinator._producer = Full(coordinator._producer)
+    coordinator.send("w1", 7, b"refused")
+    assert delivered(coordinator, 2)[1] == Delivery("w1", None)
+    coordinator.send("w1", 7, b"taken")
+    assert delivered(coordinator, 1)[0].offset is not None
+    coordinator.close()
+    rig.close()
+
+
 @pytest.mark.parametrize("asked", [1, 1000])
 def test_kafka_reports_that_were_deleted_are_passed_over(kafka_settings: KafkaSettings, asked: int) -> None:
     """A coordinator that asks for reports the topic no longer (or not yet) has is told which is the first it has.
