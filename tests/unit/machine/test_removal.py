@@ -156,6 +156,16 @@ def test_a_deleted_workflow_is_forgotten(driver: Driver) -> None:
     assert list(driver.state.fleet.workers["w"].held.values()) == [False]
 
 
+def test_attempts_of_a_deleted_workflow_may_write_until_they_have_ended(driver: Driver) -> None:
+    """Its files are looked through once more after that: what comes late must not outlive it under its name."""
+    driver.upload(make("a", "a"))
+    fence = driver.fence("a")
+    driver.ask(rq.Delete("flow", data=True))
+    assert driver.ask(rq.MayWrite(fence.workflow_uid)) is True
+    driver.say("w", rp.Completed(fence))
+    assert driver.ask(rq.MayWrite(fence.workflow_uid)) is False
+
+
 def test_what_a_lost_worker_held_of_a_deleted_workflow_is_gone(driver: Driver) -> None:
     """Nothing is tried again."""
     driver.upload(make("a", "a"))
