@@ -91,6 +91,8 @@ def execution_to_proto(execution: Execution) -> worker_pb2.Dispatch:
         resources=_resources_to_proto(execution.resources),
         keep=execution.keep,
         inputs_by_rpc=execution.inputs_by_rpc,
+        secrets=execution.secrets,
+        keep_entrypoint=execution.keeps_entrypoint,
     )
 
 
@@ -114,6 +116,8 @@ def execution_from_proto(message: worker_pb2.Dispatch) -> Execution:
         resources=_resources_from_proto(message.resources),
         keep=message.keep,
         inputs_by_rpc=message.inputs_by_rpc,
+        secrets=dict(message.secrets),
+        keeps_entrypoint=message.keep_entrypoint,
     )
 
 

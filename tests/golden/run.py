@@ -47,6 +47,7 @@ FULL = Command(
     env={"KEY": "{{WORD}}"},
     workdir="/work",
     entrypoint=("tini", "--"),
+    secrets={"TOKEN": "hub-token", "/run/secrets/key": "key"},
 )
 PAIR = Command(
     "pair",

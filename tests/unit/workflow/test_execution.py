@@ -59,6 +59,7 @@ def test_everything_is_spliced() -> None:
         env={"A": "{{in}}-{{n}}"},
         workdir="/work/{{n}}",
         entrypoint=("sh", "{{out}}"),
+        secrets={"TOKEN": "hub", "/run/secrets/key": "key"},
     )
     driver.upload(
         StepSpec("s", "c", {"in": "k"}, {"out": "o/{{n}}"}, {"n": 1.5}, Options(timeout_s=9, resources=Resources(2))),
@@ -70,6 +71,7 @@ def test_everything_is_spliced() -> None:
     assert made.argv == ("run", "/in/1.5:/out/1.5", "1.5", "true", "{{n}}")
     assert made.entrypoint == ("sh", "/out/1.5")
     assert made.env == {"A": "/in/1.5-1.5"}
+    assert made.secrets == {"TOKEN": "hub", "/run/secrets/key": "key"}
     assert (made.stdout, made.workdir) == ("/std/1.5", "/work/1.5")
     assert made.inputs == (Input("in", "k", "/in/1.5", (published("k", "outside 1"),)),)
     assert made.outputs == (Output("out", "o/1.5", "/out/1.5"),)
