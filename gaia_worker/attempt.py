@@ -32,6 +32,7 @@ from gaia_worker.executors.base import (
     Exit,
     Exited,
     ImageFailed,
+    Mount,
     OutOfMemory,
     Stopped,
     Task,
@@ -40,6 +41,7 @@ from gaia_worker.executors.base import (
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.inputs import Source, pick
 from gaia_worker.outputs import collect
+from gaia_worker.secrets import Given
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.staging import StagedInput, StagePlan, plan
 from gaia_worker.transfer import ContentDiffers, Download, Interrupted, Transfers, upload_of
@@ -114,6 +116,7 @@ class _Attempt:
         self._mark = attempt_mark(attempts.settings.deployment, execution.fence)
         self._scratch = attempts.scratch / self._id
         self._plan: StagePlan = plan(execution, self._scratch)
+        self._secrets = Given()
         self._capture: Capture | None = None
         self._inputs_laid_in: set[Path] = set()
         self._began_s = attempts.wall_clock()
@@ -146,6 +149,8 @@ class _Attempt:
 
     def _stages(self) -> Completed | Failed | Cancelled:
         self._make_scratch()
+        settings = self._attempts.settings
+        self._secrets = settings.secrets.take(self._execution.secrets, settings.name)
         self._stage_in()
         self._judge(self._run_program())
         outputs = self._stage_out()
@@ -199,19 +204,20 @@ class _Attempt:
         self._say(Started(self._execution.fence))
         began_s = time.monotonic()
         try:
-            return self._attempts.executor.run(self._task(), self._stopped, self._capture.write)
+            with self._secrets.laid_out(self._scratch / "secrets") as mounts:
+                return self._attempts.executor.run(self._task(mounts), self._stopped, self._capture.write)
         finally:
             self._run_ms = int((time.monotonic() - began_s) * 1000)
             self._close_capture()
 
-    def _task(self) -> Task:
+    def _task(self, secrets: tuple[Mount, ...]) -> Task:
         execution, settings = self._execution, self._attempts.settings
         fence = execution.fence
         return Task(
             name=f"gaia-{self._id}-{short_hash(settings.deployment)}",
             image=execution.image,
             argv=execution.argv,
-            mounts=self._plan.mounts,
+            mounts=(*self._plan.mounts, *secrets),
             labels={
                 "gaia.deployment": settings.deployment,
                 "gaia.worker": settings.name,
@@ -220,11 +226,12 @@ class _Attempt:
                 "gaia.attempt": str(fence.attempt),
             },
             entrypoint=execution.entrypoint,
-            env=execution.env,
+            env={**execution.env, **self._secrets.variables},
             workdir=execution.workdir,
             network=execution.network,
             resources=execution.resources,
             timeout_s=execution.timeout_s,
+            keeps_entrypoint=execution.keeps_entrypoint,
         )
 
     def _judge(self, end: Exit) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gaia_core.config import variable
+from gaia_core.config import Config, variable
 from gaia_core.errors import ConfigError
 from gaia_core.workflow.metadata import parse_metadata
+from gaia_worker.secrets import Secrets
 
 HEARTBEAT_S: Final = 5.0
 """A sixth of the lease time, so that a few lost seconds cost nobody an attempt."""
@@ -36,6 +37,7 @@ class WorkerSettings:
         host: name of the machine, for people.
         version: of Gaia, for people.
         metadata: whatever else people should see of it.
+        secrets: what it may give to programs whose Commands name it.
     """
 
     name: str
@@ -49,12 +51,19 @@ class WorkerSettings:
     host: str = ""
     version: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=Secrets)
 
     def prefetch_for(self, *, instant: bool) -> int:
         """Return how many attempts to hold beyond the slots with an executor that is instant or not."""
         if self.prefetch is not None:
             return min(self.prefetch, PREFETCH_INSTANT)
         return PREFETCH_INSTANT if instant else PREFETCH
+
+
+def hidden_folders(config: Config, *others: Path) -> tuple[Path, ...]:
+    """Return the folders of a worker that programs must not see, where their executor shares the host's with them."""
+    folders = (config.scratch, config.secrets_dir, *others)
+    return tuple(dict.fromkeys(folder.resolve() for folder in folders if folder is not None))
 
 
 def metadata_of(text: str) -> dict[str, Any]:
