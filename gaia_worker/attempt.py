@@ -152,11 +152,11 @@ class _Attempt:
         settings = self._attempts.settings
         self._secrets = settings.secrets.take(self._execution.secrets, settings.name)
         self._stage_in()
-        self._judge(self._run_program())
+        end = self._judge(self._run_program())
         outputs = self._stage_out()
         if self._stopped.is_set():
             raise Interrupted
-        return Completed(self._execution.fence, outputs, self._run_ms)
+        return Completed(self._execution.fence, outputs, self._run_ms, end.image_digest)
 
     def _make_scratch(self) -> None:
         remove_folder(self._scratch)
@@ -234,11 +234,11 @@ class _Attempt:
             keeps_entrypoint=execution.keeps_entrypoint,
         )
 
-    def _judge(self, end: Exit) -> None:
+    def _judge(self, end: Exit) -> Exited:
         """Let a success pass; turn anything else into the failure it is."""
         match end:
             case Exited(code=0):
-                return
+                return end
             case Exited(code=code):
                 raise AttemptFailed(FailureClass.COMMAND, exit_message(code), exit_code=code)
             case TimedOut():

@@ -76,7 +76,7 @@ REPORTS = st.one_of(
     ),
     st.builds(Heartbeat, INT64, st.lists(FENCES, max_size=4).map(tuple)),
     st.builds(Started, FENCES),
-    st.builds(Completed, FENCES, OUTPUTS, UINT32),
+    st.builds(Completed, FENCES, OUTPUTS, UINT32, WORDS),
     st.builds(Failed, FENCES, FAILURES, OUTPUTS, st.booleans()),
     st.builds(Cancelled, FENCES),
     st.builds(Goodbye, WORDS),

@@ -600,3 +600,13 @@ def test_the_images_own_entrypoint_is_the_executors_business(bench: Bench) -> No
     """An attempt hands on that it is to be kept."""
     bench.run(keeps_entrypoint=True)
     assert bench.executor.tasks[0].keeps_entrypoint
+
+
+def test_a_completion_tells_the_image_that_was_run(bench: Bench) -> None:
+    """What the executor says that it ran is in the report; without images it says nothing."""
+    end = bench.run(lambda inside: Exited(0, "sha256:12"))
+    assert isinstance(end, Completed)
+    assert end.image_digest == "sha256:12"
+    end = bench.run(lambda inside: None)
+    assert isinstance(end, Completed)
+    assert end.image_digest == ""
