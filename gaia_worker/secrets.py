@@ -20,9 +20,6 @@ from gaia_worker.failing import AttemptFailed
 VALUE_BYTES_MAX: Final = 64 * 1024
 """Linux passes a program at most 128 KiB in one variable; no key or token is as long as half of that."""
 
-LINE_BYTES_MIN: Final = 8
-"""Shorter lines of a secret, as `-----`, are no secret by themselves."""
-
 _LINE_END: Final = re.compile(rb"\r?\n\Z")
 
 
@@ -44,11 +41,8 @@ class Given:
 
     @property
     def values(self) -> tuple[bytes, ...]:
-        """Return all that must not be seen in what the program writes: values, and lines of those that have several."""
-        whole = {_LINE_END.sub(b"", value) for value in self.files.values()}
-        whole |= {value.encode() for value in self.variables.values()}
-        lines = {line for value in whole for line in value.splitlines() if len(line) >= LINE_BYTES_MIN}
-        return tuple(sorted(whole | lines, key=lambda value: (-len(value), value)))
+        """Return all that must not be seen in what the program writes."""
+        return tuple(dict.fromkeys([*(value.encode() for value in self.variables.values()), *self.files.values()]))
 
     @contextmanager
     def laid_out(self, folder: Path) -> Iterator[tuple[Mount, ...]]:

@@ -32,7 +32,7 @@ REPEATED: Final = "end that was reported before"
 
 WRITERS_TOLD_MAX: Final = 10
 
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST: Final = re.compile(r"([A-Za-z0-9._:/-]{1,255}@)?sha256:[0-9a-f]{64}")
 
 
 def any_term(_: Fence) -> bool:

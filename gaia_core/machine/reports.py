@@ -44,7 +44,7 @@ class Completed:
     """The attempt succeeded and its outputs are stored.
 
     Attributes:
-        image_digest: what the engine ran, `sha256:…`; "" where there are no images.
+        image_digest: what was run, `name@sha256:…` or the engine's own `sha256:…`; "" where there are no images.
     """
 
     fence: Fence

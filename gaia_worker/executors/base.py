@@ -66,11 +66,12 @@ class Exited:
     """The program ended by itself, or was never found (127) or not executable (126) as a shell would say.
 
     Attributes:
-        image_digest: what the engine ran, `sha256:…`; "" where there are no images.
+        image_digest: what the image's name stood for: `name@sha256:…` where a registry gave it, else the engine's own
+            `sha256:…`; "" where there is no image. Two ends that differ only in it are the same end.
     """
 
     code: int
-    image_digest: str = ""
+    image_digest: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -390,7 +390,7 @@ def test_memory_beyond_the_limit(ran: Callable[..., Any], busybox_image: str) ->
     """A program that takes more memory than it was given is told apart from one that was killed."""
     limited = Resources(memory_bytes=16 << 20)
     assert ran(image=busybox_image, argv=("tail", "/dev/zero"), resources=limited) == docker.OutOfMemory()
-    assert ran(image=busybox_image, argv=("sh", "-c", "kill -9 $$"), resources=limited).code == 137
+    assert ran(image=busybox_image, argv=("sh", "-c", "kill -9 $$"), resources=limited) == Exited(137)
 
 
 def test_leftovers_of_a_killed_worker_are_removed(docker_executor: docker.DockerExecutor, busybox_image: str) -> None:
@@ -417,7 +417,7 @@ def test_stale_container_of_the_same_name_is_replaced(
         return docker_executor.run(task, threading.Event(), lambda stream, data: None)
 
     api.create_container(busybox_image, ["sleep", "1000"], name=name, labels={"gaia.deployment": name})
-    assert run().code == 0
+    assert run() == Exited(0)
     foreign = api.create_container(busybox_image, ["true"], name=name)["Id"]
     assert isinstance(run(), docker.EngineFailed)
     api.remove_container(foreign)

@@ -419,16 +419,19 @@ def test_a_command_given_again_unchanged_recomputes_nothing(driver: Driver) -> N
 
 
 DIGEST = f"sha256:{'0f' * 32}"
+NAMED = f"registry.example:5000/a/b@{DIGEST}"
 
 
 def test_the_image_that_a_step_ran_is_kept_while_what_it_made_counts(driver: Driver) -> None:
     """State, listing and explanation tell the digest that the worker reported, until the Step has to run again."""
-    driver.upload(make("a", "a"), make("b", "b"))
-    driver.say("w", rp.Completed(driver.fence("a"), (), 1, DIGEST), rp.Completed(driver.fence("b")))
+    driver.upload(make("a", "a"), make("b", "b"), make("c", "c"))
+    fences = [driver.fence(name) for name in "abc"]
+    images = (DIGEST, "", NAMED)
+    driver.say("w", *(rp.Completed(fence, (), 1, image) for fence, image in zip(fences, images, strict=True)))
     (event,) = [event for event in driver.events if isinstance(event, ev.StepsCompleted)]
-    assert event.images == (DIGEST, "")
+    assert event.images == (DIGEST, "", NAMED)
     assert [(step.name, step.image_digest) for step in step_views(driver.flow().steps.values())] == [
-        ("a", DIGEST), ("b", ""),
+        ("a", DIGEST), ("b", ""), ("c", NAMED),
     ]  # fmt: skip
     (told,), _ = driver.ask(rq.Explain("flow", "a"))
     assert told.image_digest == DIGEST
@@ -436,7 +439,10 @@ def test_the_image_that_a_step_ran_is_kept_while_what_it_made_counts(driver: Dri
     assert driver.step("a").image_digest == ""
 
 
-@pytest.mark.parametrize("text", ["", "sha256:12", f"{DIGEST}0", f"{DIGEST}\n", "sha256:" + "0F" * 32, "x" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "sha256:12", f"{DIGEST}0", f"a b@{DIGEST}", f"@{DIGEST}", f"{DIGEST}\n", "sha256:" + "0F" * 32, "x" * 100_000],
+)
 def test_what_is_no_digest_is_not_journaled(driver: Driver, text: str) -> None:
     """The Step is complete all the same; a worker cannot fill the journal with what it calls an image."""
     driver.upload(make("a", "a"))
