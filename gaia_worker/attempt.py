@@ -32,7 +32,6 @@ from gaia_worker.executors.base import (
     Exit,
     Exited,
     ImageFailed,
-    Mount,
     OutOfMemory,
     Stopped,
     Task,
@@ -116,11 +115,11 @@ class _Attempt:
         self._mark = attempt_mark(attempts.settings.deployment, execution.fence)
         self._scratch = attempts.scratch / self._id
         self._plan: StagePlan = plan(execution, self._scratch)
-        self._secrets = Given()
         self._capture: Capture | None = None
         self._inputs_laid_in: set[Path] = set()
         self._began_s = attempts.wall_clock()
         self._run_ms = 0
+        self._secrets = Given()
 
     def run(self) -> Completed | Failed | Cancelled:
         """Go through the stages; whatever happens, leave nothing behind."""
@@ -204,20 +203,20 @@ class _Attempt:
         self._say(Started(self._execution.fence))
         began_s = time.monotonic()
         try:
-            with self._secrets.laid_out(self._scratch / "secrets") as mounts:
-                return self._attempts.executor.run(self._task(mounts), self._stopped, self._capture.write)
+            with self._secrets.given_to(self._task(), self._scratch / "secrets") as task:
+                return self._attempts.executor.run(task, self._stopped, self._capture.write)
         finally:
             self._run_ms = int((time.monotonic() - began_s) * 1000)
             self._close_capture()
 
-    def _task(self, secrets: tuple[Mount, ...]) -> Task:
+    def _task(self) -> Task:
         execution, settings = self._execution, self._attempts.settings
         fence = execution.fence
         return Task(
             name=f"gaia-{self._id}-{short_hash(settings.deployment)}",
             image=execution.image,
             argv=execution.argv,
-            mounts=(*self._plan.mounts, *secrets),
+            mounts=self._plan.mounts,
             labels={
                 "gaia.deployment": settings.deployment,
                 "gaia.worker": settings.name,
@@ -226,12 +225,12 @@ class _Attempt:
                 "gaia.attempt": str(fence.attempt),
             },
             entrypoint=execution.entrypoint,
-            env={**execution.env, **self._secrets.variables},
+            keeps_entrypoint=execution.keeps_entrypoint,
+            env=execution.env,
             workdir=execution.workdir,
             network=execution.network,
             resources=execution.resources,
             timeout_s=execution.timeout_s,
-            keeps_entrypoint=execution.keeps_entrypoint,
         )
 
     def _judge(self, end: Exit) -> Exited:

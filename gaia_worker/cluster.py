@@ -55,8 +55,8 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             idle_exit_s=config.idle_exit_s,
             host=socket.gethostname(),
             version=VERSION,
-            metadata=metadata_of(config.worker_metadata),
             secrets=Secrets(os.environ, config.secrets_dir),
+            metadata=metadata_of(config.worker_metadata),
         )
         while True:
             with closing(KafkaWorkerBus(kafka_settings(config), name, quarantine.put)) as bus:

@@ -86,8 +86,8 @@ class LocalWorkers:
             idle_exit_s=idle_exit_s,
             host=socket.gethostname(),
             version=VERSION,
-            metadata=metadata,
             secrets=Secrets(os.environ, self._config.secrets_dir),
+            metadata=metadata,
         )
         bus = self._bus.connect(name)
         handle = start_worker_thread(settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs)

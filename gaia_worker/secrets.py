@@ -7,6 +7,7 @@ once the program is; nothing here shows, logs or reports one. Called by `gaia_wo
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from gaia_core.config import SECRET_PREFIX, variable
 from gaia_core.workflow.form.paths import SECRETS_FOLDER
 from gaia_core.workflow.form.texts import secret_name_problem
 from gaia_core.workflow.model import EMPTY, FailureClass
-from gaia_worker.executors.base import Mount
+from gaia_worker.executors.base import Mount, Task
 from gaia_worker.failing import AttemptFailed
 
 VALUE_BYTES_MAX: Final = 64 * 1024
@@ -45,14 +46,15 @@ class Given:
         return tuple(dict.fromkeys([*(value.encode() for value in self.variables.values()), *self.files.values()]))
 
     @contextmanager
-    def laid_out(self, folder: Path) -> Iterator[tuple[Mount, ...]]:
-        """Keep the files in a folder of the host for as long as the program runs; yield what shows them to it.
+    def given_to(self, task: Task, folder: Path) -> Iterator[Task]:
+        """Yield a task whose program has the secrets; files of them are there until this ends.
 
         Args:
             folder: made and removed here; in the attempt's own scratch folder.
         """
+        task = replace(task, env={**task.env, **self.variables})
         if not self.files:
-            yield ()
+            yield task
             return
         folder.mkdir(mode=0o700)
         try:
@@ -61,7 +63,7 @@ class Given:
                 file.touch(mode=0o600)
                 file.write_bytes(content)
                 file.chmod(0o400)
-            yield (Mount(folder, SECRETS_FOLDER, read_only=True),)
+            yield replace(task, mounts=(*task.mounts, Mount(folder, SECRETS_FOLDER, read_only=True)))
         finally:
             for name in self.files:
                 (folder / name).unlink(missing_ok=True)

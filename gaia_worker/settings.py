@@ -36,8 +36,8 @@ class WorkerSettings:
         idle_exit_s: leave after so long without an attempt; None never leaves. Only launched workers set it.
         host: name of the machine, for people.
         version: of Gaia, for people.
-        metadata: whatever else people should see of it.
         secrets: what it may give to programs whose Commands name it.
+        metadata: whatever else people should see of it.
     """
 
     name: str
@@ -50,8 +50,8 @@ class WorkerSettings:
     idle_exit_s: float | None = None
     host: str = ""
     version: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=Secrets)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def prefetch_for(self, *, instant: bool) -> int:
         """Return how many attempts to hold beyond the slots with an executor that is instant or not."""

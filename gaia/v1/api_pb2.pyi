@@ -279,7 +279,7 @@ class Debug(_message.Message):
     def __init__(self, steps: _Optional[_Iterable[_Union[StepDebug, _Mapping]]] = ..., next_page_start: _Optional[int] = ..., workers: _Optional[_Iterable[_Union[WorkerDebug, _Mapping]]] = ...) -> None: ...
 
 class StepDebug(_message.Message):
-    __slots__ = ("name", "command", "state", "attempt", "worker", "inputs", "outputs", "missing_inputs", "image_digest")
+    __slots__ = ("name", "command", "state", "attempt", "worker", "image_digest", "inputs", "outputs", "missing_inputs")
     class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -299,20 +299,20 @@ class StepDebug(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     MISSING_INPUTS_FIELD_NUMBER: _ClassVar[int]
-    IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     name: str
     command: str
     state: str
     attempt: int
     worker: str
+    image_digest: str
     inputs: _containers.ScalarMap[str, str]
     outputs: _containers.ScalarMap[str, str]
     missing_inputs: int
-    image_digest: str
-    def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ..., image_digest: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., image_digest: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ...) -> None: ...
 
 class WorkerDebug(_message.Message):
     __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host", "metadata")

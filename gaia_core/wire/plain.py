@@ -198,10 +198,10 @@ def step(message: api_pb2.StepDebug) -> dict[str, Any]:
         "state": message.state,
         "attempt": message.attempt,
         "worker": message.worker,
+        "image-digest": message.image_digest or None,
         "inputs": dict(message.inputs),
         "outputs": dict(message.outputs),
         "missing-inputs": message.missing_inputs,
-        "image-digest": message.image_digest or None,
     }
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from gaia_core.workflow.model import FailureClass
-from gaia_worker.executors.base import Mount
+from gaia_worker.executors.base import Mount, Task
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.secrets import VALUE_BYTES_MAX, Given, Secrets
 
+TASK = Task("t", "img", ("x",), mounts=(Mount(Path("/host"), "/in", read_only=True),), env={"A": "own"})
 KEY = b"-----BEGIN KEY-----\nc2VjcmV0\nb3RoZXI=\n-----\n"
 
 
@@ -97,8 +98,9 @@ def test_files_are_there_as_long_as_the_program_runs(tmp_path: Path) -> None:
     given, place = Given(files={"a": b"x", "b": b"y"}), tmp_path / "secrets"
 
     def program() -> None:
-        with given.laid_out(place) as mounts:
-            assert mounts == (Mount(place, "/run/secrets", read_only=True),)
+        with given.given_to(TASK, place) as task:
+            assert task.mounts == (*TASK.mounts, Mount(place, "/run/secrets", read_only=True))
+            assert task.env == {"A": "own"}
             assert {file.name: file.read_bytes() for file in place.iterdir()} == {"a": b"x", "b": b"y"}
             assert {stat.S_IMODE(file.stat().st_mode) for file in place.iterdir()} == {0o400}
             assert stat.S_IMODE(place.stat().st_mode) == 0o700
@@ -107,8 +109,8 @@ def test_files_are_there_as_long_as_the_program_runs(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         program()
     assert not place.exists()
-    with Given({"A": "x"}).laid_out(place) as mounts:
-        assert mounts == ()
+    with Given({"B": "x"}).given_to(TASK, place) as task:
+        assert (task.mounts, task.env) == (TASK.mounts, {"A": "own", "B": "x"})
         assert not place.exists()
 
 
