@@ -215,6 +215,7 @@ class _Attempt:
         return Task(
             name=f"gaia-{self._id}-{short_hash(settings.deployment)}",
             image=execution.image,
+            keeps_entrypoint=execution.keeps_entrypoint,
             argv=execution.argv,
             mounts=self._plan.mounts,
             labels={
@@ -225,7 +226,6 @@ class _Attempt:
                 "gaia.attempt": str(fence.attempt),
             },
             entrypoint=execution.entrypoint,
-            keeps_entrypoint=execution.keeps_entrypoint,
             env=execution.env,
             workdir=execution.workdir,
             network=execution.network,
