@@ -38,7 +38,7 @@ def test_a_program_gets_the_secrets_that_its_command_names(bench: Bench) -> None
 
     wanted = {"TOKEN": "token", "/run/secrets/key": "token"}
     assert isinstance(bench.run(program, env={"A": "b"}, secrets=wanted), Completed)
-    assert bench.executor.tasks[0].env == {"A": "b", "TOKEN": "hunter2"}
+    assert bench.executor.tasks[0].env.items() >= {("A", "b"), ("TOKEN", "hunter2")}
     assert seen == ["hunter2"]
 
 
