@@ -16,6 +16,9 @@ from gaia_core.errors import ConfigError, Problem
 
 PREFIX: Final = "GAIA_"
 
+SECRET_PREFIX: Final = "GAIA_SECRET_"  # noqa: S105 - no secret itself
+"""Begins variables of workers that hold secrets for programs; they are no settings."""
+
 OTHER_VARIABLES: Final = frozenset({"GAIA_CONFIG", "GAIA_DEBUG"})
 """Variables with our prefix that belong to the client."""
 
@@ -169,6 +172,7 @@ class Config:
     prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: its executor's default", _WORKERS)
     executor: str = _setting("auto", _one_of("auto", "docker", "sandbox", "noop"), "what runs the programs", _WORKERS)
     scratch: Path | None = _setting(None, Path, "folder for files of running attempts", _WORKERS)
+    secrets_dir: Path | None = _setting(None, Path, "folder with secrets for programs, a file each", _WORKERS)
     idle_exit_s: float | None = _setting(None, _positive(float), "a worker leaves after so long without a Step", _ALL)
     host: str = _setting("localhost:24442", str, "gRPC address of the server, for clients and workers", _WORKER)
     kafka_bootstrap: str = _setting("", str, "Kafka servers, HOST:PORT,…", _CLUSTER)
@@ -236,8 +240,9 @@ def names_of(program: str | None = None) -> list[str]:
 
 def is_secret(name: str) -> bool:
     """Tell whether the value of a setting, ours or librdkafka's, must not be shown."""
-    own = next((one.default for one in fields(Config) if one.name == name), None)
-    return isinstance(own, Secret) or any(word in name.lower() for word in _SECRET_WORDS)
+    if name in names_of():
+        return any(one.name == name and isinstance(one.default, Secret) for one in fields(Config))
+    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -278,7 +283,7 @@ def _given(
         if key in variables:
             if text:
                 yield Given("environment", key, variables[key], text)
-        elif key.startswith(PREFIX) and key not in OTHER_VARIABLES:
+        elif key.startswith(PREFIX) and not key.startswith(SECRET_PREFIX) and key not in OTHER_VARIABLES:
             problems.append(Problem(key, f"unknown setting{_did_you_mean(key, set(variables))}"))
     for name, value in flags.items():
         if value is not None:

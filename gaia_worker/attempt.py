@@ -40,6 +40,7 @@ from gaia_worker.executors.base import (
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.inputs import Source, pick
 from gaia_worker.outputs import collect
+from gaia_worker.secrets import Given
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.staging import StagedInput, StagePlan, plan
 from gaia_worker.transfer import ContentDiffers, Download, Interrupted, Transfers, upload_of
@@ -118,6 +119,7 @@ class _Attempt:
         self._inputs_laid_in: set[Path] = set()
         self._began_s = attempts.wall_clock()
         self._run_ms = 0
+        self._secrets = Given()
 
     def run(self) -> Completed | Failed | Cancelled:
         """Go through the stages; whatever happens, leave nothing behind."""
@@ -146,12 +148,14 @@ class _Attempt:
 
     def _stages(self) -> Completed | Failed | Cancelled:
         self._make_scratch()
+        settings = self._attempts.settings
+        self._secrets = settings.secrets.take(self._execution.secrets, settings.name)
         self._stage_in()
-        self._judge(self._run_program())
+        end = self._judge(self._run_program())
         outputs = self._stage_out()
         if self._stopped.is_set():
             raise Interrupted
-        return Completed(self._execution.fence, outputs, self._run_ms)
+        return Completed(self._execution.fence, outputs, self._run_ms, end.image_digest)
 
     def _make_scratch(self) -> None:
         remove_folder(self._scratch)
@@ -199,7 +203,8 @@ class _Attempt:
         self._say(Started(self._execution.fence))
         began_s = time.monotonic()
         try:
-            return self._attempts.executor.run(self._task(), self._stopped, self._capture.write)
+            with self._secrets.given_to(self._task(), self._scratch / "secrets") as task:
+                return self._attempts.executor.run(task, self._stopped, self._capture.write)
         finally:
             self._run_ms = int((time.monotonic() - began_s) * 1000)
             self._close_capture()
@@ -210,6 +215,7 @@ class _Attempt:
         return Task(
             name=f"gaia-{self._id}-{short_hash(settings.deployment)}",
             image=execution.image,
+            keeps_entrypoint=execution.keeps_entrypoint,
             argv=execution.argv,
             mounts=self._plan.mounts,
             labels={
@@ -227,11 +233,11 @@ class _Attempt:
             timeout_s=execution.timeout_s,
         )
 
-    def _judge(self, end: Exit) -> None:
+    def _judge(self, end: Exit) -> Exited:
         """Let a success pass; turn anything else into the failure it is."""
         match end:
             case Exited(code=0):
-                return
+                return end
             case Exited(code=code):
                 raise AttemptFailed(FailureClass.COMMAND, exit_message(code), exit_code=code)
             case TimedOut():

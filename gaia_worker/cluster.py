@@ -18,7 +18,8 @@ from gaia_core.version import VERSION
 from gaia_worker.app import Worker
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.inputs_client import InputsClient
-from gaia_worker.settings import WorkerSettings, metadata_of
+from gaia_worker.secrets import Secrets
+from gaia_worker.settings import WorkerSettings, hidden_folders, metadata_of
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         store = s3_store(config)
         store.check()
         scratch = config.scratch or Path(tempfile.gettempdir(), "gaia-scratch")
-        choice = choose_executor(config.executor, (scratch,))
+        choice = choose_executor(config.executor, hidden_folders(config, scratch))
         stack.callback(choice.executor.close)
         quarantine = stack.enter_context(closing(KafkaQuarantine(kafka_settings(config))))
         inputs = InputsClient(config.host, config.token)
@@ -54,6 +55,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             idle_exit_s=config.idle_exit_s,
             host=socket.gethostname(),
             version=VERSION,
+            secrets=Secrets(os.environ, config.secrets_dir),
             metadata=metadata_of(config.worker_metadata),
         )
         while True:

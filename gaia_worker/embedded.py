@@ -21,7 +21,8 @@ from gaia_core.workflow.model import Fence, Publication
 from gaia_worker.app import WorkerHandle, start_worker_thread
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.choose import choose_executor
-from gaia_worker.settings import WorkerSettings, metadata_of
+from gaia_worker.secrets import Secrets
+from gaia_worker.settings import WorkerSettings, hidden_folders, metadata_of
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class LocalWorkers:
             idle_exit_s=idle_exit_s,
             host=socket.gethostname(),
             version=VERSION,
+            secrets=Secrets(os.environ, self._config.secrets_dir),
             metadata=metadata,
         )
         bus = self._bus.connect(name)
@@ -119,7 +121,7 @@ class Embedded:
         """
         with ExitStack() as stack:
             backing = stack.enter_context(embedded_backing(self.config))
-            hidden = (self.config.data.absolute(),)
+            hidden = hidden_folders(self.config, self.config.data)
             choice = choose_executor(self.config.executor, hidden)
             stack.callback(choice.executor.close)
             self.executor_reason = choice.reason

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gaia_core.config import variable
+from gaia_core.config import Config, variable
 from gaia_core.errors import ConfigError
 from gaia_core.workflow.metadata import parse_metadata
+from gaia_worker.secrets import Secrets
 
 HEARTBEAT_S: Final = 5.0
 """A sixth of the lease time, so that a few lost seconds cost nobody an attempt."""
@@ -35,6 +36,7 @@ class WorkerSettings:
         idle_exit_s: leave after so long without an attempt; None never leaves. Only launched workers set it.
         host: name of the machine, for people.
         version: of Gaia, for people.
+        secrets: what it may give to programs whose Commands name it.
         metadata: whatever else people should see of it.
     """
 
@@ -48,6 +50,7 @@ class WorkerSettings:
     idle_exit_s: float | None = None
     host: str = ""
     version: str = ""
+    secrets: Secrets = field(default_factory=Secrets)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def prefetch_for(self, *, instant: bool) -> int:
@@ -55,6 +58,12 @@ class WorkerSettings:
         if self.prefetch is not None:
             return min(self.prefetch, PREFETCH_INSTANT)
         return PREFETCH_INSTANT if instant else PREFETCH
+
+
+def hidden_folders(config: Config, *others: Path) -> tuple[Path, ...]:
+    """Return the folders of a worker that programs must not see, where their executor shares the host's with them."""
+    folders = (config.scratch, config.secrets_dir, *others)
+    return tuple(dict.fromkeys(folder.resolve() for folder in folders if folder is not None))
 
 
 def metadata_of(text: str) -> dict[str, Any]:

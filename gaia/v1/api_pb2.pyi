@@ -279,7 +279,7 @@ class Debug(_message.Message):
     def __init__(self, steps: _Optional[_Iterable[_Union[StepDebug, _Mapping]]] = ..., next_page_start: _Optional[int] = ..., workers: _Optional[_Iterable[_Union[WorkerDebug, _Mapping]]] = ...) -> None: ...
 
 class StepDebug(_message.Message):
-    __slots__ = ("name", "command", "state", "attempt", "worker", "inputs", "outputs", "missing_inputs")
+    __slots__ = ("name", "command", "state", "attempt", "worker", "image_digest", "inputs", "outputs", "missing_inputs")
     class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -299,6 +299,7 @@ class StepDebug(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     MISSING_INPUTS_FIELD_NUMBER: _ClassVar[int]
@@ -307,10 +308,11 @@ class StepDebug(_message.Message):
     state: str
     attempt: int
     worker: str
+    image_digest: str
     inputs: _containers.ScalarMap[str, str]
     outputs: _containers.ScalarMap[str, str]
     missing_inputs: int
-    def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., image_digest: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ...) -> None: ...
 
 class WorkerDebug(_message.Message):
     __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host", "metadata")
@@ -433,7 +435,7 @@ class ExplainResponse(_message.Message):
     def __init__(self, steps: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("step", "state", "summary", "attempt", "worker", "reason", "chain", "waits_for", "waits_for_count", "failure", "retry_at")
+    __slots__ = ("step", "state", "summary", "attempt", "worker", "reason", "chain", "waits_for", "waits_for_count", "failure", "retry_at", "image_digest")
     STEP_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
@@ -445,6 +447,7 @@ class Explanation(_message.Message):
     WAITS_FOR_COUNT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     RETRY_AT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     step: str
     state: str
     summary: str
@@ -456,7 +459,8 @@ class Explanation(_message.Message):
     waits_for_count: int
     failure: _model_pb2.Failure
     retry_at: _timestamp_pb2.Timestamp
-    def __init__(self, step: _Optional[str] = ..., state: _Optional[str] = ..., summary: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., reason: _Optional[str] = ..., chain: _Optional[_Iterable[_Union[Affected, _Mapping]]] = ..., waits_for: _Optional[_Iterable[_Union[WantedKey, _Mapping]]] = ..., waits_for_count: _Optional[int] = ..., failure: _Optional[_Union[_model_pb2.Failure, _Mapping]] = ..., retry_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    image_digest: str
+    def __init__(self, step: _Optional[str] = ..., state: _Optional[str] = ..., summary: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., reason: _Optional[str] = ..., chain: _Optional[_Iterable[_Union[Affected, _Mapping]]] = ..., waits_for: _Optional[_Iterable[_Union[WantedKey, _Mapping]]] = ..., waits_for_count: _Optional[int] = ..., failure: _Optional[_Union[_model_pb2.Failure, _Mapping]] = ..., retry_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., image_digest: _Optional[str] = ...) -> None: ...
 
 class WantedKey(_message.Message):
     __slots__ = ("key", "writers", "writers_count")

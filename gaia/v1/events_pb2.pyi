@@ -53,18 +53,20 @@ class WorkflowChanged(_message.Message):
     def __init__(self, change: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class StepCompleted(_message.Message):
-    __slots__ = ("step", "attempt", "worker", "outputs", "run_ms")
+    __slots__ = ("step", "attempt", "worker", "outputs", "run_ms", "image_digest")
     STEP_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     RUN_MS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     step: str
     attempt: int
     worker: str
     outputs: _containers.RepeatedCompositeFieldContainer[_model_pb2.Publication]
     run_ms: int
-    def __init__(self, step: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ..., run_ms: _Optional[int] = ...) -> None: ...
+    image_digest: str
+    def __init__(self, step: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ..., run_ms: _Optional[int] = ..., image_digest: _Optional[str] = ...) -> None: ...
 
 class StepFailed(_message.Message):
     __slots__ = ("step", "attempt", "worker", "failure")

@@ -168,20 +168,24 @@ class StepsDispatched(_message.Message):
     def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class StepsCompleted(_message.Message):
-    __slots__ = ("workflow_uid", "worker", "steps", "attempts", "run_ms", "outputs")
+    __slots__ = ("workflow_uid", "worker", "steps", "attempts", "run_ms", "outputs", "image_digests", "images")
     WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     RUN_MS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
     workflow_uid: int
     worker: str
     steps: _containers.RepeatedScalarFieldContainer[int]
     attempts: _containers.RepeatedScalarFieldContainer[int]
     run_ms: _containers.RepeatedScalarFieldContainer[int]
     outputs: _containers.RepeatedCompositeFieldContainer[Outputs]
-    def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., run_ms: _Optional[_Iterable[int]] = ..., outputs: _Optional[_Iterable[_Union[Outputs, _Mapping]]] = ...) -> None: ...
+    image_digests: _containers.RepeatedScalarFieldContainer[str]
+    images: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., run_ms: _Optional[_Iterable[int]] = ..., outputs: _Optional[_Iterable[_Union[Outputs, _Mapping]]] = ..., image_digests: _Optional[_Iterable[str]] = ..., images: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Outputs(_message.Message):
     __slots__ = ("publications",)

@@ -164,7 +164,7 @@ class SnapshotRuns(_message.Message):
     def __init__(self, runs: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SnapshotSteps(_message.Message):
-    __slots__ = ("count", "words", "states", "attempts", "attempts_before", "workers", "faults", "disturbances", "reasons", "causes", "retry_at_ms", "times_ready", "ready_since_ms", "published_at", "published", "failed_at", "failures")
+    __slots__ = ("count", "words", "states", "attempts", "attempts_before", "workers", "faults", "disturbances", "reasons", "causes", "retry_at_ms", "times_ready", "ready_since_ms", "published_at", "published", "failed_at", "failures", "image_digests")
     COUNT_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
@@ -182,6 +182,7 @@ class SnapshotSteps(_message.Message):
     PUBLISHED_FIELD_NUMBER: _ClassVar[int]
     FAILED_AT_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGESTS_FIELD_NUMBER: _ClassVar[int]
     count: int
     words: _containers.RepeatedScalarFieldContainer[str]
     states: _containers.RepeatedScalarFieldContainer[int]
@@ -199,7 +200,8 @@ class SnapshotSteps(_message.Message):
     published: _containers.RepeatedCompositeFieldContainer[_journal_pb2.Outputs]
     failed_at: _containers.RepeatedScalarFieldContainer[int]
     failures: _containers.RepeatedCompositeFieldContainer[_model_pb2.Failure]
-    def __init__(self, count: _Optional[int] = ..., words: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., attempts_before: _Optional[_Iterable[int]] = ..., workers: _Optional[_Iterable[int]] = ..., faults: _Optional[_Iterable[int]] = ..., disturbances: _Optional[_Iterable[int]] = ..., reasons: _Optional[_Iterable[int]] = ..., causes: _Optional[_Iterable[int]] = ..., retry_at_ms: _Optional[_Iterable[int]] = ..., times_ready: _Optional[_Iterable[int]] = ..., ready_since_ms: _Optional[_Iterable[int]] = ..., published_at: _Optional[_Iterable[int]] = ..., published: _Optional[_Iterable[_Union[_journal_pb2.Outputs, _Mapping]]] = ..., failed_at: _Optional[_Iterable[int]] = ..., failures: _Optional[_Iterable[_Union[_model_pb2.Failure, _Mapping]]] = ...) -> None: ...
+    image_digests: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, count: _Optional[int] = ..., words: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., attempts_before: _Optional[_Iterable[int]] = ..., workers: _Optional[_Iterable[int]] = ..., faults: _Optional[_Iterable[int]] = ..., disturbances: _Optional[_Iterable[int]] = ..., reasons: _Optional[_Iterable[int]] = ..., causes: _Optional[_Iterable[int]] = ..., retry_at_ms: _Optional[_Iterable[int]] = ..., times_ready: _Optional[_Iterable[int]] = ..., ready_since_ms: _Optional[_Iterable[int]] = ..., published_at: _Optional[_Iterable[int]] = ..., published: _Optional[_Iterable[_Union[_journal_pb2.Outputs, _Mapping]]] = ..., failed_at: _Optional[_Iterable[int]] = ..., failures: _Optional[_Iterable[_Union[_model_pb2.Failure, _Mapping]]] = ..., image_digests: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SnapshotArchives(_message.Message):
     __slots__ = ("workflows",)

@@ -26,7 +26,7 @@ from gaia.v1 import model_pb2 as gaia_dot_v1_dot_model__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14gaia/v1/worker.proto\x12\x07gaia.v1\x1a\x13gaia/v1/model.proto\x1a\x1cgoogle/protobuf/struct.proto\"J\n\x05\x46\x65nce\x12\x14\n\x0cworkflow_uid\x18\x01 \x01(\x04\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0c\n\x04term\x18\x04 \x01(\x03\"f\n\x0bInboxRecord\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x0c\n\x04term\x18\x03 \x01(\x03\x12$\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x13.gaia.v1.InboxEntry\"\x80\x01\n\nInboxEntry\x12%\n\x08\x64ispatch\x18\x01 \x01(\x0b\x32\x11.gaia.v1.DispatchH\x00\x12!\n\x06\x63\x61ncel\x18\x02 \x01(\x0b\x32\x0f.gaia.v1.CancelH\x00\x12\x1f\n\x05\x64rain\x18\x03 \x01(\x0b\x32\x0e.gaia.v1.DrainH\x00\x42\x07\n\x05order\"\xbd\x03\n\x08\x44ispatch\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12\x10\n\x08workflow\x18\x02 \x01(\t\x12\x11\n\tstep_name\x18\x03 \x01(\t\x12\x14\n\x0c\x63ommand_name\x18\x04 \x01(\t\x12\r\n\x05image\x18\x05 \x01(\t\x12\x0c\n\x04\x61rgv\x18\x06 \x03(\t\x12\x1e\n\x06inputs\x18\x07 \x03(\x0b\x32\x0e.gaia.v1.Input\x12 \n\x07outputs\x18\x08 \x03(\x0b\x32\x0f.gaia.v1.Output\x12\x0e\n\x06stdout\x18\t \x01(\t\x12\x11\n\ttimeout_s\x18\n \x01(\x01\x12\x0f\n\x07network\x18\x0b \x01(\x08\x12\'\n\x03\x65nv\x18\x0c \x03(\x0b\x32\x1a.gaia.v1.Dispatch.EnvEntry\x12\x0f\n\x07workdir\x18\r \x01(\t\x12\x12\n\nentrypoint\x18\x0e \x03(\t\x12%\n\tresources\x18\x0f \x01(\x0b\x32\x12.gaia.v1.Resources\x12\x0c\n\x04keep\x18\x10 \x01(\t\x12\x15\n\rinputs_by_rpc\x18\x11 \x01(\x08\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"W\n\x05Input\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12%\n\x07sources\x18\x04 \x03(\x0b\x32\x14.gaia.v1.Publication\"1\n\x06Output\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\"7\n\x06\x43\x61ncel\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x17\n\x05\x44rain\x12\x0e\n\x06reason\x18\x01 \x01(\t\"U\n\x0cReportRecord\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12 \n\x07reports\x18\x03 \x03(\x0b\x32\x0f.gaia.v1.Report\"\x9b\x02\n\x06Report\x12\x1f\n\x05hello\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.HelloH\x00\x12\'\n\theartbeat\x18\x02 \x01(\x0b\x32\x12.gaia.v1.HeartbeatH\x00\x12#\n\x07started\x18\x03 \x01(\x0b\x32\x10.gaia.v1.StartedH\x00\x12\'\n\tcompleted\x18\x04 \x01(\x0b\x32\x12.gaia.v1.CompletedH\x00\x12!\n\x06\x66\x61iled\x18\x05 \x01(\x0b\x32\x0f.gaia.v1.FailedH\x00\x12\'\n\tcancelled\x18\x06 \x01(\x0b\x32\x12.gaia.v1.CancelledH\x00\x12#\n\x07goodbye\x18\x07 \x01(\x0b\x32\x10.gaia.v1.GoodbyeH\x00\x42\x08\n\x06report\"\xcd\x01\n\x05Hello\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x10\n\x08prefetch\x18\x03 \x01(\r\x12\x11\n\tpartition\x18\x04 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x05 \x01(\x03\x12\x10\n\x08\x65xecutor\x18\x06 \x01(\t\x12\x0c\n\x04host\x18\x07 \x01(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\x10\n\x08\x64raining\x18\t \x01(\x08\x12)\n\x08metadata\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\"a\n\tHeartbeat\x12\x14\n\x0cinbox_offset\x18\x01 \x01(\x03\x12\x1c\n\x04held\x18\x02 \x03(\x0b\x32\x0e.gaia.v1.Fence\x12 \n\x08\x66inished\x18\x03 \x03(\x0b\x32\x0e.gaia.v1.Fence\"(\n\x07Started\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\"a\n\tCompleted\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12%\n\x07outputs\x18\x02 \x03(\x0b\x32\x14.gaia.v1.Publication\x12\x0e\n\x06run_ms\x18\x03 \x01(\r\"\x84\x01\n\x06\x46\x61iled\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12!\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x10.gaia.v1.Failure\x12%\n\x07outputs\x18\x03 \x03(\x0b\x32\x14.gaia.v1.Publication\x12\x11\n\tunstarted\x18\x04 \x01(\x08\"*\n\tCancelled\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\tBJ\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14gaia/v1/worker.proto\x12\x07gaia.v1\x1a\x13gaia/v1/model.proto\x1a\x1cgoogle/protobuf/struct.proto\"J\n\x05\x46\x65nce\x12\x14\n\x0cworkflow_uid\x18\x01 \x01(\x04\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0c\n\x04term\x18\x04 \x01(\x03\"f\n\x0bInboxRecord\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x0c\n\x04term\x18\x03 \x01(\x03\x12$\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x13.gaia.v1.InboxEntry\"\x80\x01\n\nInboxEntry\x12%\n\x08\x64ispatch\x18\x01 \x01(\x0b\x32\x11.gaia.v1.DispatchH\x00\x12!\n\x06\x63\x61ncel\x18\x02 \x01(\x0b\x32\x0f.gaia.v1.CancelH\x00\x12\x1f\n\x05\x64rain\x18\x03 \x01(\x0b\x32\x0e.gaia.v1.DrainH\x00\x42\x07\n\x05order\"\xb7\x04\n\x08\x44ispatch\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12\x10\n\x08workflow\x18\x02 \x01(\t\x12\x11\n\tstep_name\x18\x03 \x01(\t\x12\x14\n\x0c\x63ommand_name\x18\x04 \x01(\t\x12\r\n\x05image\x18\x05 \x01(\t\x12\x0c\n\x04\x61rgv\x18\x06 \x03(\t\x12\x1e\n\x06inputs\x18\x07 \x03(\x0b\x32\x0e.gaia.v1.Input\x12 \n\x07outputs\x18\x08 \x03(\x0b\x32\x0f.gaia.v1.Output\x12\x0e\n\x06stdout\x18\t \x01(\t\x12\x11\n\ttimeout_s\x18\n \x01(\x01\x12\x0f\n\x07network\x18\x0b \x01(\x08\x12\'\n\x03\x65nv\x18\x0c \x03(\x0b\x32\x1a.gaia.v1.Dispatch.EnvEntry\x12\x0f\n\x07workdir\x18\r \x01(\t\x12\x12\n\nentrypoint\x18\x0e \x03(\t\x12%\n\tresources\x18\x0f \x01(\x0b\x32\x12.gaia.v1.Resources\x12\x0c\n\x04keep\x18\x10 \x01(\t\x12\x15\n\rinputs_by_rpc\x18\x11 \x01(\x08\x12/\n\x07secrets\x18\x12 \x03(\x0b\x32\x1e.gaia.v1.Dispatch.SecretsEntry\x12\x17\n\x0fkeep_entrypoint\x18\x16 \x01(\x08\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"W\n\x05Input\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12%\n\x07sources\x18\x04 \x03(\x0b\x32\x14.gaia.v1.Publication\"1\n\x06Output\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\"7\n\x06\x43\x61ncel\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x17\n\x05\x44rain\x12\x0e\n\x06reason\x18\x01 \x01(\t\"U\n\x0cReportRecord\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12 \n\x07reports\x18\x03 \x03(\x0b\x32\x0f.gaia.v1.Report\"\x9b\x02\n\x06Report\x12\x1f\n\x05hello\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.HelloH\x00\x12\'\n\theartbeat\x18\x02 \x01(\x0b\x32\x12.gaia.v1.HeartbeatH\x00\x12#\n\x07started\x18\x03 \x01(\x0b\x32\x10.gaia.v1.StartedH\x00\x12\'\n\tcompleted\x18\x04 \x01(\x0b\x32\x12.gaia.v1.CompletedH\x00\x12!\n\x06\x66\x61iled\x18\x05 \x01(\x0b\x32\x0f.gaia.v1.FailedH\x00\x12\'\n\tcancelled\x18\x06 \x01(\x0b\x32\x12.gaia.v1.CancelledH\x00\x12#\n\x07goodbye\x18\x07 \x01(\x0b\x32\x10.gaia.v1.GoodbyeH\x00\x42\x08\n\x06report\"\xcd\x01\n\x05Hello\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x10\n\x08prefetch\x18\x03 \x01(\r\x12\x11\n\tpartition\x18\x04 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x05 \x01(\x03\x12\x10\n\x08\x65xecutor\x18\x06 \x01(\t\x12\x0c\n\x04host\x18\x07 \x01(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\x10\n\x08\x64raining\x18\t \x01(\x08\x12)\n\x08metadata\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\"a\n\tHeartbeat\x12\x14\n\x0cinbox_offset\x18\x01 \x01(\x03\x12\x1c\n\x04held\x18\x02 \x03(\x0b\x32\x0e.gaia.v1.Fence\x12 \n\x08\x66inished\x18\x03 \x03(\x0b\x32\x0e.gaia.v1.Fence\"(\n\x07Started\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\"w\n\tCompleted\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12%\n\x07outputs\x18\x02 \x03(\x0b\x32\x14.gaia.v1.Publication\x12\x0e\n\x06run_ms\x18\x03 \x01(\r\x12\x14\n\x0cimage_digest\x18\x04 \x01(\t\"\x84\x01\n\x06\x46\x61iled\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12!\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x10.gaia.v1.Failure\x12%\n\x07outputs\x18\x03 \x03(\x0b\x32\x14.gaia.v1.Publication\x12\x11\n\tunstarted\x18\x04 \x01(\x08\"*\n\tCancelled\x12\x1d\n\x05\x66\x65nce\x18\x01 \x01(\x0b\x32\x0e.gaia.v1.Fence\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\tBJ\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\023io.gaiaworkflows.v1P\001Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1'
   _globals['_DISPATCH_ENVENTRY']._loaded_options = None
   _globals['_DISPATCH_ENVENTRY']._serialized_options = b'8\001'
+  _globals['_DISPATCH_SECRETSENTRY']._loaded_options = None
+  _globals['_DISPATCH_SECRETSENTRY']._serialized_options = b'8\001'
   _globals['_FENCE']._serialized_start=84
   _globals['_FENCE']._serialized_end=158
   _globals['_INBOXRECORD']._serialized_start=160
@@ -43,33 +45,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INBOXENTRY']._serialized_start=265
   _globals['_INBOXENTRY']._serialized_end=393
   _globals['_DISPATCH']._serialized_start=396
-  _globals['_DISPATCH']._serialized_end=841
-  _globals['_DISPATCH_ENVENTRY']._serialized_start=799
-  _globals['_DISPATCH_ENVENTRY']._serialized_end=841
-  _globals['_INPUT']._serialized_start=843
-  _globals['_INPUT']._serialized_end=930
-  _globals['_OUTPUT']._serialized_start=932
-  _globals['_OUTPUT']._serialized_end=981
-  _globals['_CANCEL']._serialized_start=983
-  _globals['_CANCEL']._serialized_end=1038
-  _globals['_DRAIN']._serialized_start=1040
-  _globals['_DRAIN']._serialized_end=1063
-  _globals['_REPORTRECORD']._serialized_start=1065
-  _globals['_REPORTRECORD']._serialized_end=1150
-  _globals['_REPORT']._serialized_start=1153
-  _globals['_REPORT']._serialized_end=1436
-  _globals['_HELLO']._serialized_start=1439
-  _globals['_HELLO']._serialized_end=1644
-  _globals['_HEARTBEAT']._serialized_start=1646
-  _globals['_HEARTBEAT']._serialized_end=1743
-  _globals['_STARTED']._serialized_start=1745
-  _globals['_STARTED']._serialized_end=1785
-  _globals['_COMPLETED']._serialized_start=1787
-  _globals['_COMPLETED']._serialized_end=1884
-  _globals['_FAILED']._serialized_start=1887
-  _globals['_FAILED']._serialized_end=2019
-  _globals['_CANCELLED']._serialized_start=2021
-  _globals['_CANCELLED']._serialized_end=2063
-  _globals['_GOODBYE']._serialized_start=2065
-  _globals['_GOODBYE']._serialized_end=2090
+  _globals['_DISPATCH']._serialized_end=963
+  _globals['_DISPATCH_ENVENTRY']._serialized_start=873
+  _globals['_DISPATCH_ENVENTRY']._serialized_end=915
+  _globals['_DISPATCH_SECRETSENTRY']._serialized_start=917
+  _globals['_DISPATCH_SECRETSENTRY']._serialized_end=963
+  _globals['_INPUT']._serialized_start=965
+  _globals['_INPUT']._serialized_end=1052
+  _globals['_OUTPUT']._serialized_start=1054
+  _globals['_OUTPUT']._serialized_end=1103
+  _globals['_CANCEL']._serialized_start=1105
+  _globals['_CANCEL']._serialized_end=1160
+  _globals['_DRAIN']._serialized_start=1162
+  _globals['_DRAIN']._serialized_end=1185
+  _globals['_REPORTRECORD']._serialized_start=1187
+  _globals['_REPORTRECORD']._serialized_end=1272
+  _globals['_REPORT']._serialized_start=1275
+  _globals['_REPORT']._serialized_end=1558
+  _globals['_HELLO']._serialized_start=1561
+  _globals['_HELLO']._serialized_end=1766
+  _globals['_HEARTBEAT']._serialized_start=1768
+  _globals['_HEARTBEAT']._serialized_end=1865
+  _globals['_STARTED']._serialized_start=1867
+  _globals['_STARTED']._serialized_end=1907
+  _globals['_COMPLETED']._serialized_start=1909
+  _globals['_COMPLETED']._serialized_end=2028
+  _globals['_FAILED']._serialized_start=2031
+  _globals['_FAILED']._serialized_end=2163
+  _globals['_CANCELLED']._serialized_start=2165
+  _globals['_CANCELLED']._serialized_end=2207
+  _globals['_GOODBYE']._serialized_start=2209
+  _globals['_GOODBYE']._serialized_end=2234
 # @@protoc_insertion_point(module_scope)

@@ -43,8 +43,15 @@ class InboxEntry(_message.Message):
     def __init__(self, dispatch: _Optional[_Union[Dispatch, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class Dispatch(_message.Message):
-    __slots__ = ("fence", "workflow", "step_name", "command_name", "image", "argv", "inputs", "outputs", "stdout", "timeout_s", "network", "env", "workdir", "entrypoint", "resources", "keep", "inputs_by_rpc")
+    __slots__ = ("fence", "workflow", "step_name", "command_name", "image", "argv", "inputs", "outputs", "stdout", "timeout_s", "network", "env", "workdir", "entrypoint", "resources", "keep", "inputs_by_rpc", "secrets", "keep_entrypoint")
     class EnvEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class SecretsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +75,8 @@ class Dispatch(_message.Message):
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     KEEP_FIELD_NUMBER: _ClassVar[int]
     INPUTS_BY_RPC_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_ENTRYPOINT_FIELD_NUMBER: _ClassVar[int]
     fence: Fence
     workflow: str
     step_name: str
@@ -85,7 +94,9 @@ class Dispatch(_message.Message):
     resources: _model_pb2.Resources
     keep: str
     inputs_by_rpc: bool
-    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., workflow: _Optional[str] = ..., step_name: _Optional[str] = ..., command_name: _Optional[str] = ..., image: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., stdout: _Optional[str] = ..., timeout_s: _Optional[float] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., keep: _Optional[str] = ..., inputs_by_rpc: _Optional[bool] = ...) -> None: ...
+    secrets: _containers.ScalarMap[str, str]
+    keep_entrypoint: bool
+    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., workflow: _Optional[str] = ..., step_name: _Optional[str] = ..., command_name: _Optional[str] = ..., image: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., stdout: _Optional[str] = ..., timeout_s: _Optional[float] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., keep: _Optional[str] = ..., inputs_by_rpc: _Optional[bool] = ..., secrets: _Optional[_Mapping[str, str]] = ..., keep_entrypoint: _Optional[bool] = ...) -> None: ...
 
 class Input(_message.Message):
     __slots__ = ("name", "key", "path", "sources")
@@ -192,14 +203,16 @@ class Started(_message.Message):
     def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ...) -> None: ...
 
 class Completed(_message.Message):
-    __slots__ = ("fence", "outputs", "run_ms")
+    __slots__ = ("fence", "outputs", "run_ms", "image_digest")
     FENCE_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     RUN_MS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     fence: Fence
     outputs: _containers.RepeatedCompositeFieldContainer[_model_pb2.Publication]
     run_ms: int
-    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ..., run_ms: _Optional[int] = ...) -> None: ...
+    image_digest: str
+    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ..., run_ms: _Optional[int] = ..., image_digest: _Optional[str] = ...) -> None: ...
 
 class Failed(_message.Message):
     __slots__ = ("fence", "failure", "outputs", "unstarted")

@@ -75,6 +75,8 @@ def _where_it_stands(reply: dict[str, Any]) -> Iterator[Block]:
             yield from _last_words(failed)
         elif reply["attempt"] and reply["state"] in ("waiting", "ready"):
             yield Text(f"the last one was {_attempt(reply)}", "dim")
+    if reply["image-digest"]:
+        yield Text(f"ran the image {reply['image-digest']}", "dim")
     if reply["retry-at"]:
         yield Text(f"tried again at {moment(reply['retry-at'])}", "yellow")
 

@@ -46,6 +46,7 @@ class Explanation:
         chain: with the reason "upstream", the Steps that made it run, the nearest first.
         failure: why an attempt failed since it last had to run.
         retry_at_ms: when a RETRYING Step is tried again, else None.
+        image_digest: of the image that a COMPLETE Step ran; "" where there are no images.
     """
 
     step: str
@@ -59,6 +60,7 @@ class Explanation:
     waits_for_count: int
     failure: Failure | None
     retry_at_ms: int | None
+    image_digest: str
 
 
 def explain(state: Deployment, request: rq.Explain) -> tuple[tuple[Explanation, ...], bool]:
@@ -91,6 +93,7 @@ def _explanation(state: Deployment, workflow: WorkflowState, step: Step) -> Expl
         len(lacking),
         step.failure,
         step.retry_at_ms if step.state is StepState.RETRYING else None,
+        step.image_digest,
     )
 
 

@@ -4,6 +4,7 @@ A report counts only if it names the current attempt of a Step and comes from th
 else is late or forged and changes nothing.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -30,6 +31,8 @@ STOPPED: Final = "end of an attempt that was being stopped"
 REPEATED: Final = "end that was reported before"
 
 WRITERS_TOLD_MAX: Final = 10
+
+_DIGEST: Final = re.compile(r"([A-Za-z0-9._:/-]{1,255}@)?sha256:[0-9a-f]{64}")
 
 
 def any_term(_: Fence) -> bool:
@@ -139,6 +142,7 @@ class _Completions:
         for uid, by_step in self.by_workflow.items():
             ends = list(by_step.values())
             outputs = tuple(_mapped(self.decision, end.fence, end.outputs) for end in ends)
+            images = tuple(_digest(end.image_digest) for end in ends)
             self.decision.emit(
                 ev.StepsCompleted(
                     uid,
@@ -147,6 +151,7 @@ class _Completions:
                     tuple(end.fence.attempt for end in ends),
                     tuple(end.run_ms for end in ends),
                     outputs if any(outputs) else (),
+                    images if any(images) else (),
                 )
             )
         self.by_workflow.clear()
@@ -158,6 +163,11 @@ def _mapped(decision: Decision, fence: Fence, outputs: tuple[Publication, ...]) 
         return outputs
     keys = {key.name for key in decision.state.by_uid[fence.workflow_uid].steps[fence.step].outputs}
     return tuple(one for one in outputs if one.key in keys)
+
+
+def _digest(text: str) -> str:
+    """Return the digest of an image, or "" for anything else that a worker calls so: the journal keeps it."""
+    return text if text and _DIGEST.fullmatch(text) else ""
 
 
 def _objection(decision: Decision, said: rp.WorkerReports, fence: Fence, is_of_term: Callable[[Fence], bool]) -> str:

@@ -42,6 +42,7 @@ class StepCompleted:
     worker: str
     outputs: tuple[Publication, ...]
     run_ms: int
+    image_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +327,8 @@ def _completed(workflow: WorkflowState, event: ev.StepsCompleted) -> Iterator[To
     for place, index in enumerate(event.steps):
         outputs = event.outputs[place] if event.outputs else ()
         step = workflow.steps[index]
-        fact = StepCompleted(step.name, event.attempts[place], event.worker, outputs, event.run_ms[place])
+        image = event.images[place] if event.images else ""
+        fact = StepCompleted(step.name, event.attempts[place], event.worker, outputs, event.run_ms[place], image)
         yield fact, step.names
 
 

@@ -41,11 +41,16 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The attempt succeeded and its outputs are stored."""
+    """The attempt succeeded and its outputs are stored.
+
+    Attributes:
+        image_digest: what was run, `name@sha256:…` or the engine's own `sha256:…`; "" where there are no images.
+    """
 
     fence: Fence
     outputs: tuple[Publication, ...] = ()
     run_ms: int = 0
+    image_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ def explanation_message(told: Explanation) -> pb.Explanation:
         waits_for_count=told.waits_for_count,
         failure=failure_to_proto(told.failure) if told.failure is not None else None,
         retry_at=timestamp(told.retry_at_ms) if told.retry_at_ms is not None else None,
+        image_digest=told.image_digest,
     )
 
 
@@ -132,6 +133,7 @@ def step_messages(steps: Iterable[StepView]) -> list[pb.StepDebug]:
             inputs=step.inputs,
             outputs=step.outputs,
             missing_inputs=step.missing,
+            image_digest=step.image_digest,
         )
         for step in steps
     ]

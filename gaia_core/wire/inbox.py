@@ -73,7 +73,7 @@ def order_from_proto(entry: worker_pb2.InboxEntry) -> Order | None:
 
 def execution_to_proto(execution: Execution) -> worker_pb2.Dispatch:
     """Encode everything a worker needs for one attempt."""
-    return worker_pb2.Dispatch(
+    message = worker_pb2.Dispatch(
         fence=fence_to_proto(execution.fence),
         workflow=execution.workflow,
         step_name=execution.step,
@@ -92,6 +92,11 @@ def execution_to_proto(execution: Execution) -> worker_pb2.Dispatch:
         keep=execution.keep,
         inputs_by_rpc=execution.inputs_by_rpc,
     )
+    if execution.secrets:  # an empty map costs as much as three other fields
+        message.secrets.update(execution.secrets)
+    if execution.keeps_entrypoint:
+        message.keep_entrypoint = True
+    return message
 
 
 def execution_from_proto(message: worker_pb2.Dispatch) -> Execution:
@@ -114,6 +119,8 @@ def execution_from_proto(message: worker_pb2.Dispatch) -> Execution:
         resources=_resources_from_proto(message.resources),
         keep=message.keep,
         inputs_by_rpc=message.inputs_by_rpc,
+        secrets=dict(message.secrets),
+        keeps_entrypoint=message.keep_entrypoint,
     )
 
 

@@ -155,6 +155,7 @@ def _dispatched(event: ev.StepsDispatched) -> pb.JournalEvent:
 
 def _completed(event: ev.StepsCompleted) -> pb.JournalEvent:
     outputs = [pb.Outputs(publications=[publication_to_proto(one) for one in each]) for each in event.outputs]
+    digests, images = _images_to_columns(event.images) if event.images else ([], [])
     message = pb.StepsCompleted(
         workflow_uid=event.uid,
         worker=event.worker,
@@ -162,8 +163,30 @@ def _completed(event: ev.StepsCompleted) -> pb.JournalEvent:
         attempts=event.attempts,
         run_ms=event.run_ms,
         outputs=outputs,
+        image_digests=digests,
+        images=images,
     )
     return pb.JournalEvent(steps_completed=message)
+
+
+def _images_to_columns(images: tuple[str, ...]) -> tuple[list[str], list[int]]:
+    """Return the different images, and the number of each Step's own; no numbers where all are the same."""
+    digests = [digest for digest in dict.fromkeys(images) if digest]
+    if images == (digests[0],) * len(images):
+        return digests, []
+    numbers = {"": 0, **{digest: number for number, digest in enumerate(digests, 1)}}
+    return digests, [numbers[digest] for digest in images]
+
+
+def _images_from_columns(message: pb.StepsCompleted) -> tuple[str, ...]:
+    """Return the image of each Step, or () where none ran one."""
+    digests = message.image_digests
+    if not digests:
+        return ()
+    if not message.images:
+        return (digests[0],) * len(message.steps)
+    known = ("", *digests)
+    return tuple(known[number] for number in message.images)
 
 
 def _attempt_failed(event: ev.AttemptFailed) -> pb.JournalEvent:
@@ -277,6 +300,7 @@ _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
         tuple(m.attempts),
         tuple(m.run_ms),
         tuple(publications_from_proto(each.publications) for each in m.outputs),
+        _images_from_columns(m),
     ),
     "attempt_failed": lambda m: ev.AttemptFailed(
         m.workflow_uid,

@@ -12,6 +12,7 @@ from google.protobuf import struct_pb2
 from gaia.v1 import model_pb2
 from gaia_core.errors import Problem
 from gaia_core.workflow import parse
+from gaia_core.workflow.form.commands import KEEP
 from gaia_core.workflow.model import NO_OPTIONS, Command, Options, Resources, StepSpec, VarValue
 from gaia_core.workflow.unknown import UNKNOWN_VALUE
 
@@ -33,6 +34,8 @@ def command_to_proto(command: Command) -> model_pb2.Command:
         entrypoint=command.entrypoint,
         steps=[step_to_proto(step) for step in command.steps],
         var_names=command.var_names,
+        secrets=command.secrets,
+        keep_entrypoint=command.keeps_entrypoint,
     )
 
 
@@ -65,6 +68,8 @@ def command_from_proto(message: model_pb2.Command) -> Command:
         entrypoint=tuple(message.entrypoint),
         steps=tuple(step_from_proto(step) for step in message.steps),
         var_names=tuple(message.var_names),
+        secrets=dict(message.secrets),
+        keeps_entrypoint=message.keep_entrypoint,
     )
 
 
@@ -184,6 +189,9 @@ def _options_from_proto(message: model_pb2.Options) -> Options:
 def _command_to_plain(message: model_pb2.Command) -> dict[str, Any]:
     """Return the fields that the message has, by the names users write; absent and empty are one in protobuf."""
     plain = _plain_fields({field.name: value for field, value in message.ListFields()})
+    if plain.get("keep_entrypoint") and "entrypoint" not in plain:
+        plain["entrypoint"] = KEEP
+        del plain["keep_entrypoint"]
     return _composite_fields(plain) if "steps" in plain else plain
 
 
@@ -204,7 +212,7 @@ def _step_to_plain(message: model_pb2.Step) -> dict[str, Any]:
 
 def _plain_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """Turn the containers of protobuf among a message's fields into plain ones, and spread its options."""
-    for name in ("inputs", "outputs", "env"):
+    for name in ("inputs", "outputs", "env", "secrets"):
         if name in fields:
             fields[name] = dict(fields[name])
     for name in ("command", "entrypoint"):

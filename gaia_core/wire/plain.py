@@ -105,6 +105,7 @@ def explanation(message: api_pb2.Explanation) -> dict[str, Any]:
         "waits-for-count": message.waits_for_count,
         "failure": failure(message.failure) if message.HasField("failure") else None,
         "retry-at": _time(message.retry_at) if message.HasField("retry_at") else None,
+        "image-digest": message.image_digest or None,
     }
 
 
@@ -197,6 +198,7 @@ def step(message: api_pb2.StepDebug) -> dict[str, Any]:
         "state": message.state,
         "attempt": message.attempt,
         "worker": message.worker,
+        "image-digest": message.image_digest or None,
         "inputs": dict(message.inputs),
         "outputs": dict(message.outputs),
         "missing-inputs": message.missing_inputs,
@@ -230,6 +232,7 @@ _EVENT: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "workflow_changed": lambda m: {"change": m.change, "names": list(m.names), "count": m.count},
     "step_completed": lambda m: {
         **_attempt(m), "outputs": [_publication(each) for each in m.outputs], "run-ms": m.run_ms,
+        "image-digest": m.image_digest or None,
     },
     "step_failed": lambda m: {**_attempt(m), **failure(m.failure)},
     "step_cancelled": lambda m: {"step": m.step, "attempt": m.attempt, "reason": m.reason},

@@ -69,7 +69,12 @@ def subject_of(fact: public.Fact) -> str:
 def _completed(fact: public.StepCompleted) -> pb.StepCompleted:
     outputs = [publication_to_proto(one) for one in fact.outputs]
     return pb.StepCompleted(
-        step=fact.step, attempt=fact.attempt, worker=fact.worker, outputs=outputs, run_ms=fact.run_ms
+        step=fact.step,
+        attempt=fact.attempt,
+        worker=fact.worker,
+        outputs=outputs,
+        run_ms=fact.run_ms,
+        image_digest=fact.image_digest,
     )
 
 
@@ -116,7 +121,7 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
 _FACTS: Final[dict[str, Callable[[Any], public.Fact]]] = {
     "workflow_changed": lambda m: public.WorkflowChanged(m.change, tuple(m.names), m.count),
     "step_completed": lambda m: public.StepCompleted(
-        m.step, m.attempt, m.worker, publications_from_proto(m.outputs), m.run_ms
+        m.step, m.attempt, m.worker, publications_from_proto(m.outputs), m.run_ms, m.image_digest
     ),
     "step_failed": lambda m: public.StepFailed(m.step, m.attempt, m.worker, failure_from_proto(m.failure)),
     "step_cancelled": lambda m: public.StepCancelled(m.step, m.attempt, m.reason),

@@ -110,7 +110,12 @@ def report_to_proto(report: Report) -> worker_pb2.Report:
     match report:
         case Completed():
             outputs = [publication_to_proto(output) for output in report.outputs]
-            completed = worker_pb2.Completed(fence=fence_to_proto(report.fence), outputs=outputs, run_ms=report.run_ms)
+            completed = worker_pb2.Completed(
+                fence=fence_to_proto(report.fence),
+                outputs=outputs,
+                run_ms=report.run_ms,
+                image_digest=report.image_digest,
+            )
             return worker_pb2.Report(completed=completed)
         case Started():
             return worker_pb2.Report(started=worker_pb2.Started(fence=fence_to_proto(report.fence)))
@@ -132,7 +137,7 @@ def report_from_proto(message: worker_pb2.Report) -> Report | None:
         case "completed":
             completed = message.completed
             outputs = publications_from_proto(completed.outputs) if completed.outputs else ()
-            return Completed(fence_from_proto(completed.fence), outputs, completed.run_ms)
+            return Completed(fence_from_proto(completed.fence), outputs, completed.run_ms, completed.image_digest)
         case "started":
             return Started(fence_from_proto(message.started.fence))
         case "failed":

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from sys import intern
 from typing import Any, Final, TypeVar
 
 from gaia.v1 import journal_pb2
@@ -159,6 +160,7 @@ def _steps(steps: Sequence[Step]) -> pb.SnapshotSteps:
         ],
         failed_at=[place for place, step in enumerate(steps) if step.failure is not None],
         failures=[failure_to_proto(step.failure) for step in steps if step.failure is not None],
+        image_digests=_column(words.setdefault(step.image_digest, len(words)) for step in steps),
         words=list(words),
     )
 
@@ -270,21 +272,22 @@ def _key_rest(message: pb.SnapshotKey) -> KeyRest:
 
 def _enter(steps: Sequence[Step], message: pb.SnapshotSteps) -> None:
     """Decode columns into Steps."""
-    words = list(message.words)
+    words = [intern(word) for word in message.words]
     columns = (
         message.states, message.attempts, message.attempts_before, message.workers, message.faults,
         message.disturbances, message.reasons, message.causes, message.retry_at_ms, message.times_ready,
-        message.ready_since_ms,
+        message.ready_since_ms, message.image_digests,
     )  # fmt: skip
     zeros = [0] * len(steps)
     since = 0
     for (
         step, state, step.attempt, step.attempts_before, worker, step.faults, step.disturbances, reason, cause,
-        step.retry_at_ms, step.times_ready, later,
+        step.retry_at_ms, step.times_ready, later, digest,
     ) in zip(steps, *(list(column) or zeros for column in columns), strict=True):  # fmt: skip
         step.state = _STATES[state]
         step.worker = words[worker]
         step.reason = words[reason]
+        step.image_digest = words[digest]
         step.cause = step.index + cause if cause else None
         since += later
         step.ready_since_ms = since

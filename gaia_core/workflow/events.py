@@ -113,6 +113,7 @@ class StepsCompleted:
 
     Attributes:
         outputs: what each wrote, or () when none of them wrote anything.
+        images: digest of the image that each ran, "" for none; or () when none of them ran one.
     """
 
     uid: int
@@ -121,6 +122,7 @@ class StepsCompleted:
     attempts: tuple[int, ...]
     run_ms: tuple[int, ...]
     outputs: tuple[tuple[Publication, ...], ...] = ()
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

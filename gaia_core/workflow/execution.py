@@ -59,6 +59,8 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
         resources=options.resources or Resources(),
         keep=options.keep or "",
         inputs_by_rpc=by_rpc,
+        secrets=command.secrets,
+        keeps_entrypoint=command.keeps_entrypoint,
     )
 
 

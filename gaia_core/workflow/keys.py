@@ -6,6 +6,7 @@ graph, the workers and the client.
 
 import re
 from typing import Final, NamedTuple
+from unicodedata import normalize
 
 KEY_BYTES_MAX: Final = 900
 """S3 allows 1,024 bytes for an object's name; the workflow's name and our prefixes need room too."""
@@ -22,6 +23,8 @@ _MANIFEST = re.compile(rf"{re.escape(MANIFESTS_PREFIX)}[^/]+/(\d+)/(\d+)-(\d+)-\
 _BUCKET = re.compile(r"(?!(?:\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SLASH = re.compile("/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+_DECEIVING = re.compile(r"[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
+"""Characters of no width, and those that turn the direction of others. Joiners are none: words and emojis need them."""
 
 
 class Location(NamedTuple):
@@ -74,6 +77,19 @@ def shape_problem(key: str) -> str | None:
     segments = path.rstrip("/").split("/")
     if path.endswith("//") or any(segment in ("", ".", "..") for segment in segments):
         return f"{key!r} has an empty, '.' or '..' segment"
+    return None if key.isascii() else _deception(key, segments)
+
+
+def _deception(key: str, segments: list[str]) -> str | None:
+    """Tell when a Key looks like another one, or like a path that leads elsewhere.
+
+    Source: Unicode's UTS 39 on confusables, of which only what may mislead about places is refused: people name files
+    in every script.
+    """
+    if _DECEIVING.search(key):
+        return f"{key!r} has characters that cannot be seen or turn others around"
+    if any(part in (".", "..") for part in normalize("NFKC", "/".join(segments)).split("/")):
+        return f"{key!r} has a segment that looks like '.' or '..'"
     return None
 
 

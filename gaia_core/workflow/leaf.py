@@ -23,6 +23,9 @@ def leaf_problems(command: Command, place: str) -> Iterator[Problem]:
             if path not in _NO_PATHS and path in seen:
                 yield Problem(f"{place}.{kind}.{name}", f"the internal path {path!r} is also that of {seen[path]}")
             seen[path] = f"{kind}.{name}"
+    for name in command.secrets:
+        if name in command.env and name != UNKNOWN:
+            yield Problem(f"{place}.secrets.{name}", f"the variable {name!r} is also in env")
     for where, text in _spliced_texts(command):
         try:
             list(names_in(text))

@@ -84,6 +84,11 @@ class Command:
         outputs: output name → absolute internal path, or ">" or ">>"; in a composite → "".
         vars: defaults; a Step may override them.
         stdout: internal path that receives standard output alone.
+        env: added to the image's own variables.
+        secrets: a variable's name, or a path in /run/secrets → name of a secret that the worker holds.
+        workdir: None for the image's own.
+        entrypoint: runs before the command; () for nothing, also not the image's own.
+        keeps_entrypoint: the image's own entrypoint runs, with the command as its arguments.
         steps: inner Steps of a composite, whose Keys are names within it; () for any other Command.
         var_names: a composite's vars that have no default.
     """
@@ -100,6 +105,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=_nothing)
     workdir: str | None = None
     entrypoint: tuple[str, ...] = ()
+    keeps_entrypoint: bool = False
+    secrets: Mapping[str, str] = field(default_factory=_nothing)
     steps: "tuple[StepSpec, ...]" = ()
     var_names: tuple[str, ...] = ()
 
@@ -220,6 +227,8 @@ class Execution:
 
     Attributes:
         argv: the program and its arguments.
+        secrets: a variable's name, or a path in /run/secrets → name of a secret, never its value.
+        keeps_entrypoint: argv are arguments of the image's own entrypoint.
         stdout: internal path that receives standard output alone, or "".
         inputs_by_rpc: the sources of the inputs are left out here and asked for by the Inputs method.
     """
@@ -241,3 +250,5 @@ class Execution:
     resources: Resources = Resources()
     keep: str = ""
     inputs_by_rpc: bool = False
+    secrets: Mapping[str, str] = field(default_factory=_nothing)
+    keeps_entrypoint: bool = False

@@ -53,6 +53,7 @@ def _spliced(text: str, sizes: Mapping[str, int]) -> int:
 def _texts(command: Command) -> Iterator[str]:
     """Yield every text of a Command that goes to the worker."""
     yield from (*command.command, *command.entrypoint, *command.env, *command.env.values(), *_paths(command))
+    yield from (*command.secrets, *command.secrets.values())
     yield from (command.image, command.stdout or "", command.workdir or "")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
+from sys import intern
 from typing import Any, Final
 
 from gaia_core.errors import Problem
@@ -39,6 +40,7 @@ class Step:
         faults: failures of its own since it last had to run; they use its retries.
         disturbances: failures of the surroundings since then.
         published: what the accepted attempt wrote; () unless COMPLETE.
+        image_digest: of the image that the accepted attempt ran; "" unless COMPLETE, and where there are no images.
         failure: why an attempt failed last, since it last had to run.
         reason: why it last had to run (again); "upstream" where `cause` tells more.
         cause: index of the Step that it depended on and that made it run again, or None; that Step may be no more.
@@ -50,8 +52,9 @@ class Step:
 
     __slots__ = (
         "aliases", "attempt", "attempts_before", "cause", "commands", "disturbances", "element", "failure", "faults",
-        "index", "input_names", "inputs", "missing", "name", "options", "output_names", "outputs", "published",
-        "queued", "ready_since_ms", "reason", "retry_at_ms", "spec", "state", "times_ready", "values", "worker",
+        "image_digest", "index", "input_names", "inputs", "missing", "name", "options", "output_names", "outputs",
+        "published", "queued", "ready_since_ms", "reason", "retry_at_ms", "spec", "state", "times_ready", "values",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, index: int, flat: FlatStep, attempts_before: int = 0) -> None:
@@ -67,6 +70,7 @@ class Step:
         self.faults = 0
         self.disturbances = 0
         self.published: tuple[Publication, ...] = ()
+        self.image_digest = ""
         self.failure: Failure | None = None
         self.reason = "first"
         self.cause: int | None = None
@@ -350,6 +354,7 @@ class WorkflowState:
             if step.state is StepState.COMPLETE:
                 self.graph.revoke(step)
                 step.published = ()
+                step.image_digest = ""
                 followed.expired.append(step)
             upstream = event.upstream[place] if event.upstream else None
             step.cause = upstream if upstream in self.steps and step.attempt else None
@@ -440,6 +445,7 @@ class WorkflowState:
         for place, index in enumerate(event.steps):
             step = self.steps[index]
             step.published = event.outputs[place] if event.outputs else ()
+            step.image_digest = intern(event.images[place]) if event.images else ""
             step.failure = None
             self._move(step, StepState.COMPLETE)
             for key in self.graph.complete(step):

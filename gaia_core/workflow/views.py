@@ -55,6 +55,7 @@ class StepView:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     missing: int
+    image_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def step_views(steps: Iterable[Step]) -> list[StepView]:
             dict(zip(step.input_names, (key.name for key in step.inputs), strict=True)),
             dict(zip(step.output_names, (key.name for key in step.outputs), strict=True)),
             step.missing if step.state is StepState.WAITING else 0,
+            step.image_digest,
         )
         for step in steps
     ]

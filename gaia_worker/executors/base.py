@@ -40,10 +40,11 @@ class Task:
     Attributes:
         name: unique among attempts of all deployments; the same attempt has always the same.
         labels: what it belongs to, for finding leftovers.
-        argv: program and arguments; run without the image's entrypoint unless `entrypoint` names one.
+        argv: program and arguments; run without the image's entrypoint unless `entrypoint` names one, or it is kept.
         mounts: in the order in which they are made, a folder before what lies in it.
         workdir: absolute path to start in, "" for the executor's default.
         timeout_s: time after which the program is asked to end, and killed after a grace.
+        keeps_entrypoint: the image's own entrypoint runs, with argv as its arguments; without any, with the image's.
     """
 
     name: str
@@ -57,13 +58,20 @@ class Task:
     network: bool = False
     resources: Resources = NO_DEMAND
     timeout_s: float = 3600.0
+    keeps_entrypoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The program ended by itself, or was never found (127) or not executable (126) as a shell would say."""
+    """The program ended by itself, or was never found (127) or not executable (126) as a shell would say.
+
+    Attributes:
+        image_digest: what the image's name stood for: `name@sha256:…` where a registry gave it, else the engine's own
+            `sha256:…`; "" where there is no image. Two ends that differ only in it are the same end.
+    """
 
     code: int
+    image_digest: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,8 +128,7 @@ class DockerExecutor:
         return self._create_once(task)
 
     def _create_once(self, task: Task) -> str:
-        # An image's own entrypoint is used only by a Command that gives no words at all.
-        entrypoint = list(task.entrypoint) if task.entrypoint or task.argv else None
+        entrypoint = None if task.keeps_entrypoint else list(task.entrypoint)
         created = self._api.create_container(
             task.image,
             list(task.argv) or None,
@@ -264,7 +263,7 @@ class _Watch:
 
     def until_end(self) -> Exit:
         """Wait for a container whose streams are closed; a program may close its streams long before it ends."""
-        while (state := self._api.inspect_container(self._container)["State"])["Running"]:
+        while (state := (seen := self._api.inspect_container(self._container))["State"])["Running"]:
             self.check()
             with suppress(OSError):  # not yet: the call times out
                 self._wait()
@@ -272,7 +271,7 @@ class _Watch:
             return self._ended_by
         if state["OOMKilled"] and state["ExitCode"]:
             return OutOfMemory()
-        return Exited(state["ExitCode"])
+        return Exited(state["ExitCode"], str(seen["Image"]))
 
     def _wait(self) -> None:
         self._api.wait(self._container, timeout=POLL_S, condition="not-running")

@@ -102,8 +102,8 @@ class SandboxExecutor:
         argv = (*task.entrypoint, *task.argv)
         if cancelled.is_set():
             return Stopped()
-        if not argv:
-            sink(STDERR, b"the sandbox ignores the image, so there is no program to run\n")
+        if not argv or task.keeps_entrypoint:
+            sink(STDERR, b"the sandbox ignores the image, so its entrypoint cannot be run; name it in `entrypoint`\n")
             return Exited(NOT_FOUND)
         status_read, status_write = os.pipe()
         try:

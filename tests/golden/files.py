@@ -116,6 +116,8 @@ def _step(step: Step) -> Iterator[str]:
         f"{step.cause}, retry at {step.retry_at_ms}, ready {step.times_ready} times, last {step.ready_since_ms}"
     )
     yield from (f"  published {_publication(one)}" for one in step.published)
+    if step.image_digest:
+        yield f"  ran {step.image_digest}"
     if step.failure is not None:
         yield f"  failed: {_plain(step.failure)}"
 

@@ -31,6 +31,7 @@ from tests.unit.machine.archiving import Attic
 from tests.unit.machine.deployment import COPY, LIST, MAKE, TREE, make
 
 START_MS = 1_700_000_000_000
+DIGEST = f"sha256:{'ab' * 32}"
 MIDDLE = 39
 """The snapshot stands behind the last entry below this offset."""
 
@@ -47,6 +48,7 @@ FULL = Command(
     env={"KEY": "{{WORD}}"},
     workdir="/work",
     entrypoint=("tini", "--"),
+    secrets={"TOKEN": "hub-token", "/run/secrets/key": "key"},
 )
 PAIR = Command(
     "pair",
@@ -101,7 +103,8 @@ class Writer:
             step = self.driver.step(name, flow)
             outputs = tuple(written(key.name, f"{name}/{step.attempt}") for key in step.outputs)
             incarnation = self.driver.state.fleet.workers[step.worker].incarnation
-            self.say(step.worker, rp.Completed(self.driver.fence(name, flow), outputs, 1_234), incarnation=incarnation)
+            done = rp.Completed(self.driver.fence(name, flow), outputs, 1_234, DIGEST if name == "make" else "")
+            self.say(step.worker, done, incarnation=incarnation)
 
     def fail(self, name: str, kind: FailureClass, flow: str = "ada_first", **more: Any) -> None:
         """Let a Step fail."""

@@ -156,6 +156,8 @@ def test_a_small_worker_refuses_what_it_leaves_out(cluster: Cluster, coordinator
         ("no trees", {"outputs": (Output("out", "tree/", "/job/out/"),)}),
         ("no other buckets", {"outputs": (Output("out", "elsewhere:a.txt", ">"),)}),
         ("no inputs by RPC", {"inputs": (Input("in", "a.txt", "/job/in", ()),), "inputs_by_rpc": True}),
+        ("no secrets", {"secrets": {"TOKEN": "token"}}),
+        ("no entrypoints of images", {"keeps_entrypoint": True}),
         ("no manifests", {"inputs": (Input("in", "tree/a.txt", "/job/in", (manifest,)),)}),
     ]
     orders = [dispatch(step, 5, "true", **fields) for step, (_, fields) in enumerate(needs)]

@@ -33,6 +33,7 @@ PAIRS = {f"pair-{name}": counts for name, counts in COMMANDS.items()}
 """Composites: one inner Step reads all inputs, another one writes all outputs."""
 
 NAMES = ("s0", "s1", "s2", "s3", "s0-1", "s1-2", "s0:first", "s1-2:second")
+IMAGES = ("", f"sha256:{'1' * 64}", f"sha256:{'2' * 64}")
 FAILURES = [kind.name for kind in FailureClass]
 
 flows = st.sampled_from(FLOWS)
@@ -390,7 +391,7 @@ class Deployment(RuleBasedStateMachine):
         name, keys = self.names[fence]
         outputs = tuple(arrival(key, f"{name}/{fence.attempt}") for key in keys)
         if how == "COMPLETED":
-            return rp.Completed(fence, outputs, 1)
+            return rp.Completed(fence, outputs, 1, IMAGES[fence.attempt % len(IMAGES)])
         if how == "CANCELLED":
             return rp.Cancelled(fence)
         if how == "UNSTARTED":

@@ -169,7 +169,8 @@ def order(what: Execution, contents: Mapping[FileVersion, str]) -> list[str]:
         "network": "yes" if what.network else "",
         "env": plain(dict(what.env)) if what.env else "",
         "workdir": what.workdir,
-        "entrypoint": " ".join(what.entrypoint),
+        "entrypoint": "the image's own" if what.keeps_entrypoint else " ".join(what.entrypoint),
+        "secrets": plain(dict(what.secrets)) if what.secrets else "",
         "resources": _resources(what.resources),
         "keep": what.keep,
     }

@@ -86,3 +86,11 @@ def test_the_page_tells_which_settings_count_where() -> None:
 def test_every_setting_counts_somewhere() -> None:
     """No setting is looked at by no program."""
     assert {name for program in PROGRAMS for name in names_of(program)} == set(Config.__dataclass_fields__)
+
+
+def test_secrets_for_programs_are_no_settings() -> None:
+    """GAIA_SECRET_ and any name is for workers to look up; the folder of secrets is a setting, and may be shown."""
+    config = load({}, {"GAIA_SECRET_hub-token": "x", "GAIA_SECRETS_DIR": "/etc/secrets"}, {})
+    assert config.secrets_dir == Path("/etc/secrets")
+    assert not is_secret("secrets_dir")
+    assert "hub" not in repr(config)

@@ -75,6 +75,9 @@ func (w *worker) execute(a *attempt) (outputs []*pb.Publication, why *pb.Failure
 
 // stageIn makes the folders of the attempt, and lays the pinned inputs where the program looks for them.
 func (w *worker) stageIn(a *attempt) {
+	if len(a.order.Secrets) > 0 || a.order.KeepEntrypoint {
+		panic(failure("ENGINE", "this worker has no secrets and knows no entrypoints of images"))
+	}
 	try(0, os.MkdirAll(a.root+"/tmp", 0o755))
 	a.makeRoom("", a.order.Stdout)
 	for _, out := range a.order.Outputs {

@@ -5,12 +5,19 @@ from typing import Final
 from gaia_core.workflow.form.fields import Form
 from gaia_core.workflow.form.items import read_list
 from gaia_core.workflow.form.options import OPTION_FIELDS, read_options
-from gaia_core.workflow.form.paths import file_path_problem, input_path_problem, output_path_problem, workdir_problem
+from gaia_core.workflow.form.paths import (
+    file_path_problem,
+    input_path_problem,
+    output_path_problem,
+    secret_place_problem,
+    workdir_problem,
+)
 from gaia_core.workflow.form.steps import read_inner_step
 from gaia_core.workflow.form.texts import (
     image_problem,
     name_problem,
     part_name_problem,
+    secret_name_problem,
     token_problem,
     variable_problem,
 )
@@ -21,8 +28,11 @@ from gaia_core.workflow.unknown import UNKNOWN_STEP, UNKNOWN_VALUE
 
 COMMAND_FIELDS: Final = (
     *("name", "image", "command", "inputs", "outputs", "vars", "stdout"),
-    *(*OPTION_FIELDS, "network", "env", "workdir", "entrypoint"),
+    *(*OPTION_FIELDS, "network", "env", "secrets", "workdir", "entrypoint"),
 )
+KEEP: Final = "keep"
+"""The entrypoint of a Command that wants the image's own."""
+
 COMPOSITE_FIELDS: Final = ("name", "steps", "inputs", "outputs", "vars", *OPTION_FIELDS)
 
 _OF_LEAVES: Final = {
@@ -40,7 +50,8 @@ def read_command(form: Form) -> Command:
 def _leaf(form: Form) -> Command:
     """Read a Command that runs a program."""
     form.only(COMMAND_FIELDS, {})
-    form.need("name", "image", "command")
+    keeps_entrypoint = form.values.get("entrypoint") == KEEP
+    form.need("name", "image", *(() if keeps_entrypoint else ("command",)))
     return Command(
         name=form.text("name", name_problem) or "",
         image=form.text("image", image_problem) or "",
@@ -52,8 +63,10 @@ def _leaf(form: Form) -> Command:
         options=read_options(form),
         network=form.flag("network") or False,
         env=form.texts("env", variable_problem, token_problem),
+        secrets=form.texts("secrets", secret_place_problem, secret_name_problem),
         workdir=form.text("workdir", workdir_problem),
-        entrypoint=form.tokens("entrypoint"),
+        entrypoint=() if keeps_entrypoint else form.tokens("entrypoint", f", or {KEEP!r} for the image's own"),
+        keeps_entrypoint=keeps_entrypoint,
     )
 
 

@@ -65,13 +65,13 @@ class Form:
             return None
         return str(value)
 
-    def tokens(self, field: str) -> tuple[str, ...]:
-        """Return a list of one or more shell tokens."""
+    def tokens(self, field: str, otherwise: str = "") -> tuple[str, ...]:
+        """Return a list of one or more shell tokens; `otherwise` names for people what else the field may be."""
         value = self.take(field)
         if value is ABSENT:
             return ()
         if not isinstance(value, list | tuple):
-            self.refuse(field, f"must be a list of strings, not {kind(value)}")
+            self.refuse(field, f"must be a list of strings{otherwise}, not {kind(value)}")
             return ()
         if not value:
             self.refuse(field, "needs at least one token")

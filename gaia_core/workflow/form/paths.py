@@ -3,13 +3,17 @@
 import re
 from typing import Final
 
-from gaia_core.workflow.form.texts import line_problem
+from gaia_core.workflow.form.texts import line_problem, variable_problem
 from gaia_core.workflow.form.wording import shortened
 from gaia_core.workflow.model import STDOUT_ALWAYS, STDOUT_BOTH
 
 KERNEL_FOLDERS: Final = ("/proc", "/sys", "/dev")
 """What a program finds there is no file that could be put or kept."""
 
+SECRETS_FOLDER: Final = "/run/secrets"
+"""Where a program finds secrets that are files. Source: Docker's own place for them."""
+
+_SECRET_FILE: Final = re.compile(rf"{SECRETS_FOLDER}/[A-Za-z0-9_][A-Za-z0-9_.-]{{0,252}}")
 _STREAM: Final = re.compile(r"/dev/(stdout|stderr|fd|tty)|/proc/[^/]+/fd")
 
 
@@ -26,23 +30,40 @@ def path_problem(text: str) -> str | None:
 
 def input_path_problem(text: str) -> str | None:
     """Tell what is wrong with the internal path of an input."""
-    return path_problem(text) or _kernel_problem(text)
+    return path_problem(text) or _taken_problem(text)
 
 
 def output_path_problem(text: str) -> str | None:
     """Tell what is wrong with the internal path of an output."""
-    return None if text in (STDOUT_BOTH, STDOUT_ALWAYS, "STDOUT") else path_problem(text) or _kernel_problem(text)
+    return None if text in (STDOUT_BOTH, STDOUT_ALWAYS, "STDOUT") else path_problem(text) or _taken_problem(text)
 
 
 def file_path_problem(text: str) -> str | None:
     """Tell what is wrong with the internal path of the file that receives standard output."""
     is_directory = f"{shortened(text)!r} is a directory" if text.endswith("/") else None
-    return path_problem(text) or is_directory or _kernel_problem(text)
+    return path_problem(text) or is_directory or _taken_problem(text)
 
 
 def workdir_problem(text: str) -> str | None:
     """Tell what is wrong with a working directory."""
     return None if text == "/" else path_problem(text)
+
+
+def secret_place_problem(text: str) -> str | None:
+    """Tell what is wrong with where a program finds a secret: the name of a variable, or a path."""
+    if not text.startswith("/"):
+        return variable_problem(text)
+    if _SECRET_FILE.fullmatch(text):
+        return None
+    return f"{shortened(text)!r} is no place for a secret: a variable's name, or {SECRETS_FOLDER}/NAME"
+
+
+def _taken_problem(text: str) -> str | None:
+    """Tell when a path lies where no file of the user's can be put."""
+    clean = text.removesuffix("/")
+    if clean in ("/run", SECRETS_FOLDER) or clean.startswith(f"{SECRETS_FOLDER}/"):
+        return f"{shortened(text)!r} is in the way of {SECRETS_FOLDER}, where secrets are"
+    return _kernel_problem(text)
 
 
 def _kernel_problem(text: str) -> str | None:

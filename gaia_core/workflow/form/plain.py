@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gaia_core.workflow.form.commands import KEEP
 from gaia_core.workflow.form.values import number_kept
 from gaia_core.workflow.model import Command, Options, Resources, Scalar, StepSpec
 
@@ -21,8 +22,9 @@ def command_to_plain(command: Command) -> dict[str, Any]:
         **_options_to_plain(command.options),
         network=command.network or None,
         env=dict(command.env),
+        secrets=dict(command.secrets),
         workdir=command.workdir,
-        entrypoint=list(command.entrypoint),
+        entrypoint=KEEP if command.keeps_entrypoint else list(command.entrypoint),
     )
 
 

@@ -13,10 +13,15 @@ TextCheck: TypeAlias = Callable[[str], str | None]
 LOCAL_NAME_LENGTH_MAX: Final = 255
 """Of a Key within a composite; the Keys that are made for it must be Keys."""
 
+OWN_VARIABLES: Final = "GAIA_"
+"""Begins the names of variables that Gaia gives to programs, and of those that it must never give to them."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")
 _PART_NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+_VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]{0,254}")
+_SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _UNPASSABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -76,8 +81,22 @@ def part_name_problem(text: str) -> str | None:
 
 
 def variable_problem(text: str) -> str | None:
-    """Tell what is wrong with the name of an environment variable."""
-    return line_problem(text) or ("the name of a variable has no '='" if "=" in text else None)
+    """Tell what is wrong with the name of an environment variable.
+
+    Source: Kubernetes takes the same ones; what else engines pass on, as `BASH_FUNC_x%%`, shells may run.
+    """
+    if text.startswith(OWN_VARIABLES):
+        return f"{shortened(text)!r}: variables that begin with {OWN_VARIABLES} are Gaia's own"
+    if _VARIABLE.fullmatch(text):
+        return None
+    return f"{shortened(text)!r} is no name of a variable: letters, digits and _ . -, the first one no digit"
+
+
+def secret_name_problem(text: str) -> str | None:
+    """Tell what is wrong with the name of a secret: it is also that of a file, and ends that of a variable."""
+    if _SECRET.fullmatch(text):
+        return None
+    return f"{shortened(text)!r} is no name of a secret: letters, digits and _ . -, the first one no mark but _"
 
 
 def image_problem(text: str) -> str | None:

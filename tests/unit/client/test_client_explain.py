@@ -10,7 +10,8 @@ FAILURE = {"class": "COMMAND", "message": "exit code 2", "exit-code": 2, "log-ta
 def explanation(state: str, **fields: Any) -> dict[str, Any]:
     """Return an explanation with these fields changed."""
     plain = {"step": "s", "state": state, "summary": "stands", "attempt": 0, "worker": "", "reason": "first",
-             "chain": [], "waits-for": [], "waits-for-count": 0, "failure": None, "retry-at": None}  # fmt: skip
+             "chain": [], "waits-for": [], "waits-for-count": 0, "failure": None, "retry-at": None,
+             "image-digest": None}  # fmt: skip
     return {**plain, **{name.replace("_", "-"): value for name, value in fields.items()}}
 
 
@@ -36,6 +37,11 @@ def test_a_waiting_step_names_its_keys_and_their_writers() -> None:
         "  in.csv  no Step writes it",
         "  … and 1,198 more",
     ]
+
+
+def test_a_complete_step_names_the_image_that_it_ran() -> None:
+    """A tag may have moved since; the digest tells which image it was."""
+    assert lines(explanation("complete", image_digest="sha256:12"))[1:3] == ["stands", "ran the image sha256:12"]
 
 
 def test_a_chain_leads_to_the_cause() -> None:

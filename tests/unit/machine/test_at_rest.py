@@ -284,8 +284,8 @@ DERIVED: dict[type, set[str]] = {
 
 KEPT: dict[type, set[str]] = {
     Step: {
-        "attempt", "attempts_before", "cause", "disturbances", "failure", "faults", "index", "published",
-        "ready_since_ms", "reason", "retry_at_ms", "spec", "state", "times_ready", "worker",
+        "attempt", "attempts_before", "cause", "disturbances", "failure", "faults", "image_digest", "index",
+        "published", "ready_since_ms", "reason", "retry_at_ms", "spec", "state", "times_ready", "worker",
     },
     WorkflowState: {
         "attempts_of_dropped", "commands", "created_ms", "graph", "halted", "name", "next_index", "owner", "properties",

@@ -7,7 +7,9 @@ from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.answers import FlowAnswer
 from gaia_core.machine.diff import Affected, Expired
+from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Command, Failure, FailureClass, Options, StepSpec
+from gaia_core.workflow.views import step_views
 from tests.unit.machine.deployment import COMMANDS, MAKE, Driver, copy, make
 
 
@@ -414,3 +416,37 @@ def test_a_command_given_again_unchanged_recomputes_nothing(driver: Driver) -> N
     driver.run_all()
     driver.ask(rq.SetCommands("flow", COMMANDS))
     assert (driver.states(), driver.events) == ({"a": "complete"}, [])
+
+
+DIGEST = f"sha256:{'0f' * 32}"
+NAMED = f"registry.example:5000/a/b@{DIGEST}"
+
+
+def test_the_image_that_a_step_ran_is_kept_while_what_it_made_counts(driver: Driver) -> None:
+    """State, listing and explanation tell the digest that the worker reported, until the Step has to run again."""
+    driver.upload(make("a", "a"), make("b", "b"), make("c", "c"))
+    fences = [driver.fence(name) for name in "abc"]
+    images = (DIGEST, "", NAMED)
+    driver.say("w", *(rp.Completed(fence, (), 1, image) for fence, image in zip(fences, images, strict=True)))
+    (event,) = [event for event in driver.events if isinstance(event, ev.StepsCompleted)]
+    assert event.images == (DIGEST, "", NAMED)
+    assert [(step.name, step.image_digest) for step in step_views(driver.flow().steps.values())] == [
+        ("a", DIGEST), ("b", ""), ("c", NAMED),
+    ]  # fmt: skip
+    (told,), _ = driver.ask(rq.Explain("flow", "a"))
+    assert told.image_digest == DIGEST
+    driver.ask(rq.Expire("flow", ("step:a",)))
+    assert driver.step("a").image_digest == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "sha256:12", f"{DIGEST}0", f"a b@{DIGEST}", f"@{DIGEST}", f"{DIGEST}\n", "sha256:" + "0F" * 32, "x" * 100_000],
+)
+def test_what_is_no_digest_is_not_journaled(driver: Driver, text: str) -> None:
+    """The Step is complete all the same; a worker cannot fill the journal with what it calls an image."""
+    driver.upload(make("a", "a"))
+    driver.say("w", rp.Completed(driver.fence("a"), (), 1, text))
+    assert driver.states() == {"a": "complete"}
+    (event,) = [event for event in driver.events if isinstance(event, ev.StepsCompleted)]
+    assert event.images == ()

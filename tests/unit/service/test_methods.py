@@ -78,6 +78,7 @@ def test_steps_are_listed_and_filtered(flow: Gaia, hand: Hand) -> None:
     assert step == {
         "name": "r", "command": "copy", "state": "waiting", "attempt": 0, "worker": "",
         "inputs": {"in": "made/1"}, "outputs": {"out": "read"}, "missing-inputs": 1,
+        "image-digest": None,
     }  # fmt: skip
     with pytest.raises(InvalidWorkflow, match="there is no state 'done'"):
         list(flow.steps("flow", states=["done"]))

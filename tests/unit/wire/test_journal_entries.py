@@ -52,7 +52,8 @@ commands = st.fixed_dictionaries(
     optional={
         "inputs": paths, "outputs": paths, "vars": st.dictionaries(name, scalar, max_size=2), "stdout": st.just("/o"),
         "network": st.booleans(), "env": st.dictionaries(name, name, max_size=2), "workdir": st.just("/w"),
-        "entrypoint": st.lists(name, min_size=1, max_size=2), **options,
+        "entrypoint": st.lists(name, min_size=1, max_size=2) | st.just("keep"),
+        "secrets": st.dictionaries(name, name, max_size=2), **options,
     },
 ).map(lambda plain: parse_commands([plain])[0][0])  # fmt: skip
 keys = st.dictionaries(name, name, max_size=2)
@@ -74,6 +75,12 @@ def resets(draw: st.DrawFn) -> ev.StepsReset:
     return ev.StepsReset(draw(uid), steps, draw(text), others)
 
 
+def ran(data: st.DataObject, count: int) -> tuple[str, ...]:
+    """Return the image that each of so many Steps ran, or () if none did."""
+    found = tuple(data.draw(st.sampled_from(["", "sha256:1", "sha256:2"])) for _ in range(count))
+    return found if any(found) else ()
+
+
 EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.WorkflowCreated: st.builds(ev.WorkflowCreated, uid, text, text, maps),
     ev.CommandsSet: st.builds(ev.CommandsSet, uid, st.lists(commands, max_size=2).map(tuple)),
@@ -90,7 +97,12 @@ EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
     ev.KeysForgotten: st.builds(ev.KeysForgotten, uid, st.lists(text, max_size=2).map(tuple)),
     ev.StepsDispatched: st.builds(lambda one, who, c: ev.StepsDispatched(one, who, c[0], c[1]), uid, text, columns),
     ev.StepsCompleted: st.builds(
-        lambda one, who, c, each: ev.StepsCompleted(one, who, *c, (each,) * len(c[0])), uid, text, columns, published
+        lambda one, who, c, each, data: ev.StepsCompleted(one, who, *c, (each,) * len(c[0]), ran(data, len(c[0]))),
+        uid,
+        text,
+        columns,
+        published,
+        st.data(),
     ),
     ev.AttemptFailed: st.builds(ev.AttemptFailed, uid, text, number, number, failures, st.none() | time_ms, published),
     ev.BackoffsEnded: st.builds(ev.BackoffsEnded, uid, indexes),

@@ -1,6 +1,7 @@
 """Commands, Steps and properties survive protobuf; what an untrusted client sends is checked with its places."""
 
 import math
+from dataclasses import replace
 
 from google.protobuf import json_format
 from hypothesis import given
@@ -31,6 +32,8 @@ OPTIONS = st.builds(
     priority=st.none() | st.integers(-(2**31), 2**31 - 1),
     keep=st.none() | st.just("on_failure"),
 )
+VARIABLE = st.from_regex(r"[A-Z_.-][A-Za-z0-9_.-]{0,10}", fullmatch=True).filter(lambda one: one[:5] != "GAIA_")
+ENTRYPOINT = st.lists(TEXT, max_size=2).map(lambda tokens: (tuple(tokens), False)) | st.just(((), True))
 COMMANDS = st.builds(
     Command,
     name=NAME,
@@ -42,9 +45,12 @@ COMMANDS = st.builds(
     stdout=st.none() | PATH,
     options=OPTIONS,
     network=st.booleans(),
-    env=st.dictionaries(NAME, TEXT, max_size=3),
+    env=st.dictionaries(VARIABLE, TEXT, max_size=3),
+    secrets=st.dictionaries(VARIABLE | NAME.map("/run/secrets/{}".format), NAME, max_size=3),
     workdir=st.none() | PATH,
-    entrypoint=st.lists(TEXT, max_size=2).map(tuple),
+)
+COMMANDS = st.builds(
+    lambda command, kept: replace(command, entrypoint=kept[0], keeps_entrypoint=kept[1]), COMMANDS, ENTRYPOINT
 )
 STEPS = st.builds(
     StepSpec,

@@ -18,7 +18,7 @@ FAILURE = Failure(FailureClass.COMMAND, "it failed", 3, "last words")
 
 FACTS = {
     "workflow_changed": public.WorkflowChanged("steps", ("a", "b"), 2),
-    "step_completed": public.StepCompleted("a", 2, "w", (OUTPUT, MANIFEST), 17),
+    "step_completed": public.StepCompleted("a", 2, "w", (OUTPUT, MANIFEST), 17, "sha256:12"),
     "step_failed": public.StepFailed("a", 2, "w", FAILURE),
     "step_cancelled": public.StepCancelled("a", 2, "halted"),
     "step_expired": public.StepExpired("a", "expired"),

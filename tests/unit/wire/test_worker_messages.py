@@ -66,6 +66,8 @@ EXECUTIONS = st.builds(
     resources=st.builds(Resources, st.none() | st.floats(0, 1e3), st.none() | UINT64, st.none() | UINT32),
     keep=WORDS,
     inputs_by_rpc=st.booleans(),
+    secrets=st.dictionaries(NAMES, NAMES, max_size=2),
+    keeps_entrypoint=st.booleans(),
 )
 ORDERS = st.one_of(st.builds(Dispatch, EXECUTIONS), st.builds(Cancel, FENCES, WORDS), st.builds(Drain))
 REPORTS = st.one_of(
@@ -74,7 +76,7 @@ REPORTS = st.one_of(
     ),
     st.builds(Heartbeat, INT64, st.lists(FENCES, max_size=4).map(tuple)),
     st.builds(Started, FENCES),
-    st.builds(Completed, FENCES, OUTPUTS, UINT32),
+    st.builds(Completed, FENCES, OUTPUTS, UINT32, WORDS),
     st.builds(Failed, FENCES, FAILURES, OUTPUTS, st.booleans()),
     st.builds(Cancelled, FENCES),
     st.builds(Goodbye, WORDS),

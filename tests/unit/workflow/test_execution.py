@@ -1,6 +1,8 @@
 """What a worker is told of an attempt: spliced tokens and paths, pinned versions."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
@@ -59,6 +61,7 @@ def test_everything_is_spliced() -> None:
         env={"A": "{{in}}-{{n}}"},
         workdir="/work/{{n}}",
         entrypoint=("sh", "{{out}}"),
+        secrets={"TOKEN": "hub", "/run/secrets/key": "key"},
     )
     driver.upload(
         StepSpec("s", "c", {"in": "k"}, {"out": "o/{{n}}"}, {"n": 1.5}, Options(timeout_s=9, resources=Resources(2))),
@@ -70,6 +73,7 @@ def test_everything_is_spliced() -> None:
     assert made.argv == ("run", "/in/1.5:/out/1.5", "1.5", "true", "{{n}}")
     assert made.entrypoint == ("sh", "/out/1.5")
     assert made.env == {"A": "/in/1.5-1.5"}
+    assert made.secrets == {"TOKEN": "hub", "/run/secrets/key": "key"}
     assert (made.stdout, made.workdir) == ("/std/1.5", "/work/1.5")
     assert made.inputs == (Input("in", "k", "/in/1.5", (published("k", "outside 1"),)),)
     assert made.outputs == (Output("out", "o/1.5", "/out/1.5"),)
@@ -220,3 +224,14 @@ def test_short_lists_of_files_travel_with_the_dispatch(driver: Driver) -> None:
     driver.upload(copy("s", "t/", "o", command="list"))
     driver.ask(rq.Arrive("flow", (Publication("t/", files),)))
     assert not execution(driver).inputs_by_rpc
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(lambda text: "{{" not in text))
+def test_no_value_is_read_by_a_shell(text: str) -> None:
+    """Whatever a var holds arrives as one argument and as a variable's value, as it is."""
+    driver = Driver()
+    driver.join()
+    command = Command("c", "image", ("run", "{{v}}", "a{{v}}b"), env={"A": "{{v}}"}, entrypoint=("{{v}}",))
+    driver.upload(StepSpec("s", "c", vars={"v": text}), commands=[command])
+    made = execution(driver)
+    assert (made.entrypoint, made.argv, made.env) == ((text,), ("run", text, f"a{text}b"), {"A": text})

@@ -1,6 +1,11 @@
 """What is a Key, where its bucket ends, and where its bytes lie."""
 
+import posixpath
+from unicodedata import normalize
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gaia_core.workflow.keys import (
     archive_folder,
@@ -45,6 +50,15 @@ def test_keys_are_relative_paths_perhaps_in_a_bucket(key: str) -> None:
         ("a\x7f", "control"),
         ("a\u2028", "control"),
         ("a\ud800", "control"),
+        ("a/\u202egpj.exe", "cannot be seen"),
+        ("a\u200b/b", "cannot be seen"),
+        ("\ufeffa", "cannot be seen"),
+        ("\uff0e\uff0e/a", "looks like '.' or '..'"),
+        ("bucket:a/\u2025", "looks like '.' or '..'"),
+        ("a\uff0f..\uff0fb", "looks like '.' or '..'"),
+        ("\u2024/a", "looks like '.' or '..'"),
+        ("a\x00/etc/passwd", "control"),
+        ("../../etc/passwd", "segment"),
         ("composite/s/i/o", "reserved"),
         ("composite/", "reserved"),
         ("k" * 901, "longer than 900 bytes"),
@@ -124,3 +138,20 @@ def test_the_path_of_a_manifest_tells_whose_it_is(path: str, step: tuple[int, in
 def test_a_trailing_slash_makes_a_tree() -> None:
     """A Key that ends in a slash stands for a directory."""
     assert [is_tree(key) for key in ("a/", "a", "bucket:a/")] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    "key", ["données/été", "データ\uff0f1", "ספר.txt", "a…b", "👩\u200d🔬.png", "$(touch x); `id` | * ?"]
+)
+def test_names_of_every_script_are_keys(key: str) -> None:
+    """People call files as they like; nothing but what may mislead about a place is refused."""
+    assert key_problem(key) is None
+
+
+@given(st.text(max_size=30) | st.text("./:a\uff0e\uff0f\u2024\u2025", max_size=12))
+def test_no_key_leads_out_of_its_data_space(key: str) -> None:
+    """Whatever is taken for a Key stays below the workflow, also for who reads look-alikes as what they look like."""
+    if key_problem(key) is None:
+        for text in (key, normalize("NFKC", key)):
+            _, path = split_bucket(text)
+            assert f"{posixpath.normpath(f'/flow/{path}')}/".startswith("/flow/")

@@ -61,6 +61,7 @@ def test_full_command() -> None:
                 "keep": "on_failure",
                 "network": True,
                 "env": {"HOME": ""},
+                "secrets": {"TOKEN": "hub-token", "/run/secrets/key.pem": "key"},
                 "workdir": "/",
                 "entrypoint": ["/bin/sh", "-c"],
             }
@@ -80,7 +81,43 @@ def test_full_command() -> None:
         env={"HOME": ""},
         workdir="/",
         entrypoint=("/bin/sh", "-c"),
+        secrets={"TOKEN": "hub-token", "/run/secrets/key.pem": "key"},
     )
+
+
+def test_the_images_own_entrypoint_may_be_kept() -> None:
+    """`entrypoint: keep` keeps it, with the command as its arguments, or those of the image where there is none."""
+    (with_words, without), problems = parse.parse_commands(
+        [{**COMMAND, "entrypoint": "keep"}, {"name": "own", "image": "busybox", "entrypoint": "keep"}]
+    )
+    assert problems == []
+    assert (with_words.command, with_words.entrypoint, with_words.keeps_entrypoint) == (("ls",), (), True)
+    assert (without.command, without.entrypoint, without.keeps_entrypoint) == ((), (), True)
+    assert parse.command_to_plain(without) == {"name": "own", "image": "busybox", "entrypoint": "keep"}
+
+
+SHELL = "$(touch x); `touch x` | touch x & touch x > x < x 'x \" \\ * ? ~ ! # {x} [x] \n\t%"
+
+
+def test_text_for_a_program_may_be_any() -> None:
+    """Tokens and values of variables go to the program as they are; no shell reads them, so nothing is refused."""
+    (command,), problems = parse.parse_commands([{**COMMAND, "command": ["x", SHELL], "env": {"A": SHELL}}])
+    assert problems == []
+    assert (command.command[1], command.env) == (SHELL, {"A": SHELL})
+
+
+@pytest.mark.parametrize("name", ["_", "PATH", "a.b-c", "-x", "x1"])
+def test_variables_may_be_called_so(name: str) -> None:
+    """Letters, digits and `_ . -`, but no digit at first."""
+    assert command_problems(env={name: "x"}) == command_problems(secrets={name: "x"}) == []
+
+
+@pytest.mark.parametrize("name", ["", "1A", "A B", "A\n", "A$B", "BASH_FUNC_x%%", "x()", "Ä", "A" * 256, "A\0", "A;B"])
+def test_variables_may_not_be_called_so(name: str) -> None:
+    """What a shell could run, or an engine could not pass on, is no name of a variable."""
+    for field in ("env", "secrets"):
+        (problem,) = command_problems(**{field: {name: "x"}})
+        assert "is no name of a variable" in problem.message
 
 
 def test_full_step() -> None:
@@ -144,9 +181,25 @@ def test_examples_are_sound(folder: str) -> None:
         ({"stdout": "/out/"}, "stdout", "is a directory"),
         ({"network": "yes"}, "network", "must be true or false"),
         ({"env": {"A": 1}}, "env.A", 'write "1"'),
-        ({"env": {"A=B": "1"}}, 'env["A=B"]', "no '='"),
+        ({"env": {"A=B": "1"}}, 'env["A=B"]', "is no name of a variable"),
+        ({"env": {"A": "a\0b"}}, "env.A", "NUL"),
+        ({"env": {"GAIA_TOKEN": "1"}}, "env.GAIA_TOKEN", "Gaia's own"),
+        ({"secrets": {"GAIA_X": "s"}}, "secrets.GAIA_X", "Gaia's own"),
+        ({"secrets": ["TOKEN"]}, "secrets", "must be a map"),
+        ({"secrets": {"TOKEN": ""}}, "secrets.TOKEN", "is no name of a secret"),
+        ({"secrets": {"TOKEN": "../key"}}, "secrets.TOKEN", "is no name of a secret"),
+        ({"secrets": {"TOKEN": ".."}}, "secrets.TOKEN", "is no name of a secret"),
+        ({"secrets": {"TOKEN": "{{var}}"}}, "secrets.TOKEN", "is no name of a secret"),
+        ({"secrets": {"TOKEN": {"secret": "x"}}}, "secrets.TOKEN", "must be a string, not a map"),
+        ({"secrets": {"/etc/passwd": "s"}}, 'secrets["/etc/passwd"]', "is no place for a secret"),
+        ({"secrets": {"/run/secrets/a/b": "s"}}, 'secrets["/run/secrets/a/b"]', "or /run/secrets/NAME"),
+        ({"secrets": {"/run/secrets/..": "s"}}, 'secrets["/run/secrets/.."]', "or /run/secrets/NAME"),
+        ({"inputs": {"a": "/run/secrets/a"}}, "inputs.a", "in the way of /run/secrets"),
+        ({"outputs": {"a": "/run/"}}, "outputs.a", "in the way of /run/secrets"),
+        ({"stdout": "/run/secrets"}, "stdout", "in the way of /run/secrets"),
         ({"workdir": "work"}, "workdir", "absolute"),
         ({"entrypoint": []}, "entrypoint", "at least one token"),
+        ({"entrypoint": "sh"}, "entrypoint", "must be a list of strings, or 'keep' for the image's own"),
         ({"timeout": 0}, "timeout", "above 0"),
         ({"timeout": True}, "timeout", "must be a number, not true"),
         ({"timeout": "60"}, "timeout", "must be a number"),

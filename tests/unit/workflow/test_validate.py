@@ -174,6 +174,7 @@ def test_a_name_that_another_step_as_written_made_is_refused() -> None:
         (Command("c", "i", ("x",), stdout="/{{"), "stdout"),
         (Command("c", "i", ("x",), workdir="/{{"), "workdir"),
         (Command("c", "i", ("x",), env={"A": "{{"}), "env.A"),
+        (Command("c", "i", ("x",), env={"A": "x"}, secrets={"A": "s"}), "secrets.A"),
         (Command("c", "i", ("x",), entrypoint=("x", "{{")), "entrypoint[1]"),
         (Command("c", "i", ("x",), {"x": "/x"}, {}, {"x": 1}), "vars.x"),
         (Command("c", "i", ("x",), {"x": "/x"}, {"x": "/y"}), "outputs.x"),

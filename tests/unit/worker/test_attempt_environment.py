@@ -1,0 +1,76 @@
+"""What an attempt gives its program beside its files, and tells of its image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gaia_core.machine.reports import Completed, Failed
+from gaia_core.workflow.model import FailureClass, FileVersion, Input, Publication
+from gaia_worker.attempt import Attempts
+from gaia_worker.executors.base import Exited
+from gaia_worker.secrets import Secrets
+from gaia_worker.settings import WorkerSettings
+from tests.unit.worker.fakes import WORKER
+from tests.unit.worker.test_attempt import Bench, Inside
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Attempts of a worker that holds one secret."""
+    made = Bench(tmp_path)
+    held = Secrets({"GAIA_SECRET_token": "hunter2"})
+    settings = WorkerSettings(WORKER, slots=1, scratch=tmp_path, deployment="d", secrets=held)
+    made.attempts.close()
+    made.attempts = Attempts(settings, made.store, made.executor)
+    yield made
+    made.attempts.close()
+
+
+def test_a_program_gets_the_secrets_that_its_command_names(bench: Bench) -> None:
+    """As a variable beside the others, and as a file in /run/secrets; names of them alone are in the order."""
+    seen = []
+
+    def program(inside: Inside) -> None:
+        seen.append(inside.path("/run/secrets/key").read_text())
+
+    wanted = {"TOKEN": "token", "/run/secrets/key": "token"}
+    assert isinstance(bench.run(program, env={"A": "b"}, secrets=wanted), Completed)
+    assert bench.executor.tasks[0].env.items() >= {("A", "b"), ("TOKEN", "hunter2")}
+    assert seen == ["hunter2"]
+
+
+def test_a_secret_that_the_worker_lacks_fails_the_attempt_before_it_moves_anything(bench: Bench) -> None:
+    """The surroundings failed, so it is tried again a few times; nothing was fetched and no program started."""
+    source = Input("in", "k", "/in", (Publication("k", (FileVersion("k", "9", 1, b""),)),))
+    end = bench.run(inputs=(source,), secrets={"TOKEN": "other"})
+    assert isinstance(end, Failed)
+    assert end.failure.kind is FailureClass.ENGINE
+    assert f"worker {WORKER!r} has no secret 'other'" in end.failure.message
+    assert (bench.executor.tasks, bench.said) == ([], [])
+
+
+def test_a_kept_scratch_folder_has_no_secret_in_it(bench: Bench) -> None:
+    """`keep: on_failure` puts aside what the program left, and of its secrets nothing."""
+    bench.run(lambda inside: Exited(1), keep="on_failure", secrets={"/run/secrets/key": "token"})
+    kept = list((bench.scratch / "kept").rglob("*"))
+    assert kept
+    assert not [path for path in kept if path.name in ("secrets", "key")]
+
+
+def test_the_images_own_entrypoint_is_the_executors_business(bench: Bench) -> None:
+    """An attempt hands on that it is to be kept."""
+    bench.run(keeps_entrypoint=True)
+    assert bench.executor.tasks[0].keeps_entrypoint
+
+
+def test_a_completion_tells_the_image_that_was_run(bench: Bench) -> None:
+    """What the executor says that it ran is in the report; without images it says nothing."""
+    end = bench.run(lambda inside: Exited(0, "sha256:12"))
+    assert isinstance(end, Completed)
+    assert end.image_digest == "sha256:12"
+    end = bench.run(lambda inside: None)
+    assert isinstance(end, Completed)
+    assert end.image_digest == ""
