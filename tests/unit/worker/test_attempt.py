@@ -16,7 +16,7 @@ from gaia_core.wire.manifests import decode_manifest
 from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Input, Output, Publication
 from gaia_worker import attempt as module
-from gaia_worker import transfer
+from gaia_worker import retrying
 from gaia_worker.attempt import INLINE_FILES_MAX, Attempts
 from gaia_worker.control import Control
 from gaia_worker.executors.base import (
@@ -109,7 +109,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Attempts that do not pause between tries."""
-    monkeypatch.setattr(transfer, "PAUSE_S", 0)
+    monkeypatch.setattr(retrying, "PAUSE_S", 0)
     made = Bench(tmp_path)
     yield made
     made.attempts.close()
