@@ -88,6 +88,7 @@ class InputCache:
         self._size_bytes = 0
         self._added_bytes = 0
         self._flights: dict[str, threading.Event] = {}
+        self._folders: set[str] = set()
         self._hits = self._misses = self._hit_bytes = 0
         with self._lock:
             self._scan()
@@ -234,13 +235,15 @@ class InputCache:
 
     def _keep(self, name: str, target: Path, size_bytes: int, *, shared: bool) -> None:
         """Keep what was just fetched; where that fails it is only not here the next time."""
-        with suppress(OSError):
+        try:
             place = self._place(name)
             if not (shared and _linked(target, place)):
                 self._copy(target, place)
             status = place.lstat()
             if status.st_size == size_bytes:
                 self._enter(name, status)
+        except OSError:
+            self._folders.discard(name[:2])  # somebody may have cleared it away
 
     def _copy(self, target: Path, place: Path) -> None:
         temporary = place.with_name(f"{place.name}.{os.getpid()}.{threading.get_ident()}.new")
@@ -302,7 +305,9 @@ class InputCache:
     def _place(self, name: str) -> Path:
         """Return where a content's file lies; the folder is there then."""
         place = self._place_of(name)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        if name[:2] not in self._folders:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(name[:2])
         return place
 
 

@@ -6,6 +6,7 @@ for its turn is bounded over all files of a worker. Called by `gaia_worker.trans
 
 import hashlib
 import os
+import stat
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -54,6 +55,11 @@ class Download:
     read_only: bool
     shared: bool = False
 
+    @property
+    def mode(self) -> int:
+        """Return the permissions of the file."""
+        return READ_ONLY if self.read_only else WRITABLE
+
 
 class Fetcher:
     """Fetches files of one store; to be closed. Safe to call from several threads."""
@@ -82,9 +88,10 @@ class Fetcher:
     def _fetch(self, job: Download, stopped: threading.Event) -> None:
         large = job.file.size_bytes > 2 * RANGE_BYTES
         chunks = self._in_ranges(job, stopped) if large else self._stream(job, stopped, 0, None)
-        with closing(chunks), os.fdopen(_new_file(job.target), "wb", buffering=0) as out:
+        with closing(chunks), os.fdopen(_new_file(job.target, job.mode), "wb", buffering=0) as out:
             _write(job.file, chunks, out.fileno())
-            os.fchmod(out.fileno(), READ_ONLY if job.read_only else WRITABLE)
+            if job.mode != stat.S_IMODE(os.fstat(out.fileno()).st_mode):  # the umask took something away
+                os.fchmod(out.fileno(), job.mode)
 
     def _stream(
         self, job: Download, stopped: threading.Event, start: int, size_bytes: int | None
@@ -168,10 +175,10 @@ def _write(file: FileVersion, chunks: Iterable[bytes], descriptor: int) -> None:
     verify(file, size_bytes, digest.digest())
 
 
-def _new_file(target: Path) -> int:
+def _new_file(target: Path, mode: int) -> int:
     """Open a new file for writing, in the place of whatever an earlier try left."""
     try:
-        return os.open(target, _CREATE, 0o600)
+        return os.open(target, _CREATE, mode)
     except FileExistsError:
         target.unlink()
-        return os.open(target, _CREATE, 0o600)
+        return os.open(target, _CREATE, mode)

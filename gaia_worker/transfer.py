@@ -19,7 +19,7 @@ from gaia_core.workflow.keys import Location, location
 from gaia_core.workflow.model import FailureClass, FileVersion, Publication
 from gaia_worker.cache import InputCache
 from gaia_worker.failing import AttemptFailed
-from gaia_worker.fetching import READ_ONLY, WRITABLE, ContentDiffers, Download, Fetcher, verify
+from gaia_worker.fetching import ContentDiffers, Download, Fetcher, verify
 from gaia_worker.opening import open_file
 from gaia_worker.retrying import Interrupted, persist
 
@@ -174,7 +174,7 @@ class Transfers:
                 fetch,
                 stopped,
                 size_bytes=job.file.size_bytes,
-                mode=READ_ONLY if job.read_only else WRITABLE,
+                mode=job.mode,
                 shared=job.shared,
             )
 

@@ -183,7 +183,10 @@ class S3Store(Store):
                 return
             try:
                 # As stored: a Content-Encoding that somebody else's upload set is none of our business.
-                yield from response.stream(CHUNK_BYTES, decode_content=False)
+                if int(response.headers.get("Content-Length", CHUNK_BYTES + 1)) > CHUNK_BYTES:
+                    yield from response.stream(CHUNK_BYTES, decode_content=False)
+                elif data := response.read(decode_content=False):  # one call, where streaming takes several
+                    yield data
             finally:
                 response.close()
                 response.release_conn()
