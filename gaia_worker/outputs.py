@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from gaia_core.backends.store_paths import path_problem
-from gaia_core.workflow.keys import KEY_BYTES_MAX, key_problem
+from gaia_core.workflow.keys import KEY_BYTES_MAX, shape_problem
 from gaia_core.workflow.model import FailureClass
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.opening import kind_of, link_target, opened_folder, status_of
@@ -190,7 +190,7 @@ class _Collector:
         else:
             if len(key.encode()) > KEY_BYTES_MAX:
                 problem = f"its Key is longer than {KEY_BYTES_MAX} bytes"
-            elif key_problem(f"tree/{relative}") is not None:
+            elif shape_problem(key) is not None:
                 problem = "its name has control characters"
             else:
                 problem = path_problem(relative)
