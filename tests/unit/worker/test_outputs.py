@@ -15,6 +15,7 @@ from gaia_core.workflow.model import FailureClass, Output
 from gaia_worker import outputs as module
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.outputs import collect
+from gaia_worker.scratch import remove_folder
 from gaia_worker.staging import StagedOutput
 from tests.unit.worker.test_scratch import deep
 from tests.unit.worker.users import ordinary_user
@@ -166,6 +167,7 @@ def test_a_tree_deeper_than_a_key_is_refused(folder: Path) -> None:
     assert kind is FailureClass.OUTPUT_MISSING
     assert "no Key is long enough" in message or "longer than" in message
     assert len(message) < 1000
+    remove_folder(folder)  # nothing else could
 
 
 def test_the_deepest_key_is_published(folder: Path) -> None:
