@@ -92,11 +92,20 @@ class DiskWatch:
             if one.used_bytes > one.size_bytes_max:
                 message = f"it wrote more than the {one.size_bytes_max} bytes that an attempt may (GAIA_DISK_BYTES)"
                 self._end(one, AttemptFailed(FailureClass.COMMAND, message))
-        going = [one for one in watched if not one.ended]
-        if going and (left := _left(going[0].folders[0])) is not None:
-            largest = max(going, key=lambda one: one.used_bytes)
+        largest = max((one for one in watched if not one.ended), key=lambda one: one.used_bytes, default=None)
+        if largest is not None:
+            self._spare_disk(largest)
+
+    def _spare_disk(self, largest: _Watched) -> None:
+        """End the attempt that wrote most if hardly anything is left, and its end would bring back as much."""
+        try:
+            usage = shutil.disk_usage(largest.folders[0])
+        except OSError:
+            return
+        reserve_bytes = min(RESERVE_BYTES, usage.total // RESERVE_SHARE)
+        if usage.free < reserve_bytes <= largest.used_bytes:
             message = (
-                f"the disk of the worker is full: {left} bytes are left, "
+                f"the disk of the worker is full: {usage.free} bytes are left, "
                 f"and of what runs there this attempt wrote most, {largest.used_bytes} bytes"
             )
             self._end(largest, AttemptFailed(FailureClass.ENGINE, message))
@@ -120,12 +129,3 @@ class DiskWatch:
                     if not self._watched:
                         self._thread = None
                         return
-
-
-def _left(folder: Path) -> int | None:
-    """Return what is left of a disk that counts as full, or None."""
-    try:
-        usage = shutil.disk_usage(folder)
-    except OSError:
-        return None
-    return usage.free if usage.free < min(RESERVE_BYTES, usage.total // RESERVE_SHARE) else None

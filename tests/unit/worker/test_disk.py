@@ -67,8 +67,11 @@ def test_the_watch_goes_on_by_itself(tmp_path: Path, plenty: object) -> None:
         wait_until(lambda: watch._thread is None, "the watch ended")
 
 
-def test_on_a_full_disk_the_largest_attempt_ends(tmp_path: Path, plenty: Callable[[int], None]) -> None:
+def test_on_a_full_disk_the_largest_attempt_ends(
+    tmp_path: Path, plenty: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nearly no room left is nobody's fault: the one that wrote most makes room, and may run elsewhere."""
+    monkeypatch.setattr(module, "RESERVE_BYTES", 40_000)
     watch, small, large = DiskWatch(pause_s=3600), [], []
     write(tmp_path / "small", "file", 10_000)
     write(tmp_path / "large", "file", 50_000)
@@ -94,4 +97,17 @@ def test_an_attempt_that_has_ended_is_not_ended_again(tmp_path: Path, plenty: ob
         pass
     write(tmp_path, "file", 100_000)
     watch.look()
+    assert ended == []
+
+
+def test_who_wrote_little_is_not_ended_for_a_full_disk(
+    tmp_path: Path, plenty: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the end of an attempt would bring back next to nothing it goes on: somebody else filled the disk."""
+    monkeypatch.setattr(module, "RESERVE_BYTES", 40_000)
+    watch, ended = DiskWatch(pause_s=3600), []
+    write(tmp_path / "small", "file", 10_000)
+    plenty(1000)
+    with watch.watching((tmp_path / "small",), GIB, ended.append):
+        watch.look()
     assert ended == []
