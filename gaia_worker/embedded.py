@@ -122,7 +122,7 @@ class Embedded:
         """
         with ExitStack() as stack:
             backing = stack.enter_context(embedded_backing(self.config))
-            hidden = (self.config.data.absolute(),)
+            hidden = tuple(folder.absolute() for folder in (self.config.data, self.config.scratch) if folder)
             choice = choose_executor(self.config.executor, hidden)
             stack.callback(choice.executor.close)
             self.executor_reason = choice.reason
