@@ -346,6 +346,13 @@ class _Attempt:
 
     def _clear_away(self, end: Completed | Failed | Cancelled) -> Completed | Failed | Cancelled:
         """Remove the scratch folder, or put it aside, and say where, if a failed attempt's files shall be kept."""
+        try:
+            return self._keep_or_remove(end)
+        except OSError as problem:  # the next life of this worker tries again
+            log.warning("scratch not cleared", extra={"folder": str(self._scratch), "cause": str(problem)})
+            return end
+
+    def _keep_or_remove(self, end: Completed | Failed | Cancelled) -> Completed | Failed | Cancelled:
         settings = self._attempts.settings
         if isinstance(end, Failed) and self._execution.keep == KEEP_ON_FAILURE and self._scratch.exists():
             kept = settings.scratch.absolute() / KEPT / self._id

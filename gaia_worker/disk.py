@@ -120,12 +120,13 @@ class DiskWatch:
 
     def _watch(self) -> None:
         """Look again and again until nothing is left to watch."""
+        pause_s = self._pause_s
         while True:
-            began_s = time.monotonic()
-            self.look()
-            pause_s = max(self._pause_s, DUTY * (time.monotonic() - began_s))
             if self._none_left.wait(pause_s):
                 with self._lock:
                     if not self._watched:
                         self._thread = None
                         return
+            began_s = time.monotonic()
+            self.look()
+            pause_s = max(self._pause_s, DUTY * (time.monotonic() - began_s))
