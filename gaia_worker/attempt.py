@@ -42,6 +42,7 @@ from gaia_worker.executors.base import (
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.inputs import Source, pick
 from gaia_worker.outputs import collect
+from gaia_worker.removing import ASIDE, Remover
 from gaia_worker.scratch import KEPT, keep_folder, remove_folder
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.staging import StagedInput, StagePlan, plan
@@ -78,7 +79,8 @@ class Attempts:
         self.settings = settings
         self.executor = executor
         self.cache = InputCache(settings.scratch.absolute() / CACHE, settings.cache_bytes)
-        self.transfers = Transfers(store, self.cache)
+        self.remover = Remover(settings.scratch.absolute() / ASIDE / settings.name)
+        self.transfers = Transfers(store, self.cache, self.remover.settle)
         self.disk = DiskWatch()
         self.fetch_inputs = fetch_inputs
         self.wall_clock = wall_clock
@@ -97,12 +99,14 @@ class Attempts:
         labels = {"gaia.deployment": self.settings.deployment, "gaia.worker": self.settings.name}
         found = self.executor.cleanup(labels)
         remove_folder(self.scratch)
+        self.remover.clear()
         if found:
             log.warning("leftovers removed", extra={"worker": self.settings.name, "count": found})
 
     def close(self) -> None:
         """End the threads that move files; safe to call twice."""
         self.transfers.close()
+        self.remover.close()
 
 
 class _Attempt:
@@ -360,7 +364,10 @@ class _Attempt:
                 log.info("scratch kept", extra={"step": self._execution.step, "folder": str(kept)})
                 message = f"{end.failure.message}; its files are kept on worker {settings.name!r} in {kept}"
                 return replace(end, failure=replace(end.failure, message=message))
-        remove_folder(self._scratch)
+        if isinstance(end, Completed):
+            self._attempts.remover.remove(self._scratch)
+        else:  # it may have filled the disk
+            remove_folder(self._scratch)
         return end
 
     def _fields(self, end: Completed | Failed | Cancelled) -> dict[str, object]:

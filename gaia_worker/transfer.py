@@ -52,8 +52,15 @@ class Upload:
 class Transfers:
     """Moves files for all attempts of a worker; to be closed."""
 
-    def __init__(self, store: Store, cache: InputCache | None = None) -> None:
-        """Move between this store and local files; what the cache holds is not fetched."""
+    def __init__(self, store: Store, cache: InputCache | None = None, settle: Callable[[], object] = bool) -> None:
+        """Move between this store and local files; what the cache holds is not fetched.
+
+        Args:
+            store: where files are stored.
+            cache: of inputs.
+            settle: waits until folders that are being removed are gone; called where room is short.
+        """
+        self._settle = settle
         self._store = store
         self._cache = cache
         self._fetcher = Fetcher(store)
@@ -151,6 +158,7 @@ class Transfers:
         if self._cache is not None:
             shared = (job.file for job in jobs if job.shared and job.file.sha256)
             size_bytes -= sum(file.size_bytes for file in shared if self._cache.holds(file.sha256))
+            self._settle()
             self._cache.give_back(max(size_bytes - shutil.disk_usage(folder).free, 0))
         free_bytes = shutil.disk_usage(folder).free
         if size_bytes > free_bytes:

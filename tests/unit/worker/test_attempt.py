@@ -569,10 +569,9 @@ def test_scratch_that_cannot_be_cleared_does_not_cost_the_result(
     """What cannot be removed is left for the next life of the worker; the attempt's end is told all the same."""
 
     def refuse(folder: Path) -> None:
-        if folder.exists():
-            raise OSError("device or resource busy")
+        raise OSError("device or resource busy")
 
-    monkeypatch.setattr(module, "remove_folder", refuse)
+    monkeypatch.setattr(bench.attempts.remover, "remove", refuse)
     bench.executor.program = write("/work/out.txt")
     end = bench.attempts.run(execution(outputs=(OUT,)), bench.control, bench.said.append)
     assert isinstance(end, Completed)
