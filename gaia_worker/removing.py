@@ -61,7 +61,8 @@ class Remover:
         wait(waiting)
 
     def clear(self) -> None:
-        """Remove what an earlier life left."""
+        """Remove what an earlier life left, and what is being removed."""
+        self.settle()
         remove_folder(self._aside)
 
     def close(self) -> None:

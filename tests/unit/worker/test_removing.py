@@ -52,6 +52,24 @@ def test_only_a_few_folders_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not (tmp_path / "aside").exists()
 
 
+def test_clearing_waits_for_what_is_being_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two never remove the same folder."""
+    inside, most = [], []
+
+    def counted(folder: Path) -> None:
+        inside.append(folder)
+        most.append(len(inside))
+        remove_folder(folder)
+        inside.pop()
+
+    monkeypatch.setattr(module, "remove_folder", counted)
+    with closing(Remover(tmp_path / "aside")) as remover:
+        for number in range(10):
+            remover.remove(full(tmp_path / str(number)))
+        remover.clear()
+    assert max(most) == 1
+
+
 def test_what_a_killed_worker_left_is_cleared(tmp_path: Path) -> None:
     """The next life removes what was taken away and not yet removed."""
     full(tmp_path / "aside/left")
