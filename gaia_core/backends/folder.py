@@ -21,18 +21,26 @@ import fcntl
 import hashlib
 import heapq
 import os
-import re
-import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
-from urllib.parse import quote, unquote
 
+from gaia_core.backends.folder_names import (
+    VERSION,
+    kept_name,
+    outside_version,
+    own_version,
+    path_digest,
+    quoted,
+    unquoted,
+    versions_of,
+)
 from gaia_core.backends.folder_tree import Found, Place, is_absent, opened_folder, walk
 from gaia_core.backends.store_paths import check_mark, check_path, check_prefix, choose_bucket
 from gaia_core.errors import ConfigError, ObjectMissing, StoreError
@@ -45,9 +53,6 @@ VERSIONS: Final = ".versions"
 PATH: Final = ".path"
 BESIDE: Final = "beside"
 TEMP: Final = "temp"
-PIECE_CHARS: Final = 200
-"""Quoted paths are cut into folders of this length, since a file's name has at most 255 bytes."""
-
 STAMP_TRIES: Final = 40
 """The step between two times doubles with each try: forty reach the coarsest clock a file system has."""
 
@@ -62,7 +67,6 @@ SHARDS: Final = 256
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _REWRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-_VERSION = re.compile(r"[vx][0-9a-f-]{1,60}")
 
 
 class FolderStore(Store):
@@ -97,11 +101,19 @@ class FolderStore(Store):
     def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
         """Copy a local file in."""
         with _in_words(source), source.open("rb") as file:
-            return self._put(bucket, path, mark, lambda target: shutil.copyfileobj(file, target, CHUNK_BYTES))
+            return self._put(bucket, path, mark, _chunks(file, bool))
+
+    def put_open(
+        self, bucket: str | None, path: str, source: BinaryIO, mark: str = "", sure: Callable[[], object] = bool
+    ) -> Stored:
+        """Copy what an open file holds."""
+        with _in_words(self._root, path):
+            source.seek(0)
+        return self._put(bucket, path, mark, _chunks(source, sure))
 
     def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Write a new file."""
-        return self._put(bucket, path, mark, lambda target: target.write(data))
+        return self._put(bucket, path, mark, [data])
 
     def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
         """Copy one version to a new file, the receiver's to change; it is removed again when that fails."""
@@ -115,7 +127,9 @@ class FolderStore(Store):
                 target.unlink(missing_ok=True)
                 raise
 
-    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
+    def open(
+        self, bucket: str | None, path: str, version: str, start: int = 0, size_bytes: int | None = None
+    ) -> Iterator[bytes]:
         """Yield one version in chunks; an outside arrival that changes meanwhile ends in ObjectMissing."""
         name = self._checked(bucket, path)
         with _in_words(self._root, name, path):
@@ -123,9 +137,12 @@ class FolderStore(Store):
             if descriptor is None:
                 raise ObjectMissing(f"There is no {path!r} of version {version!r} in the bucket {name!r}.")
             with os.fdopen(descriptor, "rb", buffering=0) as file:
-                while chunk := file.read(CHUNK_BYTES):
+                file.seek(start)
+                left = CHUNK_BYTES if size_bytes is None else size_bytes
+                while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+                    left -= 0 if size_bytes is None else len(chunk)
                     yield chunk
-                if version not in _versions_of(os.fstat(descriptor)):
+                if version not in versions_of(os.fstat(descriptor)):
                     raise ObjectMissing(f"{path!r} in the bucket {name!r} was changed while it was read.")
 
     def stat(self, bucket: str | None, path: str) -> Stored | None:
@@ -161,9 +178,9 @@ class FolderStore(Store):
     def mark_of(self, bucket: str | None, path: str, version: str) -> str:
         """Look for the file beside the version that tells its mark."""
         name = self._checked(bucket, path)
-        beginning = _kept_name(path, version) + "."
+        beginning = kept_name(path, version) + "."
         with _in_words(self._root, name, path):
-            if _VERSION.fullmatch(version):
+            if VERSION.fullmatch(version):
                 for beside in _names(self._shard_path(name, path)):
                     if beside.startswith(beginning):
                         return beside.removeprefix(beginning)
@@ -172,14 +189,14 @@ class FolderStore(Store):
     def delete_version(self, bucket: str | None, path: str, version: str) -> None:
         """Delete one version; if it was the current one, the latest of the rest is, by their files' times."""
         name = self._checked(bucket, path)
-        if not _VERSION.fullmatch(version):
+        if not VERSION.fullmatch(version):
             return
         with _in_words(self._root, name, path):
             with self._locked(name, path) as shard:
                 self._remove_kept(shard, path, version)
                 for place in self._places(name, path):
                     status = place.file_status()
-                    if status is not None and version in _versions_of(status):
+                    if status is not None and version in versions_of(status):
                         self._fall_back(name, path, place, shard)
                 self._flush(shard)
             self._prune(name, path)
@@ -211,20 +228,20 @@ class FolderStore(Store):
         paths = []
         for name in _names(folder):
             digest, dash, version = name.partition("-")
-            if dash and _VERSION.fullmatch(version):
+            if dash and VERSION.fullmatch(version):
                 kept.setdefault(digest, []).append(version)
             elif name.endswith(PATH):
                 paths.append(folder / name)
         for path in sorted(filter(None, map(_path_told, paths))):
             if path.startswith(prefix):
-                yield from self._versions_kept(bucket, path, kept.get(_digest(path), []))
+                yield from self._versions_kept(bucket, path, kept.get(path_digest(path), []))
 
     def _versions_kept(self, bucket: str, path: str, versions: Iterable[str]) -> Iterator[StoredVersion]:
         current = self.stat(None if bucket == self._bucket else bucket, path)
         found = []
         for version in versions:
             with suppress(FileNotFoundError):
-                status = (self._shard_path(bucket, path) / _kept_name(path, version)).lstat()
+                status = (self._shard_path(bucket, path) / kept_name(path, version)).lstat()
                 found.append((status.st_mtime_ns, version, status))
         for _, version, status in sorted(found, reverse=True):
             modified_ms = max(status.st_mtime_ns, status.st_ctime_ns) // 1_000_000
@@ -233,8 +250,8 @@ class FolderStore(Store):
 
     def _remove_kept(self, shard: int, path: str, version: str) -> None:
         """Remove a version, its mark, and with the last one the path's name."""
-        name = _kept_name(path, version)
-        beginning = _kept_name(path, "")
+        name = kept_name(path, version)
+        beginning = kept_name(path, "")
         left = []
         for kept in os.listdir(shard):
             if kept == name or kept.startswith(f"{name}."):
@@ -242,12 +259,12 @@ class FolderStore(Store):
             elif kept.startswith(beginning):
                 left.append(kept)
         if not left:
-            Place(shard, _digest(path) + PATH).remove()
+            Place(shard, path_digest(path) + PATH).remove()
 
     def _delete_object(self, bucket: str, path: str) -> None:
         with self._locked(bucket, path) as shard:
             for kept in os.listdir(shard):  # noqa: PTH208 - of an open folder
-                if kept.startswith(_digest(path)):
+                if kept.startswith(path_digest(path)):
                     Place(shard, kept).remove()
             self._flush(shard)
             for place in self._places(bucket, path):
@@ -261,16 +278,19 @@ class FolderStore(Store):
         check_path(path)
         return name
 
-    def _put(self, bucket: str | None, path: str, mark: str, write: Callable[[BinaryIO], object]) -> Stored:
+    def _put(self, bucket: str | None, path: str, mark: str, chunks: Iterable[bytes]) -> Stored:
         name = self._checked(bucket, path)
         check_mark(mark)
+        digest = hashlib.sha256()
         with _in_words(self._root, name, path), self._temporary(name) as (temp, file):
-            write(file)
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
             file.flush()
             stored = self._keep(name, path, mark, temp, file.fileno())
             for _ in range(PLACE_TRIES):
                 if self._placed(name, path, temp):
-                    return stored
+                    return replace(stored, sha256=digest.digest())
         raise StoreError(f"The folder store cannot use {self._root / name / path}: its folders change all the time.")
 
     @contextmanager
@@ -296,11 +316,11 @@ class FolderStore(Store):
             os.utime(descriptor, ns=(stamp, stamp))
             self._flush(descriptor)
             status = os.fstat(descriptor)
-            version = _own_version(status)
-            kept = _kept_name(path, version)
+            version = own_version(status)
+            kept = kept_name(path, version)
             with suppress(FileExistsError), self._locked(bucket, path) as shard:
                 if not Place(shard, kept).is_taken():
-                    _note(shard, _digest(path) + PATH, path.encode())
+                    _note(shard, path_digest(path) + PATH, path.encode())
                     if mark:
                         _note(shard, f"{kept}.{mark}", b"")
                 os.link(temp, kept, dst_dir_fd=shard)
@@ -336,9 +356,9 @@ class FolderStore(Store):
     def _keep_outside(self, path: str, place: Place, shard: int) -> None:
         """Keep an outside arrival that is about to be replaced: it may be somebody's only copy, and pinned already."""
         status = place.file_status()
-        if status is None or Place(shard, _kept_name(path, _own_version(status))).is_taken():
+        if status is None or Place(shard, kept_name(path, own_version(status))).is_taken():
             return
-        kept = _kept_name(path, _outside_version(status))
+        kept = kept_name(path, outside_version(status))
         try:
             os.link(place.name, kept, src_dir_fd=place.folder, dst_dir_fd=shard, follow_symlinks=False)
         except FileExistsError:
@@ -428,35 +448,35 @@ class FolderStore(Store):
         for folder, _, names in os.walk(top):
             for name in names:
                 file = Path(folder, name)
-                path = _unquoted(str(file.relative_to(top)))
+                path = unquoted(str(file.relative_to(top)))
                 with suppress(FileNotFoundError):
                     if path.startswith(prefix):
                         yield Found(path, file.lstat())
 
     def _stored(self, bucket: str, found: Found) -> Stored:
         """Tell which version the file at a plain place is, by its time and size."""
-        own = _own_version(found.status)
-        kept = os.path.lexists(self._shard_path(bucket, found.path) / _kept_name(found.path, own))
-        return Stored(found.path, own if kept else _outside_version(found.status), found.status.st_size)
+        own = own_version(found.status)
+        kept = os.path.lexists(self._shard_path(bucket, found.path) / kept_name(found.path, own))
+        return Stored(found.path, own if kept else outside_version(found.status), found.status.st_size)
 
     def _open_version(self, bucket: str, path: str, version: str) -> int | None:
         """Open the file that a version names, wherever it lies.
 
         A file counts only if its time and size say so: a version that somebody edited is not that version any more.
         """
-        if not _VERSION.fullmatch(version):
+        if not VERSION.fullmatch(version):
             return None
         for place in self._places(bucket, path, version):
             descriptor = place.open_file()
             if descriptor is not None:
-                if version in _versions_of(os.fstat(descriptor)):
+                if version in versions_of(os.fstat(descriptor)):
                     return descriptor
                 os.close(descriptor)
         return None
 
     def _places(self, bucket: str, path: str, version: str | None = None) -> Iterator[Place]:
         """Yield where the path's file may lie: kept aside (if a version is given), at its plain place, beside it."""
-        kept = self._shard_path(bucket, path) / _kept_name(path, version) if version else None
+        kept = self._shard_path(bucket, path) / kept_name(path, version) if version else None
         for aside in (kept, None, self._beside_path(bucket, path)):
             try:
                 with self._plain(bucket, path) if aside is None else _in_folder(aside) as place:
@@ -511,10 +531,10 @@ class FolderStore(Store):
             yield descriptor
 
     def _shard_path(self, bucket: str, path: str) -> Path:
-        return self._root.joinpath(VERSIONS, bucket, _digest(path)[:2])
+        return self._root.joinpath(VERSIONS, bucket, path_digest(path)[:2])
 
     def _beside_path(self, bucket: str, path: str) -> Path:
-        return self._root.joinpath(VERSIONS, bucket, BESIDE, _quoted(path))
+        return self._root.joinpath(VERSIONS, bucket, BESIDE, quoted(path))
 
     def _make_folder(self, folder: Path) -> None:
         """Make one of Gaia's own folders, and those above it, where missing."""
@@ -546,6 +566,12 @@ def _in_words(path: Path, *below: str) -> Iterator[None]:
         raise StoreError(f"The folder store cannot use {path.joinpath(*below)}: {error.strerror or error}.") from error
 
 
+def _chunks(source: BinaryIO, sure: Callable[[], object]) -> Iterator[bytes]:
+    while chunk := source.read(CHUNK_BYTES):
+        sure()
+        yield chunk
+
+
 @contextmanager
 def _in_folder(file: Path) -> Iterator[Place]:
     with opened_folder(file.parent) as folder:
@@ -574,54 +600,19 @@ def _path_told(file: Path) -> str | None:
         path = file.read_text(encoding="utf-8")
     except (FileNotFoundError, UnicodeDecodeError):
         return None
-    return path if _digest(path) + PATH == file.name else None
+    return path if path_digest(path) + PATH == file.name else None
 
 
 def _latest_kept(shard: int, path: str) -> str | None:
     """Return the name of the latest version kept of a path, or None. Costs a look at all names of the shard."""
-    beginning = _kept_name(path, "")
+    beginning = kept_name(path, "")
     kept = [(name, Place(shard, name).file_status()) for name in os.listdir(shard) if name.startswith(beginning)]
     whole = [
         (status.st_mtime_ns, name)
         for name, status in kept
-        if status is not None and name.removeprefix(beginning) in _versions_of(status)
+        if status is not None and name.removeprefix(beginning) in versions_of(status)
     ]
     return max(whole)[1] if whole else None
-
-
-def _own_version(status: os.stat_result) -> str:
-    """Return the version of a put: its file's time, which no other version of the path has, and size.
-
-    No inode: the root may be copied to another disk, times and links preserved, and every version stays what it is.
-    """
-    return f"v{status.st_mtime_ns:016x}-{status.st_size:x}"
-
-
-def _outside_version(status: os.stat_result) -> str:
-    """Return the version of an outside arrival."""
-    return f"x{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
-
-
-def _versions_of(status: os.stat_result) -> tuple[str, str]:
-    return _own_version(status), _outside_version(status)
-
-
-def _digest(path: str) -> str:
-    return hashlib.sha256(path.encode()).hexdigest()
-
-
-def _kept_name(path: str, version: str) -> str:
-    return f"{_digest(path)}-{version}"
-
-
-def _quoted(path: str) -> str:
-    """Return a path as one name, or as names in folders where it is long; a folder ends in a bare "%"."""
-    quoted = quote(path, safe="").replace(".", "%2E")  # no piece may be "." or ".."
-    return "%/".join(quoted[start : start + PIECE_CHARS] for start in range(0, len(quoted), PIECE_CHARS))
-
-
-def _unquoted(quoted: str) -> str:
-    return unquote(quoted.replace("%/", ""))
 
 
 def _path_of(found: Found) -> str:
