@@ -225,6 +225,7 @@ class _Attempt:
             network=execution.network,
             resources=execution.resources,
             timeout_s=execution.timeout_s,
+            tmp=self._scratch / "tmp",
         )
 
     def _judge(self, end: Exit) -> None:

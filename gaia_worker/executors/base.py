@@ -43,6 +43,7 @@ class Task:
         argv: program and arguments; run without the image's entrypoint unless `entrypoint` names one.
         mounts: in the order in which they are made, a folder before what lies in it.
         workdir: absolute path to start in, "" for the executor's default.
+        tmp: folder of the host, to be made, for what the program writes to /tmp where that is not the image's.
         timeout_s: time after which the program is asked to end, and killed after a grace.
     """
 
@@ -57,6 +58,7 @@ class Task:
     network: bool = False
     resources: Resources = NO_DEMAND
     timeout_s: float = 3600.0
+    tmp: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
