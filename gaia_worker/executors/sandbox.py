@@ -8,6 +8,7 @@ kills what bubblewrap started, and `sandbox_guard` what the kernel was not yet a
 
 import hashlib
 import itertools
+import os
 import re
 import secrets
 import shutil
@@ -66,7 +67,8 @@ class SandboxExecutor:
     def describe(self) -> str:
         """Return one line for logs."""
         if self._home is None:
-            limits = "memory and processes are limited by looking, processors are not"
+            unlimited = "processors and processes" if os.geteuid() == 0 else "processors"
+            limits = f"memory is limited by looking, {unlimited} are not"
         else:
             limited = "memory, processors and processes" if "cpu" in self._home.folders else "memory and processes"
             limits = f"{limited} are limited by cgroups v{self._home.version}"

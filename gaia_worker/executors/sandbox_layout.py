@@ -20,7 +20,17 @@ OWN: Final = ("/dev", "/home", "/proc", "/root", "/run", "/tmp")  # noqa: S108 -
 """Folders that the sandbox does not share with the host."""
 
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - private to the sandbox
-CONTROL_GROUPS: Final = "/sys/fs/cgroup"
+
+KERNEL_READ_ONLY: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+KERNEL_HIDDEN: Final = (
+    *("/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi"),
+    *("/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware", "/sys/fs/cgroup"),
+)
+"""What belongs to the whole machine: to a worker that is root the files there are its own, which is all that many ask.
+
+Source: the paths that Docker makes read-only and masks. Of those bwrap itself covers only whole folders that can be
+written; measured with 0.11, a program of root's could change /proc/sys/kernel/core_pattern.
+"""
 
 FOLDER_BYTES_MAX: Final = str(64 << 20)
 """What fits into each folder that is made for the sandbox, which is in memory; Docker gives as much to /dev/shm."""
@@ -55,10 +65,7 @@ class Layout:
         for folder in self._opened():
             arguments += [*_empty_folder(folder), *_share_children(folder)]
         for path in self._hidden:
-            if Path(path).is_dir():
-                arguments += _empty_folder(path)
-            elif os.path.lexists(path):
-                arguments += ["--ro-bind", os.devnull, path]
+            arguments += _cover(path)
         for mount in self._mounts:
             arguments += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), self._place(mount)]
         return [*arguments, *self._resolver(), "--dir", self._workdir, "--chdir", self._workdir]
@@ -67,8 +74,10 @@ class Layout:
         arguments = ["--proc", "/proc", "--dev", "/dev", *_empty_folder(SHARED_MEMORY)]
         if not any(_below(mount.target, ["/dev"]) for mount in self._mounts):
             arguments += ["--remount-ro", "/dev"]
-        if Path(CONTROL_GROUPS).is_dir():
-            arguments += _empty_folder(CONTROL_GROUPS)
+        for path in KERNEL_READ_ONLY:
+            arguments += ["--ro-bind-try", path, path]
+        for path in KERNEL_HIDDEN:
+            arguments += _cover(path)
         for folder in ("/home", "/root", "/run"):
             arguments += _empty_folder(folder)
         tmp = "/tmp"  # noqa: S108 - private to the sandbox
@@ -133,7 +142,8 @@ class Private:
 
     def _scan(self, folder: str, depth: int) -> Iterator[str]:
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError:
             return
         for entry in entries:
@@ -159,6 +169,13 @@ def _above(path: str) -> list[str]:
 
 def _empty_folder(folder: str) -> list[str]:
     return ["--size", FOLDER_BYTES_MAX, "--tmpfs", folder]
+
+
+def _cover(path: str) -> list[str]:
+    """Return the arguments that put something empty in the place of a file or folder of the host, if it is there."""
+    if Path(path).is_dir():
+        return _empty_folder(path)
+    return ["--ro-bind", os.devnull, path] if os.path.lexists(path) else []
 
 
 def _share_children(folder: str, skip: Sequence[str] = ()) -> list[str]:

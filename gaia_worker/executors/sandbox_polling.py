@@ -1,8 +1,9 @@
-"""Holds programs of the sandbox to their limits where no control group can be had: by looking at them often.
+"""Holds programs of the sandbox to their limits where no control group can be had: memory by looking at them often.
 
-The kernel is asked to refuse more than PIDS_MAX processes, which it does not for root. Memory is what the program's
-processes hold together, each shared page counted once, and it is killed as soon as that is seen to be too much: what
-takes memory fast gets further than its limit before that. Processors are not limited.
+Memory is what the program's processes hold together, each shared page counted once, and the program is killed as soon
+as that is seen to be too much: what takes memory fast gets further than its limit before that. The kernel is asked to
+refuse more than PIDS_MAX processes, which it does for everybody but root; looking would not help, since a fork bomb
+leaves the one who looks no time. Processors are not limited.
 
 Source: proc(5), `statm` and `smaps_rollup`; prlimit(2). The processes of a sandbox are all descendants of its first.
 """
@@ -12,6 +13,7 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -42,14 +44,13 @@ class Polled:
             resource.prlimit(pid, resource.RLIMIT_NPROC, (PIDS_MAX, PIDS_MAX))
 
     def exceeded(self) -> bool:
-        """Tell whether there are too many processes, or too much memory is in their hands."""
+        """Tell whether too much memory is in the hands of the program's processes."""
         now_s = time.monotonic()
-        if self._first is None or now_s < self._next_look_s:
+        if self._first is None or self._memory_bytes_max is None or now_s < self._next_look_s:
             return False
-        found = list(_family(self._first))
-        self._is_out_of_memory = self._is_out_of_memory or self._holds_too_much(found)
+        self._is_out_of_memory = self._is_out_of_memory or self._holds_too_much(self._first)
         self._next_look_s = time.monotonic() + self.pause_s
-        return self._is_out_of_memory or len(found) > PIDS_MAX
+        return self._is_out_of_memory
 
     def out_of_memory(self) -> bool:
         """Tell whether too much memory was seen."""
@@ -59,9 +60,9 @@ class Polled:
         """Look no more."""
         self._first = None
 
-    def _holds_too_much(self, pids: list[int]) -> bool:
+    def _holds_too_much(self, first: int) -> bool:
         """Add up what is resident, which counts shared pages more than once; only if that is too much, exactly."""
-        most = self._memory_bytes_max
+        pids, most = list(islice(_family(first), PIDS_MAX)), self._memory_bytes_max
         if most is None or sum(map(_resident_bytes, pids)) <= most:
             return False
         return sum(map(_own_share_bytes, pids)) > most
