@@ -342,4 +342,4 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """Attempts on one of the executors; nothing of them may be left when the test ends."""
     with closing(make_site(request.param, request, tmp_path)) as made:
         yield made
-        assert made.leftovers() == []
+        made.check_clean()

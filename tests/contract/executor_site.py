@@ -25,6 +25,7 @@ from gaia_worker.executors import choose
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.sandbox import SandboxExecutor
 from gaia_worker.settings import WorkerSettings
+from tests.support.waiting import wait_until
 from tests.unit.worker.fakes import DictStore, execution
 
 MARK = "SITE"
@@ -75,6 +76,11 @@ class Site:
         self.attempts.cleanup()
         self.attempts.close()
         self.executor.close()
+
+    def check_clean(self) -> None:
+        """Fail unless nothing runs any more and no file is left; what else there was may go a moment later."""
+        assert [*self._files(), *self._processes()] == []
+        wait_until(lambda: not self.leftovers(), "all is gone", evidence=lambda: "\n".join(self.leftovers()))
 
     def leftovers(self) -> list[str]:
         """Return whatever of the attempts is still there."""

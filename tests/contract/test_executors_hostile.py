@@ -91,7 +91,7 @@ def test_full_disk_is_told(site: Site, tmp_path: Path) -> None:
         end = small.shell("cat /dev/zero > /work/o", outputs=(output("o", "/work/o"),))
         assert "No space left" in failed(end, FailureClass.COMMAND).failure.log_tail
         ok(small.shell("head -c 8000000 /dev/zero > /work/o", outputs=(output("o", "/work/o"),)))
-        assert small.leftovers() == []
+        small.check_clean()
         small.attempts.close()
 
 
@@ -101,7 +101,7 @@ def test_full_disk_of_the_log_is_told(site: Site, tmp_path: Path) -> None:
         small = Site(site.executor, site.image, disk / "scratch")
         end = small.shell("while :; do cat /dev/zero; done", outputs=(output("o", ">"),))
         assert "No space left" in failed(end, FailureClass.ENGINE).failure.message
-        assert small.leftovers() == []
+        small.check_clean()
         small.attempts.close()
 
 

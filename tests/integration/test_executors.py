@@ -1,12 +1,11 @@
-"""What is a single executor's own, with real programs: images and leftovers of Docker, marks and guards of the sandbox.
+"""What is Docker's own, with a real engine, images and leftovers; and which executor is chosen.
 
 What all executors do alike is the suite `tests/contract/test_executors*.py`.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import socket
 import threading
 import time
 import uuid
@@ -20,9 +19,8 @@ import pytest
 from gaia_core.errors import Unavailable
 from gaia_core.workflow.model import Resources
 from gaia_worker.executors import choose, docker
-from gaia_worker.executors.base import Exited, Task
+from gaia_worker.executors.base import Exited, Stopped, Task
 from tests.contract.executor_site import sandbox
-from tests.support.waiting import wait_until
 
 SECONDS_FOR_QUICK = 20
 
@@ -54,6 +52,20 @@ def test_unknown_image_is_told_quickly(ran: Callable[..., Any]) -> None:
     assert isinstance(end, docker.ImageFailed)
     assert "registry.invalid" in end.message
     assert time.monotonic() - began_s < SECONDS_FOR_QUICK
+
+
+def test_cancel_while_an_image_is_pulled(docker_executor: docker.DockerExecutor) -> None:
+    """A registry that accepts a call and never answers holds no slot that is wanted back."""
+    cancelled = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as registry, ThreadPoolExecutor() as pool:
+        image, name = f"127.0.0.1:{registry.getsockname()[1]}/gaia/image:1", f"gaia-test-{uuid.uuid4().hex[:12]}"
+        task = Task(name=name, image=image, argv=("true",), labels={"gaia.deployment": name})
+        end = pool.submit(docker_executor.run, task, cancelled, lambda stream, data: None)
+        registry.settimeout(SECONDS_FOR_QUICK)
+        call, _ = registry.accept()
+        cancelled.set()
+        with call:
+            assert end.result(SECONDS_FOR_QUICK) == Stopped()
 
 
 def test_memory_beyond_the_limit(ran: Callable[..., Any], busybox_image: str) -> None:
@@ -111,81 +123,3 @@ def test_sandbox_is_taken_where_no_engine_answers(monkeypatch: pytest.MonkeyPatc
     choice = choose.choose_executor("auto")
     assert choice.executor.name == "sandbox"
     assert "none.sock" in choice.reason
-
-
-def test_sandbox_hides_what_is_private(tmp_path: Path) -> None:
-    """Home folders, /run and Gaia's own folders are empty for a sandboxed program, and its /tmp is its own."""
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    (hidden / "secret").touch()
-    executor, name = sandbox(hidden), uuid.uuid4().hex
-    seen: list[bytes] = []
-    script = f"ls -A /root /home /run /tmp {hidden}; touch /usr/{name}; touch /tmp/{name} && echo private"
-    task = Task(name="t", image="", argv=("sh", "-c", script))
-    assert executor.run(task, threading.Event(), lambda stream, data: seen.append(data)) == Exited(0)
-    words = b"".join(seen).decode()
-    assert "secret" not in words
-    assert "Read-only file system" in words or "Permission denied" in words
-    assert words.endswith("private\n")
-    assert not Path("/tmp", name).exists()
-    executor.close()
-
-
-KILLED = """
-import sys, threading
-from gaia_worker.executors.base import Task
-from gaia_worker.executors.choose import choose_executor
-executor = choose_executor("sandbox").executor
-labels = {"gaia.deployment": sys.argv[1], "gaia.worker": "w1"}
-task = Task(name="t", image="", argv=("sleep", sys.argv[2]), labels=labels, timeout_s=600)
-print("ready", flush=True)
-for _ in range(3):
-    threading.Thread(target=executor.run, args=(task, threading.Event(), lambda *_: None)).start()
-"""
-
-
-def _running(argument: str) -> list[str]:
-    """Return programs of this machine with an argument, sandboxes among them."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if argument in words and words[0].rpartition("/")[2] in ("sleep", "bwrap"):
-            found.append(str(path))
-    return found
-
-
-def test_nothing_outlives_a_worker_that_is_killed_while_it_starts_programs(tmp_path: Path) -> None:
-    """kill -9 at any moment of a sandbox's start: whatever was being made is gone soon after."""
-    sandbox(tmp_path).close()
-    for number in range(8):
-        seconds = str(600_000_000 + uuid.uuid4().int % 10**8)
-        worker = subprocess.Popen([sys.executable, "-c", KILLED, "d", seconds], stdout=subprocess.PIPE)
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == b"ready\n"
-        if number:  # at once, or when the first is seen, or when all run
-            wait_until(lambda n=number, s=seconds: len(_running(s)) >= n, "some of it runs", every_s=0.001)
-        worker.kill()
-        worker.wait()
-        worker.stdout.close()
-        wait_until(lambda s=seconds: not _running(s), "all of it is gone")
-
-
-def test_a_sandbox_that_an_earlier_life_left_is_found_by_its_mark(tmp_path: Path) -> None:
-    """By deployment and worker; those of others, and one's own, are left alone."""
-    first, second = sandbox(tmp_path), sandbox(tmp_path)
-    labels = {"gaia.deployment": uuid.uuid4().hex, "gaia.worker": "w1"}
-    argv = ("sh", "-c", "echo up; exec sleep 600")
-    task = Task(name="t", image="", argv=argv, labels=labels, timeout_s=600)
-    said = threading.Event()
-    with ThreadPoolExecutor() as pool:
-        end = pool.submit(first.run, task, threading.Event(), lambda *_: said.set())
-        assert said.wait(10)
-        assert first.cleanup(labels) == 0
-        assert second.cleanup({**labels, "gaia.worker": "w2"}) == 0
-        assert second.cleanup(labels) > 0
-        assert end.result(10) != Exited(0)
-    first.close()
-    second.close()
