@@ -5,12 +5,10 @@ What all executors do alike is the suite `tests/contract/test_executors*.py`.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import pytest
 from gaia_core.errors import Unavailable
 from gaia_core.workflow.model import Resources
 from gaia_worker.executors import choose, docker
-from gaia_worker.executors.base import Exited, Stopped, Task
+from gaia_worker.executors.base import Exited, Task
 from tests.contract.executor_site import sandbox
 
 SECONDS_FOR_QUICK = 20
@@ -52,20 +50,6 @@ def test_unknown_image_is_told_quickly(ran: Callable[..., Any]) -> None:
     assert isinstance(end, docker.ImageFailed)
     assert "registry.invalid" in end.message
     assert time.monotonic() - began_s < SECONDS_FOR_QUICK
-
-
-def test_cancel_while_an_image_is_pulled(docker_executor: docker.DockerExecutor) -> None:
-    """A registry that accepts a call and never answers holds no slot that is wanted back."""
-    cancelled = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as registry, ThreadPoolExecutor() as pool:
-        image, name = f"127.0.0.1:{registry.getsockname()[1]}/gaia/image:1", f"gaia-test-{uuid.uuid4().hex[:12]}"
-        task = Task(name=name, image=image, argv=("true",), labels={"gaia.deployment": name})
-        end = pool.submit(docker_executor.run, task, cancelled, lambda stream, data: None)
-        registry.settimeout(SECONDS_FOR_QUICK)
-        call, _ = registry.accept()
-        cancelled.set()
-        with call:
-            assert end.result(SECONDS_FOR_QUICK) == Stopped()
 
 
 def test_memory_beyond_the_limit(ran: Callable[..., Any], busybox_image: str) -> None:
