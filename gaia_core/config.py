@@ -124,6 +124,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+CACHE_BYTES: Final = 10 * 1024**3
+DISK_BYTES: Final = 100 * 1024**3
+KEPT_BYTES: Final = 10 * 1024**3
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All settings; the variable of a field is GAIA_ and its name in capitals."""
@@ -168,6 +173,11 @@ class Config:
     slots: int = _setting(0, _count, "attempts a worker runs at once; 0: one per processor", _WORKERS)
     prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: its executor's default", _WORKERS)
     executor: str = _setting("auto", _one_of("auto", "docker", "sandbox", "noop"), "what runs the programs", _WORKERS)
+    cache_bytes: int = _setting(CACHE_BYTES, _count, "bytes of inputs a worker keeps for later attempts", _WORKERS)
+    disk_bytes: int = _setting(DISK_BYTES, _positive(int), "bytes that the program of one attempt may write", _WORKERS)
+    kept_bytes: int = _setting(
+        KEPT_BYTES, _count, "bytes of failed attempts' files that a worker keeps where a Step asks for it", _WORKERS
+    )
     scratch: Path | None = _setting(None, Path, "folder for files of running attempts", _WORKERS)
     idle_exit_s: float | None = _setting(None, _positive(float), "a worker leaves after so long without a Step", _ALL)
     host: str = _setting("localhost:24442", str, "gRPC address of the server, for clients and workers", _WORKER)

@@ -5,9 +5,9 @@ here performs I/O. A port raises only errors of `gaia_core.errors`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
 
 class Record(NamedTuple):
@@ -210,11 +210,16 @@ class EventLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store says of one object as it is now: path inside the bucket, version, size."""
+    """What the store says of one object as it is now: path inside the bucket, version, size.
+
+    Attributes:
+        sha256: of the content, from a put, which read it; b"" where the store was only asked. It makes no difference.
+    """
 
     path: str
     version: str
     size_bytes: int
+    sha256: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +263,21 @@ class Store(Protocol):
             mark: says who stored it, at most 80 letters, digits, "-", "_"; kept with the version, for `mark_of`.
         """
 
+    def put_open(
+        self, bucket: str | None, path: str, source: BinaryIO, mark: str = "", sure: Callable[[], object] = bool
+    ) -> Stored:
+        """Store what an open file holds, from its beginning, as the new current version; see `put_file`.
+
+        The content is read once, and never held as a whole where it is large.
+
+        Args:
+            bucket: None for the deployment's own.
+            path: where.
+            source: a local file, open for reading; the caller closes it.
+            mark: as of `put_file`.
+            sure: called now and then while a large file is stored; may raise, and nothing is stored.
+        """
+
     def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Store a small object as the new current version; see `put_file`."""
 
@@ -268,8 +288,18 @@ class Store(Protocol):
             ObjectMissing: there is no such object or version.
         """
 
-    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
-        """Yield the content of one version in chunks of at most 1 MiB; raises as `get_file`, before the first chunk."""
+    def open(
+        self, bucket: str | None, path: str, version: str, start: int = 0, size_bytes: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield the content of one version in chunks of at most 1 MiB; raises as `get_file`, before the first chunk.
+
+        Args:
+            bucket: None for the deployment's own.
+            path: where.
+            version: which.
+            start: the byte to begin with; nothing comes if there is none.
+            size_bytes: at most so many, 1 or more; None goes on to the end.
+        """
 
     def stat(self, bucket: str | None, path: str) -> Stored | None:
         """Return the current version of an object, or None."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gaia_core.ports import SetAside, Store, WorkerBus, nowhere
 from gaia_worker.agent import Agent
 from gaia_worker.attempt import Attempts, FetchInputs
+from gaia_worker.cache import CacheStats
 from gaia_worker.executors.base import Executor
 from gaia_worker.settings import WorkerSettings
 
@@ -45,6 +46,10 @@ class Worker:
         self._attempts = Attempts(settings, store, executor, fetch_inputs)
         run_attempt = None if executor.instant else self._attempts.run
         self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt, set_aside=set_aside)
+
+    def cache_stats(self) -> CacheStats:
+        """Return how full its cache of inputs is, and what it was good for."""
+        return self._attempts.cache.stats()
 
     def run(self) -> str:
         """Remove what an earlier incarnation left, then work until told to leave; return why it left.

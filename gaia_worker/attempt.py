@@ -8,11 +8,10 @@ import hashlib
 import logging
 import os
 import shlex
-import shutil
 import signal
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -24,8 +23,11 @@ from gaia_core.workflow.execution import listed_bytes
 from gaia_core.workflow.keys import location, manifest_location
 from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Execution, FailureClass, Fence, FileVersion, Output, Publication
+from gaia_worker.cache import FOLDER as CACHE
+from gaia_worker.cache import InputCache
 from gaia_worker.capture import Capture, frame
 from gaia_worker.control import Control
+from gaia_worker.disk import DiskWatch
 from gaia_worker.executors.base import (
     EngineFailed,
     Executor,
@@ -40,6 +42,7 @@ from gaia_worker.executors.base import (
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.inputs import Source, pick
 from gaia_worker.outputs import collect
+from gaia_worker.scratch import KEPT, keep_folder, remove_folder
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.staging import StagedInput, StagePlan, plan
 from gaia_worker.transfer import ContentDiffers, Download, Interrupted, Transfers, upload_of
@@ -74,7 +77,9 @@ class Attempts:
         """Run attempts with this executor, between this store and the settings' scratch folder."""
         self.settings = settings
         self.executor = executor
-        self.transfers = Transfers(store)
+        self.cache = InputCache(settings.scratch.absolute() / CACHE, settings.cache_bytes)
+        self.transfers = Transfers(store, self.cache)
+        self.disk = DiskWatch()
         self.fetch_inputs = fetch_inputs
         self.wall_clock = wall_clock
         self.scratch = settings.scratch.absolute() / settings.name
@@ -116,6 +121,7 @@ class _Attempt:
         self._plan: StagePlan = plan(execution, self._scratch)
         self._capture: Capture | None = None
         self._inputs_laid_in: set[Path] = set()
+        self._size_bytes_max = attempts.settings.disk_bytes
         self._began_s = attempts.wall_clock()
         self._run_ms = 0
 
@@ -127,7 +133,7 @@ class _Attempt:
             end = self._control.end(self._execution.fence)
         finally:
             self._close_capture()
-        self._clear_away(end)
+        end = self._clear_away(end)
         log.info("attempt ended", extra=self._fields(end))
         return end
 
@@ -183,9 +189,12 @@ class _Attempt:
         """Yield what must be fetched for one input."""
         for relative, file in pick(staged.input, self._expanded(publications)):
             target = staged.source / relative if relative else staged.source
-            if staged.laid_in and staged.read_only:
-                self._inputs_laid_in.add(target)
-            yield Download(file, location(self._execution.workflow, file.key), target, staged.read_only)
+            if staged.laid_in:
+                self._size_bytes_max += file.size_bytes
+                if staged.read_only:
+                    self._inputs_laid_in.add(target)
+            place = location(self._execution.workflow, file.key)
+            yield Download(file, place, target, staged.read_only, shared=not staged.laid_in)
 
     def _expanded(self, publications: tuple[Publication, ...]) -> list[Source]:
         return [(publication, self._transfers.files_of(publication, self._stopped)) for publication in publications]
@@ -199,7 +208,9 @@ class _Attempt:
         self._say(Started(self._execution.fence))
         began_s = time.monotonic()
         try:
-            return self._attempts.executor.run(self._task(), self._stopped, self._capture.write)
+            written = tuple(self._scratch / name for name in ("outputs", "logs", "tmp"))
+            with self._attempts.disk.watching(written, self._size_bytes_max, self._control.end_program):
+                return self._attempts.executor.run(self._task(), self._control.halted, self._capture.write)
         finally:
             self._run_ms = int((time.monotonic() - began_s) * 1000)
             self._close_capture()
@@ -240,7 +251,7 @@ class _Attempt:
             case OutOfMemory():
                 raise AttemptFailed(FailureClass.OUT_OF_MEMORY, self._memory_message())
             case Stopped():
-                raise Interrupted
+                raise self._control.problem or Interrupted
             case ImageFailed(message=message, is_passing=is_passing):
                 raise AttemptFailed(FailureClass.IMAGE, message, is_passing=is_passing)
             case EngineFailed(message=message):
@@ -252,10 +263,11 @@ class _Attempt:
 
     def _stage_out(self) -> tuple[Publication, ...]:
         """Store every output as new versions; return what each Key then stands for, in the order of the outputs."""
-        excluded = set(self._plan.files) | self._inputs_laid_in
+        made = set(self._plan.files)
+        excluded = made | self._inputs_laid_in
         found = [
-            (staged.index, staged.output, collect(staged, set(self._plan.files) if staged.with_inputs else excluded))
-            for staged in self._plan.outputs
+            (one.index, one.output, collect(one, made if one.with_inputs else excluded, self._size_bytes_max))
+            for one in self._plan.outputs
         ]
         found += [(index, output, [(output.key, self._words())]) for index, output in self._plan.both]
         found += self._framed("exit code 0")
@@ -263,8 +275,8 @@ class _Attempt:
 
     def _publish(self, found: list[tuple[int, Output, list[tuple[str, Path]]]]) -> tuple[Publication, ...]:
         """Upload the files of several outputs at once and publish each."""
-        workflow = self._execution.workflow
-        jobs = [upload_of(workflow, key, path, self._mark) for _, _, files in found for key, path in files]
+        made_by = (self._execution.workflow, self._mark, self._scratch)
+        jobs = [upload_of(key, path, *made_by) for _, _, files in found for key, path in files]
         versions = iter(self._transfers.upload(jobs, self._stopped))
         stored = {index: (output, tuple(next(versions) for _ in files)) for index, output, files in found}
         left_bytes = INLINE_BYTES_MAX
@@ -333,16 +345,24 @@ class _Attempt:
         if self._capture is not None:
             self._capture.close()
 
-    def _clear_away(self, end: Report) -> None:
-        """Remove the scratch folder, or put it aside where a failed attempt's files were asked to be kept."""
+    def _clear_away(self, end: Completed | Failed | Cancelled) -> Completed | Failed | Cancelled:
+        """Remove the scratch folder, or put it aside, and say where, if a failed attempt's files shall be kept."""
+        try:
+            return self._keep_or_remove(end)
+        except OSError as problem:  # the next life of this worker tries again
+            log.warning("scratch not cleared", extra={"folder": str(self._scratch), "cause": str(problem)})
+            return end
+
+    def _keep_or_remove(self, end: Completed | Failed | Cancelled) -> Completed | Failed | Cancelled:
+        settings = self._attempts.settings
         if isinstance(end, Failed) and self._execution.keep == KEEP_ON_FAILURE and self._scratch.exists():
-            kept = self._attempts.settings.scratch.absolute() / "kept" / self._id
-            remove_folder(kept)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            self._scratch.rename(kept)
-            log.info("scratch kept", extra={"step": self._execution.step, "folder": str(kept)})
-        else:
-            remove_folder(self._scratch)
+            kept = settings.scratch.absolute() / KEPT / self._id
+            if keep_folder(self._scratch, kept, settings.kept_bytes):
+                log.info("scratch kept", extra={"step": self._execution.step, "folder": str(kept)})
+                message = f"{end.failure.message}; its files are kept on worker {settings.name!r} in {kept}"
+                return replace(end, failure=replace(end.failure, message=message))
+        remove_folder(self._scratch)
+        return end
 
     def _fields(self, end: Completed | Failed | Cancelled) -> dict[str, object]:
         execution = self._execution
@@ -376,20 +396,3 @@ def exit_message(code: int) -> str:
         return f"exit code {code} ({signal.Signals(code - 128).name})"
     except ValueError:
         return f"exit code {code}"
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder with all that is in it, also what its program forbade to be removed."""
-
-    def unlock(_function: object, path: str, _problem: object) -> None:
-        parent = Path(path).parent
-        parent.chmod(parent.stat().st_mode | stat.S_IRWXU)
-        target = Path(path)
-        if target.is_dir() and not target.is_symlink():
-            target.chmod(stat.S_IRWXU)
-            shutil.rmtree(target, ignore_errors=True)
-        else:
-            target.unlink(missing_ok=True)
-
-    if folder.exists():
-        shutil.rmtree(folder, onerror=unlock)

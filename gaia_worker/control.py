@@ -4,6 +4,7 @@ import threading
 
 from gaia_core.machine.reports import Cancelled, Failed
 from gaia_core.workflow.model import Failure, FailureClass, Fence
+from gaia_worker.failing import AttemptFailed
 
 
 class Control:
@@ -11,24 +12,35 @@ class Control:
 
     Attributes:
         stopped: set once it must stop.
+        halted: set once its program must end, be it that the attempt must stop or that the program did too much.
+        problem: what its program did, if that ended it.
         has_started: its program was started; for the attempt alone to say.
     """
 
     def __init__(self) -> None:
         """Begin with nobody having asked."""
         self.stopped = threading.Event()
+        self.halted = threading.Event()
+        self.problem: AttemptFailed | None = None
         self.has_started = False
         self._lost_because = ""
 
     def cancel(self) -> None:
         """Stop the attempt because the coordinator wants so."""
         self.stopped.set()
+        self.halted.set()
 
     def abandon(self, reason: str) -> None:
         """Stop the attempt because the worker leaves; somebody else shall run it again."""
         if not self.stopped.is_set():
             self._lost_because = reason
             self.stopped.set()
+            self.halted.set()
+
+    def end_program(self, problem: AttemptFailed) -> None:
+        """End the program, and let the attempt fail for this."""
+        self.problem = problem
+        self.halted.set()
 
     def end(self, fence: Fence) -> Cancelled | Failed:
         """Return the report of an attempt that was stopped."""

@@ -83,6 +83,9 @@ class LocalWorkers:
             pool=self._config.pool,
             prefetch=None if self._config.prefetch < 0 else self._config.prefetch,
             idle_exit_s=idle_exit_s,
+            cache_bytes=self._config.cache_bytes,
+            disk_bytes=self._config.disk_bytes,
+            kept_bytes=self._config.kept_bytes,
             host=socket.gethostname(),
             version=VERSION,
             metadata=metadata,
@@ -119,7 +122,7 @@ class Embedded:
         """
         with ExitStack() as stack:
             backing = stack.enter_context(embedded_backing(self.config))
-            hidden = (self.config.data.absolute(),)
+            hidden = tuple(folder.absolute() for folder in (self.config.data, self.config.scratch) if folder)
             choice = choose_executor(self.config.executor, hidden)
             stack.callback(choice.executor.close)
             self.executor_reason = choice.reason

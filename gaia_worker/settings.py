@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gaia_core.config import variable
+from gaia_core.config import DISK_BYTES, KEPT_BYTES, variable
 from gaia_core.errors import ConfigError
 from gaia_core.workflow.metadata import parse_metadata
 
@@ -32,6 +32,9 @@ class WorkerSettings:
         deployment: name of the Gaia it belongs to; containers carry it as a label.
         prefetch: attempts held beyond the slots; None leaves it to the executor's kind.
         heartbeat_s: pause between two heartbeats.
+        cache_bytes: inputs that are kept for the next attempt; 0 keeps none.
+        disk_bytes: what the program of one attempt may write.
+        kept_bytes: files of failed attempts that are kept where they were asked for.
         idle_exit_s: leave after so long without an attempt; None never leaves. Only launched workers set it.
         host: name of the machine, for people.
         version: of Gaia, for people.
@@ -45,6 +48,9 @@ class WorkerSettings:
     pool: str = "default"
     prefetch: int | None = None
     heartbeat_s: float = HEARTBEAT_S
+    cache_bytes: int = 0
+    disk_bytes: int = DISK_BYTES
+    kept_bytes: int = KEPT_BYTES
     idle_exit_s: float | None = None
     host: str = ""
     version: str = ""

@@ -22,12 +22,12 @@ import hashlib
 import heapq
 import os
 import re
-import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -97,11 +97,19 @@ class FolderStore(Store):
     def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
         """Copy a local file in."""
         with _in_words(source), source.open("rb") as file:
-            return self._put(bucket, path, mark, lambda target: shutil.copyfileobj(file, target, CHUNK_BYTES))
+            return self._put(bucket, path, mark, _chunks(file, bool))
+
+    def put_open(
+        self, bucket: str | None, path: str, source: BinaryIO, mark: str = "", sure: Callable[[], object] = bool
+    ) -> Stored:
+        """Copy what an open file holds."""
+        with _in_words(self._root, path):
+            source.seek(0)
+        return self._put(bucket, path, mark, _chunks(source, sure))
 
     def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Write a new file."""
-        return self._put(bucket, path, mark, lambda target: target.write(data))
+        return self._put(bucket, path, mark, [data])
 
     def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
         """Copy one version to a new file, the receiver's to change; it is removed again when that fails."""
@@ -115,7 +123,9 @@ class FolderStore(Store):
                 target.unlink(missing_ok=True)
                 raise
 
-    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
+    def open(
+        self, bucket: str | None, path: str, version: str, start: int = 0, size_bytes: int | None = None
+    ) -> Iterator[bytes]:
         """Yield one version in chunks; an outside arrival that changes meanwhile ends in ObjectMissing."""
         name = self._checked(bucket, path)
         with _in_words(self._root, name, path):
@@ -123,7 +133,10 @@ class FolderStore(Store):
             if descriptor is None:
                 raise ObjectMissing(f"There is no {path!r} of version {version!r} in the bucket {name!r}.")
             with os.fdopen(descriptor, "rb", buffering=0) as file:
-                while chunk := file.read(CHUNK_BYTES):
+                file.seek(start)
+                left = CHUNK_BYTES if size_bytes is None else size_bytes
+                while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+                    left -= 0 if size_bytes is None else len(chunk)
                     yield chunk
                 if version not in _versions_of(os.fstat(descriptor)):
                     raise ObjectMissing(f"{path!r} in the bucket {name!r} was changed while it was read.")
@@ -261,16 +274,19 @@ class FolderStore(Store):
         check_path(path)
         return name
 
-    def _put(self, bucket: str | None, path: str, mark: str, write: Callable[[BinaryIO], object]) -> Stored:
+    def _put(self, bucket: str | None, path: str, mark: str, chunks: Iterable[bytes]) -> Stored:
         name = self._checked(bucket, path)
         check_mark(mark)
+        digest = hashlib.sha256()
         with _in_words(self._root, name, path), self._temporary(name) as (temp, file):
-            write(file)
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
             file.flush()
             stored = self._keep(name, path, mark, temp, file.fileno())
             for _ in range(PLACE_TRIES):
                 if self._placed(name, path, temp):
-                    return stored
+                    return replace(stored, sha256=digest.digest())
         raise StoreError(f"The folder store cannot use {self._root / name / path}: its folders change all the time.")
 
     @contextmanager
@@ -544,6 +560,12 @@ def _in_words(path: Path, *below: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(f"The folder store cannot use {path.joinpath(*below)}: {error.strerror or error}.") from error
+
+
+def _chunks(source: BinaryIO, sure: Callable[[], object]) -> Iterator[bytes]:
+    while chunk := source.read(CHUNK_BYTES):
+        sure()
+        yield chunk
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Versions are numbers in the order of the puts. Nothing here touches a disk excep
 """
 
 import builtins
+import hashlib
 import threading
 import time
 from collections import defaultdict
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from gaia_core.backends.store_paths import check_mark, check_path, check_prefix, choose_bucket
 from gaia_core.errors import ObjectMissing, StoreError
@@ -55,6 +56,14 @@ class MemoryStore(Store):
         except OSError as error:
             raise StoreError(f"{source} cannot be read: {error.strerror}.") from error
 
+    def put_open(
+        self, bucket: str | None, path: str, source: BinaryIO, mark: str = "", sure: Callable[[], object] = bool
+    ) -> Stored:
+        """Read an open file and put its content."""
+        sure()
+        source.seek(0)
+        return self.put_bytes(bucket, path, source.read(), mark)
+
     def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Keep a copy of data as the newest version."""
         name = choose_bucket(self._bucket, bucket)
@@ -63,7 +72,7 @@ class MemoryStore(Store):
         with self._lock:
             version = f"{next(self._numbers):016x}"
             self._objects[name][path][version] = Kept(bytes(data), mark, self._wall_ms())
-        return Stored(path, version, len(data))
+        return Stored(path, version, len(data), hashlib.sha256(data).digest())
 
     def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
         """Write one version to a new local file; an existing one is refused."""
@@ -74,11 +83,14 @@ class MemoryStore(Store):
         except OSError as error:
             raise StoreError(f"{target} cannot be written: {error.strerror}.") from error
 
-    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
-        """Yield one version in chunks."""
+    def open(
+        self, bucket: str | None, path: str, version: str, start: int = 0, size_bytes: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield one version, or a part of it, in chunks."""
         data = self._content(bucket, path, version)
-        for start in range(0, len(data), CHUNK_BYTES):
-            yield data[start : start + CHUNK_BYTES]
+        wanted = data[start:] if size_bytes is None else data[start : start + size_bytes]
+        for place in range(0, len(wanted), CHUNK_BYTES):
+            yield wanted[place : place + CHUNK_BYTES]
 
     def stat(self, bucket: str | None, path: str) -> Stored | None:
         """Return the version that was put last and not deleted."""

@@ -6,36 +6,34 @@ and worker; one S3Store is meant for all threads of a process, and for no forked
 """
 
 import builtins
+import hashlib
 import io
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
-from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.deleteobjects import DeleteObject
-from minio.error import MinioException, S3Error
+from minio.error import S3Error
 from minio.versioningconfig import VersioningConfig
-from urllib3.exceptions import HTTPError, MaxRetryError
 
+from gaia_core.backends.s3_parts import PART_BYTES, PartUploads
+from gaia_core.backends.s3_words import in_words
 from gaia_core.backends.store_paths import check_mark, check_path, check_prefix, choose_bucket, path_problem
 from gaia_core.errors import ConfigError, ObjectMissing, StoreError
 from gaia_core.ports import Store, Stored, StoredVersion
 
 CHUNK_BYTES: Final = 1024 * 1024
-PART_BYTES: Final = 16 * 1024 * 1024
-"""Part of a multipart upload. Six parts of one file can be in memory at once: three on their way, three waiting."""
-
 POOL_SIZE: Final = 64
-"""Connections kept open: the workers' transfers run side by side, each with up to three parts."""
+"""Connections kept open: the workers' transfers run side by side, some of them in parts."""
 
 CONNECT_TIMEOUT_S: Final = 3.0
 READ_TIMEOUT_S: Final = 60.0
@@ -61,9 +59,7 @@ CONDITIONAL: Final = "null-"
 _VERSION = re.compile(r"(?!\.)[A-Za-z0-9_.~+=-]{1,1024}")
 """S3 takes no version for the current one, and MinIO refuses a request with "../" in it."""
 
-_MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "PreconditionFailed", "MethodNotAllowed"})
 _LOST_RACE: Final = frozenset({"AccessDenied", "NoSuchKey"})
-_REFUSED: Final = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidTokenId"})
 _CREATED_MEANWHILE: Final = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
@@ -114,6 +110,7 @@ class S3Store(Store):
             )
         except ValueError as error:
             raise ConfigError(f"{settings.endpoint!r} is no S3 endpoint: {error}.", hint="host:port") from error
+        self._parts = PartUploads(self._client)
 
     def check(self) -> None:
         """Create the bucket with versions switched on, or see that the existing one keeps versions.
@@ -133,17 +130,30 @@ class S3Store(Store):
 
     def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
         """Upload a file, in parts when it is large."""
+        with self._in_words(str(source)), source.open("rb") as file:
+            return self.put_open(bucket, path, file, mark)
+
+    def put_open(
+        self, bucket: str | None, path: str, source: BinaryIO, mark: str = "", sure: Callable[[], object] = bool
+    ) -> Stored:
+        """Upload what an open file holds, in parts when it is large."""
         name = self._writable(bucket, path)
         check_mark(mark)
-        with self._in_words(f"{name}:{path}"), source.open("rb") as file:
-            return self._upload(name, path, file, os.fstat(file.fileno()).st_size, mark)
+        with self._in_words(f"{name}:{path}"):
+            size_bytes = os.fstat(source.fileno()).st_size
+            if size_bytes <= PART_BYTES:
+                source.seek(0)
+                return self._upload(name, path, source.read(), mark)
+            headers = {f"x-amz-meta-{MARK}": mark} if mark else {}
+            done = self._parts.upload(name, path, source, size_bytes, headers, sure)
+            return self._stored(Stored(path, done.version or "", size_bytes, done.sha256), name)
 
     def put_bytes(self, bucket: str | None, path: str, data: bytes, mark: str = "") -> Stored:
         """Upload in one request."""
         name = self._writable(bucket, path)
         check_mark(mark)
         with self._in_words(f"{name}:{path}"):
-            return self._upload(name, path, io.BytesIO(data), len(data), mark)
+            return self._upload(name, path, data, mark)
 
     def get_file(self, bucket: str | None, path: str, version: str, target: Path) -> None:
         """Download one version into a new local file, which is removed again when that fails."""
@@ -158,7 +168,9 @@ class S3Store(Store):
                 target.unlink(missing_ok=True)
                 raise
 
-    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
+    def open(
+        self, bucket: str | None, path: str, version: str, start: int = 0, size_bytes: int | None = None
+    ) -> Iterator[bytes]:
         """Yield one version in chunks; the request is made when the first is asked for.
 
         The connection goes back when the content ends, fails, or the iterator is closed.
@@ -166,10 +178,15 @@ class S3Store(Store):
         name = self._allowed(bucket)
         check_path(path)
         with self._in_words(f"{name}:{path} of version {version!r}"):
-            response = self._request(name, path, version)
+            response = self._request(name, path, version, _range(start, size_bytes))
+            if response is None:
+                return
             try:
                 # As stored: a Content-Encoding that somebody else's upload set is none of our business.
-                yield from response.stream(CHUNK_BYTES, decode_content=False)
+                if int(response.headers.get("Content-Length", CHUNK_BYTES + 1)) > CHUNK_BYTES:
+                    yield from response.stream(CHUNK_BYTES, decode_content=False)
+                elif data := response.read(decode_content=False):  # one call, where streaming takes several
+                    yield data
             finally:
                 response.close()
                 response.release_conn()
@@ -272,7 +289,8 @@ class S3Store(Store):
         return aborted
 
     def close(self) -> None:
-        """Close the kept connections; safe to call twice."""
+        """End the threads and close the kept connections; safe to call twice."""
+        self._parts.close()
         self._connections.clear()
 
     def _soon_has_versions(self, bucket: str) -> bool:
@@ -313,27 +331,26 @@ class S3Store(Store):
             self._keeps_versions.add(name)
         return name
 
-    def _upload(self, bucket: str, path: str, content: BinaryIO, size_bytes: int, mark: str) -> Stored:
+    def _upload(self, bucket: str, path: str, data: bytes, mark: str) -> Stored:
+        """Upload in one request."""
         metadata: Any = {MARK: mark} if mark else None
         for attempt in range(1, UPLOAD_TRIES + 1):
-            content.seek(0)
             try:
-                part_bytes = _part_bytes(size_bytes)
-                written = self._client.put_object(
-                    bucket, path, content, size_bytes, part_size=part_bytes, metadata=metadata
-                )
-                return self._stored(bucket, path, written.version_id, size_bytes)
+                written = self._client.put_object(bucket, path, io.BytesIO(data), len(data), metadata=metadata)
             except S3Error as error:
                 if error.code not in _LOST_RACE or attempt == UPLOAD_TRIES:
                     raise
                 time.sleep(UPLOAD_PAUSE_S * attempt)
+            else:
+                stored = Stored(path, written.version_id or "", len(data), hashlib.sha256(data).digest())
+                return self._stored(stored, bucket)
         raise AssertionError("the last attempt returns or raises")
 
-    def _stored(self, bucket: str, path: str, version: str | None, size_bytes: int) -> Stored:
-        if not version or version == "null":
+    def _stored(self, stored: Stored, bucket: str) -> Stored:
+        if stored.version in ("", "null"):
             self._keeps_versions.discard(bucket)
             raise StoreError(f"The bucket {bucket!r} no longer keeps versions.", hint=_hint(bucket))
-        return Stored(path, version, size_bytes)
+        return stored
 
     def _current(self, bucket: str, prefix: str) -> Iterator[Stored]:
         for found in self._client.list_objects(bucket, prefix, recursive=True, include_version=True):
@@ -345,35 +362,23 @@ class S3Store(Store):
         current = self.stat(bucket, path)
         return current is not None and current.version == version
 
-    def _request(self, bucket: str, path: str, version: str) -> Any:
+    def _request(self, bucket: str, path: str, version: str, headers: dict[str, Any]) -> Any:
+        """Ask for a version, or a range of it; None where the range begins behind its end."""
         if not _VERSION.fullmatch(version):
             raise ObjectMissing(f"There is no {path!r} of version {version!r} in the bucket {bucket!r}.")
-        if not version.startswith(CONDITIONAL):
-            return self._client.get_object(bucket, path, version_id=version)
-        condition: dict[str, str | builtins.list[str] | tuple[str]]
-        condition = {"If-Match": f'"{version.removeprefix(CONDITIONAL)}"'}
-        return self._client.get_object(bucket, path, version_id="null", request_headers=condition)
-
-    @contextmanager
-    def _in_words(self, what: str) -> Iterator[None]:
-        """Turn whatever the client or the network raises into errors of ours that name server and object."""
-        place = f"{what} at {self._settings.endpoint}"
+        identity = version
+        if version.startswith(CONDITIONAL):
+            identity = "null"
+            headers["If-Match"] = f'"{version.removeprefix(CONDITIONAL)}"'
         try:
-            yield
+            return self._client.get_object(bucket, path, version_id=identity, request_headers=headers)
         except S3Error as error:
-            words = f"{error.code}: {error.message}"
-            if _means_missing(error):
-                raise ObjectMissing(f"The store has no {place} ({words}).") from error
-            if error.code in _REFUSED:
-                raise StoreError(f"The store refuses our credentials for {place} ({words}).") from error
-            raise StoreError(f"The store refuses {place} ({words}).") from error
-        except MaxRetryError as error:
-            raise StoreError(f"The store cannot be reached for {place}: {error.reason}.") from error
-        except OSError as error:  # the network's are HTTPErrors by now
-            raise StoreError(f"A local file hinders the transfer of {place}: {error}.") from error
-        # ValueError: a name the client refuses. ParseError: the answer of a server that speaks no S3.
-        except (MinioException, HTTPError, ValueError, ParseError) as error:
-            raise StoreError(f"The store failed for {place}: {error}.") from error
+            if error.code == "InvalidRange":
+                return None
+            raise
+
+    def _in_words(self, what: str) -> AbstractContextManager[None]:
+        return in_words(what, self._settings.endpoint)
 
 
 def _connections() -> urllib3.PoolManager:
@@ -391,20 +396,17 @@ def _connections() -> urllib3.PoolManager:
     return urllib3.PoolManager(maxsize=POOL_SIZE, timeout=timeout, retries=retries)
 
 
-def _part_bytes(size_bytes: int) -> int:
-    """Return the part size: ours, or the client's own choice (0) for what 10,000 parts of ours cannot hold."""
-    return PART_BYTES if size_bytes <= PART_BYTES * 10_000 else 0
+def _range(start: int, size_bytes: int | None) -> dict[str, Any]:
+    """Return the header that asks for a part of an object; none for all of it, which may be empty."""
+    if not start and size_bytes is None:
+        return {}
+    end = "" if size_bytes is None else start + size_bytes - 1
+    return {"Range": f"bytes={start}-{end}"}
 
 
 def _version(version: str | None, etag: str | None) -> str:
     """Return what names this content for good: the version, or the ETag where the bucket keeps no versions."""
     return version if version and version != "null" else f"{CONDITIONAL}{(etag or '').strip(chr(34))}"
-
-
-def _means_missing(error: S3Error) -> bool:
-    """Tell whether the server says that object or version is not there; "405" is a GET of a delete marker."""
-    malformed = error.code == "InvalidArgument" and "version id" in (error.message or "").lower()
-    return error.code in _MISSING or malformed
 
 
 def _hint(bucket: str) -> str:

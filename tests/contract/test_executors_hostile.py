@@ -33,6 +33,8 @@ LEADS_OUT = {
     "a link to a process": "ln -s /proc/self/environ /work/t/{}",
     "a pipe": "mkfifo /work/t/{}",
     "a link to a pipe": "mkfifo /work/t/other; ln -s other /work/t/{}",
+    "a file that may not be read": "echo x > /work/t/{}; chmod 0 /work/t/{}",
+    "a folder that may not be read": "mkdir /work/t/{}; echo x > /work/t/{}/a; chmod 0 /work/t/{}",
 }
 
 
@@ -67,6 +69,13 @@ def test_file_of_the_system_cannot_be_linked(site: Site) -> None:
     for source in ("/etc/passwd", "/data/in"):
         end = site.shell(f"ln {source} /work/o", inputs=inputs, outputs=(output("o", "/work/o"),))
         failed(end, FailureClass.COMMAND)
+
+
+def test_file_that_is_mostly_holes_counts_as_what_would_be_stored(site: Site) -> None:
+    """A file that takes no room and would fill the store fails the attempt, and is named."""
+    end = site.shell("truncate -s 8192G /work/t/culprit", outputs=(output("t/", "/work/t/"),))
+    assert "culprit" in failed(end, FailureClass.COMMAND).failure.message
+    assert site.store.paths() == []
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", "\x7f", "a\\b/../c"])

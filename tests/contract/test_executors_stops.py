@@ -37,21 +37,21 @@ def test_cancel_kills_at_once(site: Site) -> None:
     assert store.paths() == []
 
 
-@pytest.mark.parametrize("stage", ["open", "put_file"])
+@pytest.mark.parametrize("stage", ["open", "put_open"])
 def test_cancel_while_files_move(site: Site, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     """A cancel while inputs are fetched starts no program; one while outputs are stored publishes none of them."""
     control = Control()
     inputs = (given("in", "/work/in", site.put("in", "1")),)
     does = getattr(site.store, stage)
 
-    def cancelled_meanwhile(*values: Any) -> Any:
+    def cancelled_meanwhile(*values: Any, **more: Any) -> Any:
         control.cancel()
-        return does(*values)
+        return does(*values, **more)
 
     monkeypatch.setattr(site.store, stage, cancelled_meanwhile)
     end = site.shell("echo x > /work/o", control=control, inputs=inputs, outputs=(output("o", "/work/o"),))
     assert end == Cancelled(execution().fence)
-    assert control.has_started == (stage == "put_file")
+    assert control.has_started == (stage == "put_open")
 
 
 def test_cancel_before_anything(site: Site) -> None:

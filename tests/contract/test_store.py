@@ -132,6 +132,62 @@ def test_a_large_file_comes_back_in_chunks(store: Store, file: Callable[[bytes],
     assert (tmp_path / "target").read_bytes() == data
 
 
+@pytest.mark.parametrize(
+    ("start", "size", "expected"),
+    [(0, None, slice(0, None)), (1, None, slice(1, None)), (3, 4, slice(3, 7)), (0, 1, slice(0, 1)),
+     (MIB - 1, 2, slice(MIB - 1, MIB + 1)), (2 * MIB, 5 * MIB, slice(2 * MIB, None)), (3 * MIB, None, slice(0, 0)),
+     (3 * MIB, 1, slice(0, 0))],
+)  # fmt: skip
+def test_a_part_of_an_object_is_read_by_its_place(store: Store, start: int, size: int | None, expected: slice) -> None:
+    """A reading may begin anywhere and end anywhere; behind the end there is nothing."""
+    data = os.urandom(3 * MIB)
+    stored = store.put_bytes(None, "wf/a", data)
+    chunks = list(store.open(None, "wf/a", stored.version, start, size))
+    assert b"".join(chunks) == data[expected]
+    assert all(0 < len(chunk) <= MIB for chunk in chunks)
+
+
+def test_an_empty_object_has_no_part(store: Store) -> None:
+    """Nothing comes of an empty object, wherever a reading begins, and a missing one is missing there too."""
+    stored = store.put_bytes(None, "wf/e", b"")
+    assert list(store.open(None, "wf/e", stored.version, 5)) == []
+    with pytest.raises(ObjectMissing):
+        list(store.open(None, "wf/nothing", stored.version, 5))
+
+
+@pytest.mark.parametrize("size", [0, 5, 17 * MIB])
+def test_a_put_tells_the_hash_of_what_it_stored(store: Store, file: Callable[[bytes], Path], size: int) -> None:
+    """Whoever puts a file need not read it a second time for its sha256; where the open file stands does not matter."""
+    data = os.urandom(size)
+    digest = hashlib.sha256(data).digest()
+    with file(data).open("rb") as source:
+        source.seek(0, os.SEEK_END)
+        stored = store.put_open(None, "wf/a", source, "mark")
+    assert (stored.size_bytes, stored.sha256) == (size, digest)
+    assert store.put_file(None, "wf/a", file(data)).sha256 == digest
+    assert content(store, stored) == data
+    assert store.mark_of(None, "wf/a", stored.version) == "mark"
+
+
+def test_a_put_may_be_given_up(store: Store, file: Callable[[bytes], Path]) -> None:
+    """Nothing is stored of a large file whose put is stopped half-way, and the reason passes through."""
+    asked: list[int] = []
+
+    def sure() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise NotAllowedNow("no longer wanted")
+
+    with file(os.urandom(40 * MIB)).open("rb") as source, pytest.raises(NotAllowedNow):
+        store.put_open(None, "wf/a", source, sure=sure if not isinstance(store, MemoryStore) else _refuse)
+    assert store.stat(None, "wf/a") is None
+    assert list(store.list_versions(None, "wf/")) == []
+
+
+def _refuse() -> None:
+    raise NotAllowedNow("no longer wanted")
+
+
 @pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 16 * MIB, 16 * MIB + 1])
 def test_sizes_around_the_limits_come_back(store: Store, file: Callable[[bytes], Path], size: int) -> None:
     """No byte is lost or added where a chunk or a part ends."""

@@ -1,4 +1,4 @@
-"""A link between two processes that a test may cut, hold up or slow down: a TCP proxy on threads."""
+"""A link between two processes that a test may cut, hold up, slow down or spoil: a TCP proxy on threads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from contextlib import suppress
 from typing import Self
 
 CHUNK_BYTES = 64 * 1024
+
+BODY_BYTES = 16 * 1024
+"""What comes in so large a piece is content and no header."""
 
 
 class Link:
@@ -25,6 +28,10 @@ class Link:
         self._target_port = target_port
         self._delay_s = 0.0
         self._is_cut = False
+        self._breaks = 0
+        self._breaks_after_bytes = 0
+        self._spoils = 0
+        self._lock = threading.Lock()
         self._flows = threading.Event()
         self._flows.set()
         self._open: set[socket.socket] = set()
@@ -58,6 +65,21 @@ class Link:
     def slow(self, delay_s: float) -> None:
         """Forward everything so many seconds later."""
         self._delay_s = delay_s
+
+    def break_after(self, size_bytes: int, times: int) -> None:
+        """Break a connection once so many bytes went one way through it; the next so many such ones."""
+        with self._lock:
+            self._breaks_after_bytes, self._breaks = size_bytes, times
+
+    def spoil(self, times: int) -> None:
+        """Flip a bit in the next so many large pieces."""
+        with self._lock:
+            self._spoils = times
+
+    @property
+    def faults_left(self) -> int:
+        """How many connections are still to be broken, and pieces to be spoiled."""
+        return self._breaks + self._spoils
 
     def mend(self) -> None:
         """Forward all that comes and has come, at once."""
@@ -98,10 +120,28 @@ class Link:
         return sending
 
     def _receive(self, source: socket.socket, waiting: queue.SimpleQueue[tuple[float, bytes]]) -> None:
+        gone_bytes = 0
         with suppress(OSError):
             while data := source.recv(CHUNK_BYTES):
-                waiting.put((time.monotonic() + self._delay_s, data))
+                gone_bytes += len(data)
+                if self._breaks_now(gone_bytes):
+                    break
+                waiting.put((time.monotonic() + self._delay_s, self._perhaps_spoiled(data)))
         waiting.put((0.0, b""))
+
+    def _breaks_now(self, gone_bytes: int) -> bool:
+        with self._lock:
+            breaks = self._breaks > 0 and gone_bytes > self._breaks_after_bytes
+            self._breaks -= breaks
+            return breaks
+
+    def _perhaps_spoiled(self, data: bytes) -> bytes:
+        with self._lock:
+            if not self._spoils or len(data) < BODY_BYTES:
+                return data
+            self._spoils -= 1
+        place = len(data) // 2
+        return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
     def _send(
         self, waiting: queue.SimpleQueue[tuple[float, bytes]], source: socket.socket, sink: socket.socket

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gaia_core.errors import ObjectMissing, StoreError
 from gaia_core.machine.orders import Cancel, Dispatch, Inbox, Order
@@ -92,19 +92,25 @@ class DictStore:
             self.marks[path] = mark
             versions = self.objects.setdefault((bucket, path), [])
             versions.append(data)
-            return Stored(path, str(len(versions)), len(data))
+            return Stored(path, str(len(versions)), len(data), hashlib.sha256(data).digest())
 
-    def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
-        """Keep a file's content as a new version."""
-        return self.put_bytes(bucket, path, source.read_bytes(), mark)
+    def put_open(
+        self, bucket: str | None, path: str, source: BinaryIO, mark: str = "", sure: Callable[[], object] = bool
+    ) -> Stored:
+        """Keep an open file's content as a new version."""
+        sure()
+        return self.put_bytes(bucket, path, source.read(), mark)
 
-    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
-        """Yield one version's content."""
+    def open(
+        self, bucket: str | None, path: str, version: str, start: int = 0, size_bytes: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield one version's content, or a part of it."""
         self._fail()
         versions = self.objects.get((bucket, path), [])
         if not version.isdigit() or not 0 < int(version) <= len(versions):
             raise ObjectMissing(f"no version {version!r} of {path!r}")
-        yield self.garble(versions[int(version) - 1])
+        wanted = self.garble(versions[int(version) - 1])[start:]
+        yield wanted if size_bytes is None else wanted[:size_bytes]
 
     def content(self, path: str, bucket: str | None = None) -> bytes:
         """Return the newest version's content."""

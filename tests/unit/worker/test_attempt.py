@@ -16,7 +16,7 @@ from gaia_core.wire.manifests import decode_manifest
 from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Input, Output, Publication
 from gaia_worker import attempt as module
-from gaia_worker import transfer
+from gaia_worker import retrying
 from gaia_worker.attempt import INLINE_FILES_MAX, Attempts
 from gaia_worker.control import Control
 from gaia_worker.executors.base import (
@@ -109,7 +109,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Attempts that do not pause between tries."""
-    monkeypatch.setattr(transfer, "PAUSE_S", 0)
+    monkeypatch.setattr(retrying, "PAUSE_S", 0)
     made = Bench(tmp_path)
     yield made
     made.attempts.close()
@@ -561,3 +561,21 @@ def test_task_is_named_and_labelled_for_its_attempt(bench: Bench) -> None:
         "gaia.step": "step-4",
         "gaia.attempt": "2",
     }
+
+
+def test_scratch_that_cannot_be_cleared_does_not_cost_the_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What cannot be removed is left for the next life of the worker; the attempt's end is told all the same."""
+
+    def refuse(folder: Path) -> None:
+        if folder.exists():
+            raise OSError("device or resource busy")
+
+    monkeypatch.setattr(module, "remove_folder", refuse)
+    bench.executor.program = write("/work/out.txt")
+    end = bench.attempts.run(execution(outputs=(OUT,)), bench.control, bench.said.append)
+    assert isinstance(end, Completed)
+    monkeypatch.undo()
+    bench.attempts.cleanup()
+    assert list(tmp_path.glob(WORKER)) == []
