@@ -233,10 +233,10 @@ class _Attempt:
             entrypoint=execution.entrypoint,
             env=execution.env,
             workdir=execution.workdir,
+            tmp=self._scratch / "tmp",
             network=execution.network,
             resources=execution.resources,
             timeout_s=execution.timeout_s,
-            tmp=self._scratch / "tmp",
         )
 
     def _judge(self, end: Exit) -> None:

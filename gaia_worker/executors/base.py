@@ -55,10 +55,10 @@ class Task:
     entrypoint: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     workdir: str = ""
+    tmp: Path | None = None
     network: bool = False
     resources: Resources = NO_DEMAND
     timeout_s: float = 3600.0
-    tmp: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
