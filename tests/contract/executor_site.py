@@ -41,7 +41,6 @@ class Site:
     scratch: Path
     store: DictStore = field(default_factory=DictStore)
     deployment: str = field(default_factory=lambda: uuid.uuid4().hex)
-    uid: int = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
         settings = WorkerSettings("w1", slots=2, scratch=self.scratch, deployment=self.deployment)
