@@ -54,9 +54,15 @@ def test_capabilities_are_dropped(site: Site) -> None:
 
 
 def test_outputs_belong_to_the_worker(site: Site) -> None:
-    """Programs run as the worker's own user."""
-    ok(site.shell("id -u", outputs=(output("o", ">"),)))
-    assert site.text("o") == f"{site.uid}\n"
+    """Programs run as the worker's own user, with the same mask whatever the worker's is."""
+    before = os.umask(0o077)
+    try:
+        outputs = (output("o", "/work/o"), output("said", ">"))
+        ok(site.shell("id -u; id -g; echo x > /work/o; stat -c '%u %g %a' /work/o; umask", outputs=outputs))
+    finally:
+        os.umask(before)
+    uid, gid = str(os.getuid()), str(os.getgid())
+    assert site.text("said").split() == [uid, gid, uid, gid, "644", "0022"]
 
 
 def test_network_has_no_way_out(site: Site) -> None:
