@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ class Site:
     def __post_init__(self) -> None:
         settings = WorkerSettings("w1", slots=2, scratch=self.scratch, deployment=self.deployment)
         self.attempts = Attempts(settings, self.store, self.executor)
+
+    def changed(self, **settings: Any) -> Site:
+        """Return the same site with other settings of its worker; its attempts are to be closed."""
+        made = copy(self)
+        made.attempts = Attempts(replace(self.attempts.settings, **settings), self.store, self.executor)
+        return made
 
     def shell(self, script: str, **fields: Any) -> Report:
         """Run a shell script as one attempt."""
