@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev demo check test lint types layers format protos protos-check unit coverage hunt chaos services wheel bench lock clean
+.PHONY: help venv dev demo check test lint types layers format protos protos-check unit coverage hunt chaos services flood wheel bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -101,6 +101,11 @@ services: dev ## Tests on real Kafka, MinIO and Docker, which are started and st
 	@$(BIN)/python -m tests.support.images
 	@$(BIN)/python -m pytest -q tests/contract tests/integration; code=$$?; \
 		$(BIN)/python -m tests.support.engine stop; exit $$code
+
+FLOOD_MB ?= 10240
+
+flood: dev ## FLOOD_MB (10 GiB) of a program's words through each executor, without growing
+	@FLOOD_MB=$(FLOOD_MB) $(BIN)/python -m pytest -q tests/contract/test_executors_limits.py -k flood
 
 wheel: dev ## Build the wheel into dist/
 	@rm -rf dist && $(BIN)/python -m build --wheel --no-isolation --outdir dist . > /dev/null && ls dist

@@ -216,7 +216,7 @@ class _Attempt:
         self._say(Started(self._execution.fence))
         began_s = time.monotonic()
         try:
-            written = (self._scratch / "outputs", self._scratch / "logs")
+            written = tuple(self._scratch / name for name in ("outputs", "logs", "tmp"))
             with (
                 self._attempts.disk.watching(written, self._size_bytes_max, self._control.end_program),
                 self._secrets.given_to(self._task(), self._scratch / "secrets") as task,
@@ -245,6 +245,7 @@ class _Attempt:
             entrypoint=execution.entrypoint,
             env=execution.env,
             workdir=execution.workdir,
+            tmp=self._scratch / "tmp",
             network=execution.network,
             resources=execution.resources,
             timeout_s=execution.timeout_s,

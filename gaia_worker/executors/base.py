@@ -43,6 +43,7 @@ class Task:
         argv: program and arguments; run without the image's entrypoint unless `entrypoint` names one, or it is kept.
         mounts: in the order in which they are made, a folder before what lies in it.
         workdir: absolute path to start in, "" for the executor's default.
+        tmp: folder of the host, to be made, for what the program writes to /tmp where that is not the image's.
         timeout_s: time after which the program is asked to end, and killed after a grace.
         keeps_entrypoint: the image's own entrypoint runs, with argv as its arguments; without any, with the image's.
     """
@@ -55,6 +56,7 @@ class Task:
     entrypoint: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     workdir: str = ""
+    tmp: Path | None = None
     network: bool = False
     resources: Resources = NO_DEMAND
     timeout_s: float = 3600.0

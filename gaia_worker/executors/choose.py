@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from gaia_core.errors import ConfigError, Unavailable
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.noop import NoopExecutor
-from gaia_worker.executors.sandbox import SandboxExecutor, find_program
+from gaia_worker.executors.sandbox import connect, find_program
 
 NAMES: Final = ("auto", "docker", "sandbox", "noop")
 
@@ -76,7 +76,7 @@ def _sandbox(hidden: Sequence[Path]) -> Executor:
     program = find_program()
     if program is None:
         raise Unavailable("bubblewrap is missing", hint="sudo apt install bubblewrap, or install a Docker engine")
-    executor = SandboxExecutor(program, hidden)
+    executor = connect(program, hidden)
     problem = executor.problem()
     if problem is not None:
         raise Unavailable(f"the sandbox does not work: {problem}", hint=_namespaces_hint())

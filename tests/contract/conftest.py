@@ -28,6 +28,7 @@ from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJournal, MemoryLog
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
 from gaia_core.ports import CoordinatorBus, EventLog, EventRecord, Journal, WorkerBus
+from tests.contract.executor_site import Site, make_site
 from tests.support.waiting import wait_until
 
 QUIET = logging.getLogger("gaia.tests.contract")
@@ -334,3 +335,11 @@ def event_logs(request: pytest.FixtureRequest) -> Iterator[EventRig]:
 def kafka_settings(request: pytest.FixtureRequest) -> KafkaSettings:
     """Settings for topics that no other test has; the topics do not exist yet."""
     return _kafka_settings(request.getfixturevalue)
+
+
+@pytest.fixture(params=["docker", "sandbox"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """Attempts on one of the executors; nothing of them may be left when the test ends."""
+    with closing(make_site(request.param, request, tmp_path)) as made:
+        yield made
+        made.check_clean()

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gaia_core.workflow.model import FileVersion
-from gaia_worker.attempt import Attempts
-from tests.integration.test_executors import Site, given, ok, output, site
-
-__all__ = ["site"]  # the fixture: an executor of each kind
+from tests.contract.executor_site import Site, given, ok, output
 
 HOSTILE = (
     "chmod 777 /in/file; chmod 777 /in; echo spoiled > /in/file; echo spoiled >> /in/file; rm -f /in/file; "
@@ -26,10 +22,9 @@ HOSTILE = (
 @pytest.fixture
 def cached(site: Site) -> Iterator[Site]:
     """Attempts with a cache."""
-    settings = replace(site.attempts.settings, cache_bytes=1 << 30)
-    attempts = Attempts(settings, site.store, site.executor)  # type: ignore[arg-type]
-    yield replace(site, attempts=attempts)
-    attempts.close()
+    changed = site.changed(cache_bytes=1 << 30)
+    yield changed
+    changed.attempts.close()
 
 
 def place(site: Site, file: FileVersion) -> Path:
@@ -71,16 +66,19 @@ def test_what_a_chain_hands_on_is_not_fetched(cached: Site) -> None:
     assert file.sha256 == hashlib.sha256(b"made\n").digest()
 
 
-def test_a_program_that_floods_its_disk_is_ended(cached: Site) -> None:
+@pytest.mark.parametrize(
+    ("site", "place"),
+    [("docker", "/out/flood"), ("sandbox", "/out/flood"), ("sandbox", "/tmp/flood")],
+    indirect=["site"],
+)
+def test_a_program_that_floods_its_disk_is_ended(cached: Site, place: str) -> None:
     """The limit of what an attempt may write ends a real program, and its scratch folder is gone."""
-    settings = replace(cached.attempts.settings, disk_bytes=4 << 20)
-    attempts = Attempts(settings, cached.store, cached.executor)  # type: ignore[arg-type]
-    attempts.disk._pause_s = 0.05
-    flooded = replace(cached, attempts=attempts)
-    end = flooded.shell("yes > /out/flood", outputs=(output("out/", "/out/"),), timeout_s=60)
+    flooded = cached.changed(disk_bytes=4 << 20)
+    flooded.attempts.disk._pause_s = 0.05
+    end = flooded.shell(f"yes > {place}", outputs=(output("out/", "/out/"),), timeout_s=60)
     assert "GAIA_DISK_BYTES" in str(end)
-    assert list(attempts.scratch.iterdir()) == []
-    attempts.close()
+    assert list(flooded.attempts.scratch.iterdir()) == []
+    flooded.attempts.close()
 
 
 def test_locked_folders_of_a_program_are_cleared_away(cached: Site) -> None:
