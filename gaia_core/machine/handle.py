@@ -8,7 +8,17 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
-from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries, references, retention
+from gaia_core.machine import (
+    answers,
+    arrivals,
+    control,
+    definitions,
+    launching,
+    outcomes,
+    queries,
+    references,
+    retention,
+)
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
@@ -28,6 +38,7 @@ _MUTATIONS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Run: control.run,
     rq.Halt: control.halt,
     rq.Expire: control.expire,
+    rq.Launch: launching.launch,
 }
 
 _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
@@ -66,6 +77,7 @@ _INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Tick: outcomes.tick,
     rq.LoseWorker: outcomes.lose_worker,
     rq.LoseAttempts: outcomes.lose_attempts,
+    rq.LaunchFailed: launching.launch_failed,
 }
 
 
