@@ -14,6 +14,8 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry
+
 from gaia_core.backends.folder import FolderStore
 from gaia_core.backends.folder_lock import lock_folder
 from gaia_core.backends.folder_quarantine import FolderQuarantine
@@ -37,7 +39,9 @@ from gaia_core.errors import Bug, ConfigError, GaiaError
 from gaia_core.interfaces import Interfaces, known_hosts
 from gaia_core.ports import Launcher, Store
 from gaia_core.service import http_api
+from gaia_core.service.calls import CallMeter
 from gaia_core.service.grpc_api import GaiaService
+from gaia_core.service.metrics import ServerMetrics
 from gaia_core.service.reception import Reception
 from gaia_core.snapshot_process import CLUSTER, EMBEDDED, SnapshotProcess
 from gaia_core.workflow.validate import Rules
@@ -171,9 +175,22 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
 
 
 class Server:
-    """One server with its interfaces, from start to stop: a leader, or where others may lead, a standby in turns."""
+    """One server with its interfaces, from start to stop: a leader, or where others may lead, a standby in turns.
 
-    def __init__(self, config: Config, backing: Backing, launcher: Callable[[Submit], Launcher]) -> None:
+    Args:
+        config: its settings.
+        backing: what it stands on.
+        launcher: makes what starts workers, given how to ask the server.
+        more_metrics: shown with the server's own: those of workers in this process.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        backing: Backing,
+        launcher: Callable[[Submit], Launcher],
+        more_metrics: CollectorRegistry | None = None,
+    ) -> None:
         self.config = config
         self.failure: GaiaError | None = None
         self.reception = Reception()
@@ -193,7 +210,11 @@ class Server:
             may_lose=config.quarantine,
         )
         address = config.advertise or config.listen
-        self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
+        self._office = office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
+        self._calls = CallMeter()
+        self._metrics = ServerMetrics(
+            office.meter, self._calls, lambda: office.role, lambda: office.standing, self._desk.submit, more_metrics
+        )
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 
@@ -253,5 +274,6 @@ class Server:
             known_hosts(self.config),
             self.config.token,
             lambda: self._office.refused,
+            self._metrics.expose,
         )
-        return Interfaces(self.config, service, app)
+        return Interfaces(self.config, service, app, self._calls)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from gaia.v1 import api_pb2, api_pb2_grpc
 from gaia_core.config import Config, split_address, variable
 from gaia_core.errors import GaiaError, NotAllowedNow, Unavailable
+from gaia_core.service.calls import CallMeter
 from gaia_core.service.grpc_api import GaiaService
 from gaia_core.service.interceptor import ErrorInterceptor
 from gaia_core.service.limits import MESSAGE_BYTES_MAX
@@ -36,10 +37,11 @@ once from one client (gRPC 1.85) about 6,000 ended as CANCELLED, none with this.
 class Interfaces:
     """gRPC and HTTP, bound before anything else is done and served from then on."""
 
-    def __init__(self, config: Config, service: GaiaService, app: ASGIApp) -> None:
+    def __init__(self, config: Config, service: GaiaService, app: ASGIApp, calls: CallMeter) -> None:
         self._config = config
         self._service = service
         self._app = app
+        self._calls = calls
         self._stack = ExitStack()
 
     async def __aenter__(self) -> None:
@@ -81,7 +83,7 @@ class Interfaces:
             ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 4),
         ]
-        server = grpc.aio.server(interceptors=[ErrorInterceptor(self._config.token)], options=options)
+        server = grpc.aio.server(interceptors=[ErrorInterceptor(self._config.token, self._calls)], options=options)
         api_pb2_grpc.add_GaiaServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]
         servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

@@ -129,6 +129,9 @@ class CoordinatorBus(Protocol):
     def end_offset(self) -> int:
         """Return the offset after the last report now on the bus."""
 
+    def seen_end(self) -> int:
+        """Return the same as far as the bus knows without asking: at once, from any thread, a moment old."""
+
     def close(self) -> None:
         """Stop listening and release everything; safe to call twice."""
 

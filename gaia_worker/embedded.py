@@ -22,6 +22,7 @@ from gaia_core.workflow.model import Fence, Publication
 from gaia_worker.app import WorkerHandle, start_worker_thread
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.choose import choose_executor
+from gaia_worker.metrics import WorkerMeter
 from gaia_worker.settings import WorkerSettings, metadata_of
 
 log = logging.getLogger(__name__)
@@ -56,12 +57,21 @@ class LocalWorkers:
 
     takes_s = 5.0
 
-    def __init__(self, config: Config, submit: Submit, bus: InProcessBus, store: Store, executor: Executor) -> None:
+    def __init__(
+        self,
+        config: Config,
+        submit: Submit,
+        bus: InProcessBus,
+        store: Store,
+        executor: Executor,
+        meter: WorkerMeter | None = None,
+    ) -> None:
         self._config = config
         self._submit = submit
         self._bus = bus
         self._store = store
         self._executor = executor
+        self._meter = meter
         self._handles: list[WorkerHandle] = []
         self._launched: list[WorkerHandle] = []
         self._lock = threading.Lock()
@@ -115,7 +125,9 @@ class LocalWorkers:
             metadata=metadata,
         )
         bus = self._bus.connect(name)
-        handle = start_worker_thread(settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs)
+        handle = start_worker_thread(
+            settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs, self._meter
+        )
         handle.outcome.add_done_callback(lambda _: bus.close())
         with self._lock:
             self._handles.append(handle)
@@ -156,10 +168,11 @@ class Embedded:
             made: list[LocalWorkers] = []
 
             def launcher(submit: Submit) -> LocalWorkers:
-                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor))
+                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor, meter))
                 return made[0]
 
-            self._server = Server(self.config, backing, launcher)
+            meter = WorkerMeter()
+            self._server = Server(self.config, backing, launcher, meter.registry)
             self._server.run(lambda _: self._begin(made[0], ready))
 
     def stop(self) -> None:

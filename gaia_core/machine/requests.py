@@ -275,6 +275,11 @@ class ListWorkers:
 
 
 @dataclass(frozen=True, slots=True)
+class GetFigures:
+    """How much there is of everything. Answer: Figures."""
+
+
+@dataclass(frozen=True, slots=True)
 class GetFiles:
     """What lies under a Key or below a prefix. Answer: a tuple of Publication."""
 
@@ -477,6 +482,7 @@ Query: TypeAlias = (
     | GetStatus
     | Explain
     | PlanExpire
+    | GetFigures
     | GetFiles
     | GetInputs
     | CheckUpload
