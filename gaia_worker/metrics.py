@@ -19,6 +19,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 
@@ -44,6 +45,7 @@ class WorkerMeter:
     """
 
     def __init__(self) -> None:
+        disable_created_metrics()  # of the old text format: a second family for each, of no use to anybody
         self.registry = CollectorRegistry(auto_describe=True)
         self.slots = self._gauge("gaia_worker_process_slots", "Attempts that run at a time at most.")
         self._running = self._gauge("gaia_worker_attempts_running", "Attempts that have a slot.")

@@ -2,6 +2,7 @@
 
 from gaia_core.machine import requests as rq
 from gaia_core.machine.figures import Figures, PoolFigures
+from gaia_core.machine.reports import Hello
 from gaia_core.workflow.model import Options
 from tests.unit.machine.deployment import Driver, copy, make
 
@@ -54,7 +55,7 @@ def test_workers_are_counted_by_pool() -> None:
     driver = Driver()
     driver.join("w", slots=2, prefetch=1)
     driver.join("x", slots=4)
-    driver.join("x", slots=4, draining=True)
+    driver.say("x", Hello("default", 4, 0, 0, 0, "noop", "host", draining=True))
     driver.upload(make("a", "k"))
     assert figures(driver).pools == {
         "default": PoolFigures(ready=0, held=1, workers=2, draining=1, slots=2, credit=2),
