@@ -11,7 +11,7 @@ from typing import Any
 
 from gaia_core.app import Server, embedded_backing, embedded_deployment
 from gaia_core.backends.inprocess import InProcessBus
-from gaia_core.backends.process_launcher import no_room
+from gaia_core.backends.process_launcher import STOPPING, no_room
 from gaia_core.config import LAUNCHED_IDLE_EXIT_S, Config
 from gaia_core.coordinator.desk import Submit
 from gaia_core.errors import Bug, GaiaError, Unavailable
@@ -74,6 +74,7 @@ class LocalWorkers:
         self._meter = meter
         self._handles: list[WorkerHandle] = []
         self._launched: list[WorkerHandle] = []
+        self._closed = False
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -89,7 +90,7 @@ class LocalWorkers:
         """Return why so many more workers cannot be started now, in words; "" if they can."""
         with self._lock:
             living = sum(not handle.outcome.done() for handle in self._launched)
-        return no_room(living, count, self._config.launch_max)
+        return STOPPING if self._closed else no_room(living, count, self._config.launch_max)
 
     def launch(self, name: str, metadata: Mapping[str, Any]) -> LocalWorker:
         """Start a worker, which leaves after five idle minutes, and let it say what else it was started with."""
@@ -100,6 +101,7 @@ class LocalWorkers:
 
     def close(self) -> None:
         """End what runs and wait for the workers."""
+        self._closed = True
         with self._lock:
             handles = list(self._handles)
         for handle in handles:

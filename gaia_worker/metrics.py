@@ -45,7 +45,7 @@ class WorkerMeter:
     """
 
     def __init__(self) -> None:
-        disable_created_metrics()  # of the old text format: a second family for each, of no use to anybody
+        disable_created_metrics()  # type: ignore[no-untyped-call] # of the old text format: a second family for each, of no use to anybody
         self.registry = CollectorRegistry(auto_describe=True)
         self.slots = self._gauge("gaia_worker_process_slots", "Attempts that run at a time at most.")
         self._running = self._gauge("gaia_worker_attempts_running", "Attempts that have a slot.")

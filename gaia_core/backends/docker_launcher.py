@@ -21,7 +21,7 @@ from docker.errors import (  # type: ignore[import-untyped,unused-ignore]
     NotFound,
 )
 
-from gaia_core.backends.process_launcher import last_words, no_room, note_end, own_settings
+from gaia_core.backends.process_launcher import STOPPING, last_words, no_room, note_end, own_settings
 from gaia_core.errors import NotAllowedNow, Unavailable
 
 CALL_S: Final = 30
@@ -81,7 +81,7 @@ class DockerLauncher:
 
     def objection(self, count: int) -> str:
         """Return why so many more workers cannot be started now, in words; "" if they can."""
-        return no_room(len(self._living), count, self._made_of.most)
+        return STOPPING if self._stopping.is_set() else no_room(len(self._living), count, self._made_of.most)
 
     def launch(self, name: str, metadata: Mapping[str, Any]) -> "WorkerContainer":
         """Start a worker, and let it say what else it was started with.

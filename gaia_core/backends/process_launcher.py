@@ -23,6 +23,8 @@ LEAVE_S: Final = 5.0
 TAIL_BYTES: Final = 2_000
 """Of a log file, for the one who asked for a worker that ended at once."""
 
+STOPPING: Final = "This server is stopping."
+
 log = logging.getLogger(__name__)
 
 
@@ -54,10 +56,11 @@ class ProcessLauncher:
         self._command = command
         self._lock = threading.Lock()
         self._living: list[WorkerProcess] = []
+        self._closed = False
 
     def objection(self, count: int) -> str:
         """Return why so many more workers cannot be started now, in words; "" if they can."""
-        return no_room(len(self._living), count, self._most)
+        return STOPPING if self._closed else no_room(len(self._living), count, self._most)
 
     def launch(self, name: str, metadata: Mapping[str, Any]) -> "WorkerProcess":
         """Start a worker, and let it say what else it was started with.
@@ -90,6 +93,7 @@ class ProcessLauncher:
 
     def close(self) -> None:
         """Ask the workers to leave, and wait a moment; those that still run Steps leave when these have ended."""
+        self._closed = True
         with self._lock:
             living = list(self._living)
         for worker in living:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from operator import attrgetter
 from typing import Any, Final
 
 from gaia_core.machine.decision import Decision
@@ -19,6 +20,8 @@ SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 LONG_SECONDS: Final = (0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
 """Bounds for what users' programs take, and for waits in the queue."""
+
+_READY_SINCE: Final = attrgetter("ready_since_ms")
 
 SIZES: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
 
@@ -106,7 +109,7 @@ class Meter:
         for effect in decision.effects:
             if type(effect) is SendDispatches:
                 self.dispatched += len(effect.steps)
-                self._wait(now_ms, (step.ready_since_ms for step in effect.steps), took_s)
+                self._wait(now_ms, map(_READY_SINCE, effect.steps), took_s)
 
     def _wait(self, now_ms: int, since_ms: Iterable[int], took_s: float) -> None:
         """Count how long Steps were READY; most of a batch became so together."""

@@ -11,7 +11,6 @@ from gaia_core.machine import requests as rq
 from gaia_core.machine.state import Deployment
 from gaia_core.scheduling.ready import Lane
 from gaia_core.workflow.states import StepState
-from gaia_core.workflow.views import summary
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ def get_figures(state: Deployment, _: rq.GetFigures) -> Figures:
     flows: Counter[str] = Counter()
     for workflow in state.by_uid.values():
         counts = [sum_ + count for sum_, count in zip(counts, workflow.counts, strict=True)]
-        flows[summary(workflow).state] += 1
+        flows[workflow.flow_state[0].value] += 1
     flows["archived"] = len(state.archived)
     steps = {one.word: counts[one] for one in StepState}
     return Figures(steps, flows, _pools(state))
