@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
 from prometheus_client.core import Metric
 
 from gaia_core.coordinator.meter import Meter
@@ -54,6 +55,17 @@ def test_the_tables_of_metrics_are_the_code_s() -> None:
     """Server and worker, in the order in which they are shown."""
     rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `gaia_")]
     assert rows == [*server_rows(), *worker_rows()]
+
+
+def test_rules_for_alerts_ask_for_what_there_is() -> None:
+    """The rules in docs/operations.md name metrics that are shown."""
+    page = (PAGE.parent / "operations.md").read_text(encoding="utf-8")
+    rules = yaml.safe_load("groups:" + page.partition("```yaml\ngroups:")[2].partition("```")[0])
+    asked = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    shown = {row.split("`")[1] for row in [*server_rows(), *worker_rows()]}
+    named = {name.removesuffix("_bucket") for expression in asked for name in re.findall(r"gaia_[a-z_]+", expression)}
+    assert len(asked) > 10
+    assert named <= shown
 
 
 def test_names_follow_the_conventions_of_prometheus() -> None:
