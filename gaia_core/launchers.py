@@ -23,7 +23,6 @@ def launcher_of(config: Config, environ: Mapping[str, str]) -> Launcher:
 
     Raises:
         ConfigError: a setting is missing.
-        Unavailable: the engine does not answer.
     """
     idle_exit_s = config.idle_exit_s or LAUNCHED_IDLE_EXIT_S
     match config.launcher:
@@ -59,7 +58,7 @@ def _docker(config: Config, environ: Mapping[str, str], idle_exit_s: float) -> L
         folder=config.launch_logs,
         most=config.launch_max,
     )
-    return DockerLauncher(made_of, connect())
+    return DockerLauncher(made_of, connect)
 
 
 def _host(config: Config, own: str) -> str:

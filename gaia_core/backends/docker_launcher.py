@@ -6,7 +6,7 @@ said is kept in a file when it has ended, and the container is removed.
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -66,18 +66,23 @@ class DockerLauncher:
 
     Args:
         made_of: see `Containers`.
-        api: client of the engine.
+        connect: returns a client of the engine; one that does not answer is asked again when it is needed.
     """
 
     takes_s = 30.0
 
-    def __init__(self, made_of: Containers, api: Any) -> None:
+    def __init__(self, made_of: Containers, connect: Callable[[], Any]) -> None:
         self._made_of = made_of
-        self._api = api
+        self._connect = connect
+        self._api: Any = None
+        self._connecting = threading.Lock()
         self._lock = threading.Lock()
         self._living: dict[str, WorkerContainer] = {}
         self._stopping = threading.Event()
-        self._take_over()
+        try:
+            self._engine()
+        except Unavailable as error:
+            log.warning("no workers can be launched now", extra={"cause": error.message})
 
     def objection(self, count: int) -> str:
         """Return why so many more workers cannot be started now, in words; "" if they can."""
@@ -90,17 +95,17 @@ class DockerLauncher:
             NotAllowedNow: the image is not there, or a container has the name.
             Unavailable: the engine does not answer, or refuses.
         """
-        made_of = self._made_of
+        made_of, api = self._made_of, self._engine()
         own = own_settings(name, metadata, made_of.idle_exit_s)
         called = f"gaia-worker-{name}-{sha256(made_of.deployment.encode()).hexdigest()[:8]}"
         try:
-            created = self._api.create_container(
+            created = api.create_container(
                 made_of.image,
                 ["worker"],
                 name=called,
                 environment={**made_of.environ, **own},
                 labels={DEPLOYMENT_LABEL: made_of.deployment, LAUNCHED_LABEL: name},
-                host_config=self._api.create_host_config(
+                host_config=api.create_host_config(
                     binds=list(made_of.volumes), network_mode=made_of.network or None, init=True
                 ),
             )
@@ -137,16 +142,24 @@ class DockerLauncher:
                 self._api.remove_container(container, v=True, force=True)
             raise
 
-    def _take_over(self) -> None:
-        """Look after the containers that an earlier server left."""
-        wanted = [f"{DEPLOYMENT_LABEL}={self._made_of.deployment}", LAUNCHED_LABEL]
-        try:
-            found = self._api.containers(all=True, filters={"label": wanted})
-        except (DockerException, OSError) as error:
-            log.warning("the Docker engine does not answer", extra={"cause": str(error)})
-            return
-        for container in found:
-            self._watched(container["Labels"][LAUNCHED_LABEL], container["Id"])
+    def _engine(self) -> Any:
+        """Return the client; the first time, look after the containers that an earlier server left.
+
+        Raises:
+            Unavailable: the engine does not answer.
+        """
+        with self._connecting:
+            if self._api is None:
+                api = self._connect()
+                wanted = [f"{DEPLOYMENT_LABEL}={self._made_of.deployment}", LAUNCHED_LABEL]
+                try:
+                    found = api.containers(all=True, filters={"label": wanted})
+                except (DockerException, OSError) as error:
+                    raise Unavailable(f"The Docker engine does not answer: {error}") from error
+                self._api = api
+                for container in found:
+                    self._watched(container["Labels"][LAUNCHED_LABEL], container["Id"])
+            return self._api
 
     def _watched(self, name: str, container: str) -> "WorkerContainer":
         """Look after a container until it is gone."""

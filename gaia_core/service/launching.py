@@ -114,20 +114,18 @@ class Launching:
             raise NotAllowedNow(why)
 
     async def _ends_before_hello(self, started: Mapping[str, Launched]) -> dict[str, str]:
-        """Wait until every worker has said hello, or one has ended; return why, by name."""
+        """Wait until every worker has said hello or ended; return why, by name, of those that ended first."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._launcher.takes_s
-        silent = dict(started)
+        silent, ended = dict(started), dict[str, str]()
         while silent and loop.time() < end:
             ends = {name: await asyncio.to_thread(worker.ended) for name, worker in silent.items()}
             try:
                 heard = {view.name for view in await self._ask(rq.ListWorkers())}
             except Unavailable:  # no longer ours to tell; whoever leads now hears them
-                return {}
-            ended = {name: why for name, why in ends.items() if why and name not in heard}
-            if ended:
-                return ended
-            silent = {name: worker for name, worker in silent.items() if name not in heard}
+                break
+            silent = {name: worker for name, worker in silent.items() if name not in heard and not ends[name]}
+            ended |= {name: why for name, why in ends.items() if why and name not in heard}
             if silent:
                 await asyncio.sleep(LOOK_EVERY_S)
-        return {}
+        return ended

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from docker.errors import ImageNotFound
 
 from gaia_core.backends.docker_launcher import Containers, DockerLauncher
 from gaia_core.backends.process_launcher import STOPPING, ProcessLauncher
@@ -88,7 +89,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
             return all(one.logs() for one in engine.containers.list(filters={"label": labels}))
 
         try:
-            yield Rig(lambda: DockerLauncher(made_of, engine.api), tmp_path, speaks, left)
+            yield Rig(lambda: DockerLauncher(made_of, lambda: engine.api), tmp_path, speaks, left)
         finally:
             for one in engine.containers.list(all=True, filters={"label": f"gaia.deployment={deployment}"}):
                 one.remove(force=True)
@@ -150,14 +151,42 @@ def test_what_cannot_be_started_is_an_error(tmp_path: Path) -> None:
         ProcessLauncher({}, 1.0, tmp_path / "file", 1, (sys.executable,)).launch("a", {})
 
 
+def test_an_engine_that_is_away_is_asked_again(tmp_path: Path) -> None:
+    """A server starts without it; a launch meanwhile is refused in words, and one later is not."""
+    asked: list[str] = []
+
+    class Engine:
+        def containers(self, **_: object) -> list[object]:
+            return []
+
+        def create_host_config(self, **_: object) -> object:
+            return None
+
+        def create_container(self, *_: object, **__: object) -> object:
+            raise ImageNotFound("no such image")
+
+    def connect_late() -> Engine:
+        asked.append("")
+        if len(asked) < 3:
+            raise Unavailable("No Docker engine answers")
+        return Engine()
+
+    launcher = DockerLauncher(Containers("d", "image:1", {}, "", (), 1.0, tmp_path, MOST), connect_late)
+    with pytest.raises(Unavailable, match="No Docker engine answers"):
+        launcher.launch("a", {})
+    with pytest.raises(NotAllowedNow, match="The engine has no image 'image:1'"):
+        launcher.launch("a", {})
+    launcher.close()
+
+
 def test_the_next_launcher_looks_after_the_containers_of_the_last(
     docker_engine: Engine, image: str, tmp_path: Path
 ) -> None:
     """Those that live count, and are asked to leave; a name that a container has is refused in words."""
     made_of = Containers(f"test-{uuid.uuid4().hex[:8]}", image, SETTINGS, "none", (), 300.0, tmp_path, MOST)
     with connect(docker_engine) as engine:
-        DockerLauncher(made_of, engine.api).launch("a", {})
-        after = DockerLauncher(made_of, engine.api)
+        DockerLauncher(made_of, lambda: engine.api).launch("a", {})
+        after = DockerLauncher(made_of, lambda: engine.api)
         assert after.objection(2) != ""
         with pytest.raises(NotAllowedNow, match=r"There is a container 'gaia-worker-a-.*' already"):
             after.launch("a", {})

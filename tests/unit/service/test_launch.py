@@ -135,12 +135,15 @@ def test_what_fails_to_start_is_told_and_remembered(served: Served) -> None:
 
 
 def test_a_worker_that_ends_before_its_first_word_is_told(served: Served) -> None:
-    """A start is waited for: its hello ends the wait, and so does its end, which is told in words."""
+    """A start is waited for: its hello ends the wait, and so does its end, which is told in words, of each."""
     served.launcher.takes_s = 60.0
-    served.launcher.ends["a"] = "exit code 5: no engine answers"
-    refusal = call(served, "a")
+    served.launcher.ends |= {"a": "exit code 5: no engine answers", "b": "exit code 2: no such setting"}
+    refusal = call(served, "a", "b")
     assert isinstance(refusal, NotAllowedNow)
-    assert refusal.message == "The worker 'a' did not start: exit code 5: no engine answers"
+    assert refusal.message == (
+        "The worker 'a' did not start: exit code 5: no engine answers; "
+        "the worker 'b' did not start: exit code 2: no such setting"
+    )
 
 
 def test_a_launch_waits_for_the_first_word(served: Served) -> None:
