@@ -7,6 +7,7 @@ the server counts those Steps. docs/metrics.md has a table of all of it.
 import hmac
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +26,7 @@ from prometheus_client import (
 
 from gaia_core.config import is_loopback, split_address
 from gaia_core.errors import StoreError
-from gaia_core.machine.reports import Cancelled, Completed, Failed
+from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
 from gaia_core.ports import Store, Stored
 from gaia_core.workflow.model import Execution
 from gaia_worker.agent import RunAttempt, Say
@@ -58,6 +59,10 @@ class WorkerMeter:
         self._attempt_s = self._histogram(
             "gaia_worker_attempt_seconds", "How long attempts took, with the moving of their files."
         )
+        self._stage_in_s = self._histogram(
+            "gaia_worker_stage_in_seconds",
+            "From an attempt's slot to the start of its program: its inputs are fetched.",
+        )
         self._program_s = self._histogram(
             "gaia_worker_program_seconds", "How long programs took, with the making and removing of their containers."
         )
@@ -74,9 +79,16 @@ class WorkerMeter:
 
         def counted(execution: Execution, control: Control, say: Say) -> Completed | Failed | Cancelled:
             outcome = "broken"
+            began_s = time.monotonic()
+
+            def noted(report: Report) -> None:
+                if isinstance(report, Started):
+                    self._stage_in_s.observe(time.monotonic() - began_s)
+                say(report)
+
             with self._running.track_inprogress(), self._attempt_s.time():
                 try:
-                    end = run(execution, control, say)
+                    end = run(execution, control, noted)
                     outcome = _outcome(end)
                 finally:
                     self._attempts.labels(outcome).inc()

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.errors import ObjectMissing, StoreError
-from gaia_core.machine.reports import Cancelled, Completed, Failed
+from gaia_core.machine.reports import Cancelled, Completed, Failed, Started
 from gaia_core.workflow.model import Failure, FailureClass, Fence
 from gaia_worker.control import Control
 from gaia_worker.executors.base import Exited
@@ -41,11 +41,15 @@ def test_attempts_are_counted_by_their_outcome(end: Any, outcome: str) -> None:
     meter = WorkerMeter()
     running: list[float] = []
 
-    def run(*_: Any) -> Any:
+    def run(_: Any, __: Any, say: Any) -> Any:
         running.append(value(meter, "gaia_worker_attempts_running"))
+        say(Started(FENCE))
         return end
 
-    assert meter.attempts(run)(None, Control(), print) is end  # type: ignore[arg-type]
+    said: list[Any] = []
+    assert meter.attempts(run)(None, Control(), said.append) is end  # type: ignore[arg-type]
+    assert said == [Started(FENCE)]
+    assert value(meter, "gaia_worker_stage_in_seconds_count") == 1
     assert running == [1]
     assert value(meter, "gaia_worker_attempts_running") == 0
     assert value(meter, "gaia_worker_attempts_total", outcome=outcome) == 1
