@@ -28,6 +28,9 @@ while true; do sleep 0.1; done
 SETTINGS = {"GAIA_SLOTS": "3", "GAIA_WORKER_METADATA": '{"of": "the server"}', "PATH": "/usr/bin:/bin"}
 MOST = 2
 
+DEADLINE_S = 60.0
+"""An engine that has much to do takes seconds for a container."""
+
 
 @dataclass
 class Rig:
@@ -107,11 +110,11 @@ def test_a_worker_gets_its_name_and_metadata_and_leaves_when_asked(rig: Rig) -> 
     workers = [launcher.launch(name, {"zone": name}) for name in ("a", "b")]
     assert [worker.ended() for worker in workers] == ["", ""]
     assert rig.left() == 2
-    wait_until(lambda: rig.speaks("a") and rig.speaks("b"), "they have begun")
+    wait_until(lambda: rig.speaks("a") and rig.speaks("b"), "they have begun", deadline_s=DEADLINE_S)
     launcher.close()
-    wait_until(lambda: rig.left() == 0, "they left")
+    wait_until(lambda: rig.left() == 0, "they left", deadline_s=DEADLINE_S)
     for name in ("a", "b"):
-        wait_until(lambda name=name: "drained" in said(rig, name), "it is kept")  # type: ignore[misc]
+        wait_until(lambda name=name: "drained" in said(rig, name), "it is kept", deadline_s=DEADLINE_S)  # type: ignore[misc]
         assert said(rig, name).splitlines() == [
             f'{name} {{"zone": "{name}"}} 300.0 3', "The worker left: drained."
         ]  # fmt: skip
@@ -122,11 +125,11 @@ def test_a_worker_that_ends_says_why_and_leaves_its_room(rig: Rig) -> None:
     launcher = rig.make()
     for _ in range(2):
         bad = launcher.launch("bad", {})
-        end = wait_until(bad.ended, "it ended", deadline_s=30)
+        end = wait_until(bad.ended, "it ended", deadline_s=DEADLINE_S)
         assert end.startswith("exit code 5: ")
         assert "error: no engine answers" in end
         assert str(rig.folder / "bad.log") in end
-        wait_until(lambda: rig.left() == 0 and not launcher.objection(MOST), "nothing is left of it")
+        wait_until(lambda: rig.left() == 0 and not launcher.objection(MOST), "nothing is left", deadline_s=DEADLINE_S)
     assert said(rig, "bad").count("no engine") == 2
     launcher.close()
 
@@ -192,4 +195,6 @@ def test_the_next_launcher_looks_after_the_containers_of_the_last(
             after.launch("a", {})
         after.close()
         label = f"gaia.deployment={made_of.deployment}"
-        wait_until(lambda: not engine.containers.list(all=True, filters={"label": label}), "it left")
+        wait_until(
+            lambda: not engine.containers.list(all=True, filters={"label": label}), "it left", deadline_s=DEADLINE_S
+        )
