@@ -85,7 +85,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     with connect(request.getfixturevalue("docker_engine")) as engine:
 
         def left() -> int:
-            return len(engine.containers.list(all=True, filters={"label": f"gaia.deployment={deployment}"}))
+            return len(engine.api.containers(all=True, filters={"label": f"gaia.deployment={deployment}"}))
 
         def speaks(name: str) -> bool:
             labels = [f"gaia.deployment={deployment}", f"gaia.launched={name}"]
@@ -196,5 +196,5 @@ def test_the_next_launcher_looks_after_the_containers_of_the_last(
         after.close()
         label = f"gaia.deployment={made_of.deployment}"
         wait_until(
-            lambda: not engine.containers.list(all=True, filters={"label": label}), "it left", deadline_s=DEADLINE_S
+            lambda: not engine.api.containers(all=True, filters={"label": label}), "it left", deadline_s=DEADLINE_S
         )
