@@ -5,26 +5,17 @@ loop. `gaia up` brings its own launcher and workers (`gaia_worker.embedded`).
 """
 
 import asyncio
-import json
 import logging
-import socket
-import subprocess
-import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import grpc
-import uvicorn
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from starlette.types import ASGIApp
+from prometheus_client import CollectorRegistry
 
-from gaia.v1 import api_pb2, api_pb2_grpc
 from gaia_core.backends.folder import FolderStore
 from gaia_core.backends.folder_lock import lock_folder
 from gaia_core.backends.folder_quarantine import FolderQuarantine
@@ -38,39 +29,26 @@ from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.backends.sqlite import SqliteEventLog, SqliteJournal
-from gaia_core.config import Config, split_address, variable
+from gaia_core.config import Config, variable
 from gaia_core.coordinator.desk import Desk, Submit
 from gaia_core.coordinator.loop import Clock
 from gaia_core.coordinator.office import Backing, Office
 from gaia_core.coordinator.reign import Duties
 from gaia_core.coordinator.snapshots import Snapshots, snapshot_folder
-from gaia_core.errors import Bug, ConfigError, GaiaError, NotAllowedNow, Unavailable
-from gaia_core.ports import Store
+from gaia_core.errors import Bug, ConfigError, GaiaError
+from gaia_core.interfaces import Interfaces, known_hosts
+from gaia_core.ports import Launcher, Store
 from gaia_core.service import http_api
+from gaia_core.service.calls import CallMeter
 from gaia_core.service.grpc_api import GaiaService
-from gaia_core.service.interceptor import ErrorInterceptor
-from gaia_core.service.launching import Launcher
-from gaia_core.service.limits import MESSAGE_BYTES_MAX
+from gaia_core.service.metrics import ServerMetrics
 from gaia_core.service.reception import Reception
 from gaia_core.snapshot_process import CLUSTER, EMBEDDED, SnapshotProcess
 from gaia_core.workflow.validate import Rules
 
 log = logging.getLogger(__name__)
 
-STOP_S: Final = 5.0
-"""How long open calls may go on after a stop was asked for."""
-
 EMBEDDED_BUCKET: Final = "data"
-
-KEEPALIVE_MS: Final = 40_000
-"""After so much silence a client is asked for a sign of life, and given as long again to answer."""
-
-PENDING_CALLS_MAX: Final = 100_000
-"""Calls that the gRPC library keeps until we look at them; of more than 1,000 it would cancel some at random.
-
-Source: grpc_core::Server, whose max_pending_requests is a RandomEarlyDetection of 1,000 and 3,000. Of 10,000 calls at
-once from one client (gRPC 1.85) about 6,000 ended as CANCELLED, none with this.
-"""
 
 SYSTEM_CLOCK: Final = Clock(lambda: time.time_ns() // 1_000_000, time.monotonic)
 
@@ -196,44 +174,23 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
         )
 
 
-class ProcessLauncher:
-    """Starts workers as processes beside the server.
+class Server:
+    """One server with its interfaces, from start to stop: a leader, or where others may lead, a standby in turns.
 
     Args:
-        environ: the environment that gives a worker the server's own settings.
-        idle_exit_s: how long a worker stays without a Step.
+        config: its settings.
+        backing: what it stands on.
+        launcher: makes what starts workers, given how to ask the server.
+        more_metrics: shown with the server's own: those of workers in this process.
     """
 
-    def __init__(self, environ: Mapping[str, str], idle_exit_s: float) -> None:
-        self._environ = environ
-        self._idle_exit_s = idle_exit_s
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
-        """Start one worker process for each name, and let it say what else it was started with."""
-        for name in names:
-            own = {
-                variable("worker_name"): name,
-                variable("worker_metadata"): json.dumps(dict(metadata)),
-                variable("idle_exit_s"): str(self._idle_exit_s),
-            }
-            environ = {**self._environ, **own}
-            command = [sys.executable, "-m", "gaia", "worker"]
-            process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
-            self._processes.append(process)
-
-    def close(self) -> None:
-        """Ask every worker to drain and wait for it."""
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.wait()
-
-
-class Server:
-    """One server with its interfaces, from start to stop: a leader, or where others may lead, a standby in turns."""
-
-    def __init__(self, config: Config, backing: Backing, launcher: Callable[[Submit], Launcher]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        backing: Backing,
+        launcher: Callable[[Submit], Launcher],
+        more_metrics: CollectorRegistry | None = None,
+    ) -> None:
         self.config = config
         self.failure: GaiaError | None = None
         self.reception = Reception()
@@ -253,7 +210,11 @@ class Server:
             may_lose=config.quarantine,
         )
         address = config.advertise or config.listen
-        self._office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
+        self._office = office = Office(backing, self._desk, duties, SYSTEM_CLOCK, address)
+        self._calls = CallMeter()
+        self._metrics = ServerMetrics(
+            office.meter, self._calls, lambda: office.role, lambda: office.standing, self._desk.submit, more_metrics
+        )
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 
@@ -304,106 +265,15 @@ class Server:
         self._office.leave()
         holding.join()
 
-    @contextmanager
-    def _http_socket(self) -> Iterator[socket.socket]:
-        """Bind the HTTP port."""
-        host, port = split_address(self.config.http_listen)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as bound:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                bound.bind((host, port))
-            except OSError as error:
-                raise _port_refused("HTTP", self.config.http_listen, "http_listen", error) from error
-            yield bound
-
-    def _interfaces(self) -> "_Interfaces":
+    def _interfaces(self) -> Interfaces:
         service = GaiaService(self._desk, self._backing.store, self.reception, self._launcher)
         app = http_api.build(
             lambda: self._office.role,
             self._desk.submit,
             self.reception,
-            _known_hosts(self.config),
+            known_hosts(self.config),
             self.config.token,
             lambda: self._office.refused,
+            self._metrics.expose,
         )
-        return _Interfaces(self.config, service, app, self._http_socket)
-
-
-class _Interfaces:
-    """gRPC and HTTP, bound before anything else is done and served from then on."""
-
-    def __init__(self, config: Config, service: GaiaService, app: ASGIApp, http_socket: Callable[[], Any]) -> None:
-        self._config = config
-        self._service = service
-        self._app = app
-        self._http_socket = http_socket
-        self._stack = ExitStack()
-
-    async def __aenter__(self) -> None:
-        bound = self._stack.enter_context(self._http_socket())
-        self._grpc = await self._start_grpc()
-        settings = uvicorn.Config(self._app, log_config=None, access_log=False, lifespan="off")
-        self._http = _QuietUvicorn(settings)
-        self._serving = asyncio.create_task(self._http.serve(sockets=[bound]))
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._grpc.stop(STOP_S)
-        self._http.should_exit = True
-        await self._serving
-        self._stack.close()
-
-    async def _start_grpc(self) -> Any:
-        options = [
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-            ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-            # What comes faster than it is looked at is to be refused by us, in words, and not cancelled by the library.
-            ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
-            ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS_MAX),
-            # Watchers that disappeared without a word are noticed; those that ask for signs of life are not sent away.
-            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-            ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 4),
-        ]
-        server = grpc.aio.server(interceptors=[ErrorInterceptor(self._config.token)], options=options)
-        api_pb2_grpc.add_GaiaServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]
-        servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-        name = api_pb2.DESCRIPTOR.services_by_name["Gaia"].full_name
-        reflection.enable_server_reflection(
-            [name, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME], server
-        )
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-        try:
-            server.add_insecure_port(self._config.listen)
-        except RuntimeError as error:
-            raise _port_refused("gRPC", self._config.listen, "listen", error) from error
-        await server.start()
-        return server
-
-
-def _known_hosts(config: Config) -> frozenset[str]:
-    """Return the names that clients may call the HTTP port by; empty for any."""
-    if config.token or config.insecure:
-        return frozenset()
-    host, _ = split_address(config.http_listen)
-    return frozenset({"localhost", "127.0.0.1", "::1", host})
-
-
-class _QuietUvicorn(uvicorn.Server):
-    """Leaves signals to the process that runs it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture nothing."""
-        yield
-
-
-def _port_refused(what: str, address: str, setting: str, error: Exception) -> GaiaError:
-    """Return the error for a port that cannot be bound."""
-    flag = {"listen": "--listen", "http_listen": "--http"}[setting]
-    hint = f"another Gaia may run here; choose another address with {flag} or {variable(setting)}"
-    if isinstance(error, PermissionError):
-        return Unavailable(f"The {what} address {address} may not be used: {error.strerror}.", hint=hint)
-    return NotAllowedNow(f"The {what} address {address} is in use.", hint=hint)
+        return Interfaces(self.config, service, app, self._calls)

@@ -143,7 +143,7 @@ class Config:
     )
     http_listen: str = _setting("127.0.0.1:24480", _address, "HTTP address, HOST:PORT", _SERVERS)
     token: Secret = _setting(Secret(""), Secret, "clients must send it; required off the loopback interface", _ALL)
-    insecure: bool = _setting(False, _boolean, "serve other machines without a token", _SERVERS)
+    insecure: bool = _setting(False, _boolean, "serve other machines without a token", _ALL)
     lease_s: float = _setting(30.0, _positive(float), "a worker silent for so long is lost", _SERVERS)
     poll_s: float = _setting(5.0, _not_negative, "seconds between looks for files from outside; 0: never", _SERVERS)
     outside_changes: str = _setting(
@@ -184,7 +184,22 @@ class Config:
     scratch: Path | None = _setting(None, Path, "folder for files of running attempts", _WORKERS)
     secrets_dir: Path | None = _setting(None, Path, "folder with secrets for programs, a file each", _WORKERS)
     idle_exit_s: float | None = _setting(None, _positive(float), "a worker leaves after so long without a Step", _ALL)
-    host: str = _setting("localhost:24442", str, "gRPC address of the server, for clients and workers", _WORKER)
+    metrics_listen: str = _setting(
+        "", _advertised, "HTTP address where a worker serves /metrics, HOST:PORT; empty: none", _WORKER
+    )
+    host: str = _setting("localhost:24442", str, "gRPC address of the server, for clients and workers", _CLUSTER)
+    launcher: str = _setting(
+        "process", _one_of("process", "docker", "none"), "how a server starts the workers of `launch`", ("server",)
+    )
+    launch_max: int = _setting(32, _positive(int), "launched workers of a server that may live at a time", _SERVERS)
+    launch_logs: Path = _setting(
+        Path("gaia-workers"), Path, "folder for what launched workers say, NAME.log", ("server",)
+    )
+    launch_image: str = _setting("", str, "image of launched workers; its entrypoint is `gaia`", ("server",))
+    launch_network: str = _setting("", str, "the engine's network for launched workers", ("server",))
+    launch_volumes: tuple[str, ...] = _setting(
+        (), _names, "mounts of launched workers, HOST:CONTAINER, separated by commas", ("server",)
+    )
     kafka_bootstrap: str = _setting("", str, "Kafka servers, HOST:PORT,…", _CLUSTER)
     topic_prefix: str = _setting("gaia", str, "begins the name of every topic; names the deployment", _CLUSTER)
     replication_factor: int = _setting(0, _count, "of topics that Gaia makes; 0: the broker's default", _CLUSTER)
@@ -321,9 +336,9 @@ def _check_exposure(config: Config) -> None:
     """Refuse to serve other machines without a token."""
     if config.token or config.insecure:
         return
-    for name in ("listen", "http_listen"):
+    for name in ("listen", "http_listen", "metrics_listen"):
         address = getattr(config, name)
-        if not is_loopback(address):
+        if address and not is_loopback(address):
             raise ConfigError(
                 f"{address} can be reached from other machines, and no token is set.",
                 hint=f"set GAIA_TOKEN, or pass --insecure, or listen on 127.0.0.1 ({variable(name)})",

@@ -4,10 +4,10 @@ Backends implement these, one file each, and one contract suite (`tests/contract
 here performs I/O. A port raises only errors of `gaia_core.errors`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeAlias
 
 
 class Record(NamedTuple):
@@ -130,6 +130,9 @@ class CoordinatorBus(Protocol):
 
     def end_offset(self) -> int:
         """Return the offset after the last report now on the bus."""
+
+    def seen_end(self) -> int:
+        """Return the same as far as the bus knows without asking: at once, from any thread, a moment old."""
 
     def close(self) -> None:
         """Stop listening and release everything; safe to call twice."""
@@ -340,3 +343,33 @@ class Store(Protocol):
         Args:
             before_ms: milliseconds since the epoch; puts that may still be under way began later.
         """
+
+
+class Launched(Protocol):
+    """A worker that was started for a client."""
+
+    def ended(self) -> str:
+        """Return why it is no more, in words and with its last ones; "" while it lives."""
+
+
+class Launcher(Protocol):
+    """Starts workers for clients, by name; which names are free is for others to know. Safe for several threads.
+
+    Attributes:
+        takes_s: how long a worker may take from its start to its first word.
+    """
+
+    takes_s: float
+
+    def objection(self, count: int) -> str:
+        """Return why so many more workers cannot be started now, in words; "" if they can. Never blocks."""
+
+    def launch(self, name: str, metadata: Mapping[str, Any]) -> Launched:
+        """Start a worker that leaves once it was idle for long; it says what else it was started with.
+
+        Raises:
+            GaiaError: it cannot be started.
+        """
+
+    def close(self) -> None:
+        """Ask the workers that were started to leave, and wait for them, though not for ever."""

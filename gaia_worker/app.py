@@ -14,6 +14,7 @@ from gaia_worker.agent import Agent
 from gaia_worker.attempt import Attempts, FetchInputs
 from gaia_worker.cache import CacheStats
 from gaia_worker.executors.base import Executor
+from gaia_worker.metrics import WorkerMeter
 from gaia_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Worker:
         executor: Executor,
         fetch_inputs: FetchInputs | None = None,
         set_aside: SetAside = nowhere,
+        meter: WorkerMeter | None = None,
     ) -> None:
         """Build a worker that has said nothing yet.
 
@@ -42,9 +44,14 @@ class Worker:
             executor: what runs the programs.
             fetch_inputs: asks the coordinator for the sources of inputs that were too many for a dispatch.
             set_aside: keeps records that are no orders.
+            meter: counts what is done; None counts nothing.
         """
+        if meter is not None:
+            store, executor = meter.store(store), meter.executor(executor)
+        self._slots, self._meter = settings.slots, meter
         self._attempts = Attempts(settings, store, executor, fetch_inputs)
-        run_attempt = None if executor.instant else self._attempts.run
+        run = meter.attempts(self._attempts.run) if meter is not None else self._attempts.run
+        run_attempt = None if executor.instant else run
         self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt, set_aside=set_aside)
 
     def cache_stats(self) -> CacheStats:
@@ -57,11 +64,15 @@ class Worker:
         Raises:
             Unavailable: the executor's engine does not answer at the start.
         """
+        if self._meter is not None:
+            self._meter.slots.inc(self._slots)
         try:
             self._attempts.cleanup()
             return self.agent.run()
         finally:
             self._attempts.close()
+            if self._meter is not None:
+                self._meter.slots.dec(self._slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +110,10 @@ def start_worker_thread(
     store: Store,
     executor: Executor,
     fetch_inputs: FetchInputs | None = None,
+    meter: WorkerMeter | None = None,
 ) -> WorkerHandle:
     """Start a worker in a thread of its own; the arguments are those of `Worker`."""
-    worker = Worker(settings, incarnation, bus, store, executor, fetch_inputs)
+    worker = Worker(settings, incarnation, bus, store, executor, fetch_inputs, meter=meter)
     outcome: Future[str] = Future()
     thread = threading.Thread(target=_run_into, args=(worker, outcome), name=f"worker-{settings.name}")
     thread.start()

@@ -18,6 +18,7 @@ from gaia_core.version import VERSION
 from gaia_worker.app import Worker
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.inputs_client import InputsClient
+from gaia_worker.metrics import WorkerMeter, serve_metrics
 from gaia_worker.secrets import Secrets
 from gaia_worker.settings import WorkerSettings, hidden_folders, metadata_of
 
@@ -45,6 +46,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         quarantine = stack.enter_context(closing(KafkaQuarantine(kafka_settings(config))))
         inputs = InputsClient(config.host, config.token)
         stack.callback(inputs.close)
+        meter = _metered(config, stack)
         settings = WorkerSettings(
             name=name,
             slots=config.slots or os.cpu_count() or 1,
@@ -63,7 +65,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         )
         while True:
             with closing(KafkaWorkerBus(kafka_settings(config), name, quarantine.put)) as bus:
-                worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs, quarantine.put)
+                worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs, quarantine.put, meter)
                 started(worker.agent.drain, choice.reason)
                 try:
                     reason = worker.run()
@@ -75,3 +77,14 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             if worker.agent.sent_away:
                 raise NotAllowedNow(f"The server sent this worker away. {worker.agent.sent_away}")
             return reason
+
+
+def _metered(config: Config, stack: ExitStack) -> WorkerMeter | None:
+    """Serve the worker's metrics where that is wanted."""
+    if not config.metrics_listen:
+        return None
+    meter = WorkerMeter()
+    port = serve_metrics(config.metrics_listen, config.token, meter)
+    if port is not None:
+        stack.callback(port.close)
+    return meter

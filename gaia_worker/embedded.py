@@ -5,12 +5,13 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from gaia_core.app import Server, embedded_backing, embedded_deployment
 from gaia_core.backends.inprocess import InProcessBus
+from gaia_core.backends.process_launcher import STOPPING, no_room
 from gaia_core.config import LAUNCHED_IDLE_EXIT_S, Config
 from gaia_core.coordinator.desk import Submit
 from gaia_core.errors import Bug, GaiaError, Unavailable
@@ -21,6 +22,7 @@ from gaia_core.workflow.model import Fence, Publication
 from gaia_worker.app import WorkerHandle, start_worker_thread
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.choose import choose_executor
+from gaia_worker.metrics import WorkerMeter
 from gaia_worker.secrets import Secrets
 from gaia_worker.settings import WorkerSettings, hidden_folders, metadata_of
 
@@ -36,16 +38,44 @@ def sandbox_if_possible() -> str:
     return "sandbox"
 
 
+class LocalWorker:
+    """One launched worker."""
+
+    def __init__(self, handle: WorkerHandle) -> None:
+        self._handle = handle
+
+    def ended(self) -> str:
+        """Return why it is no more; "" while it lives."""
+        outcome = self._handle.outcome
+        if not outcome.done():
+            return ""
+        problem = outcome.exception()
+        return f"it left: {outcome.result()}" if problem is None else getattr(problem, "message", repr(problem))
+
+
 class LocalWorkers:
     """Workers as threads of this process; also the launcher of the embedded mode."""
 
-    def __init__(self, config: Config, submit: Submit, bus: InProcessBus, store: Store, executor: Executor) -> None:
+    takes_s = 5.0
+
+    def __init__(
+        self,
+        config: Config,
+        submit: Submit,
+        bus: InProcessBus,
+        store: Store,
+        executor: Executor,
+        meter: WorkerMeter | None = None,
+    ) -> None:
         self._config = config
         self._submit = submit
         self._bus = bus
         self._store = store
         self._executor = executor
+        self._meter = meter
         self._handles: list[WorkerHandle] = []
+        self._launched: list[WorkerHandle] = []
+        self._closed = False
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -57,13 +87,22 @@ class LocalWorkers:
         for number in range(self._config.workers):
             self._start(f"{self._config.worker_name or 'local'}-{number + 1}", metadata, None)
 
-    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
-        """Start one worker for each name; each leaves after five idle minutes."""
-        for name in names:
-            self._start(name, metadata, self._config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
+    def objection(self, count: int) -> str:
+        """Return why so many more workers cannot be started now, in words; "" if they can."""
+        with self._lock:
+            living = sum(not handle.outcome.done() for handle in self._launched)
+        return STOPPING if self._closed else no_room(living, count, self._config.launch_max)
+
+    def launch(self, name: str, metadata: Mapping[str, Any]) -> LocalWorker:
+        """Start a worker, which leaves after five idle minutes, and let it say what else it was started with."""
+        handle = self._start(name, metadata, self._config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
+        with self._lock:
+            self._launched = [one for one in self._launched if not one.outcome.done()] + [handle]
+        return LocalWorker(handle)
 
     def close(self) -> None:
         """End what runs and wait for the workers."""
+        self._closed = True
         with self._lock:
             handles = list(self._handles)
         for handle in handles:
@@ -74,7 +113,7 @@ class LocalWorkers:
             except GaiaError as error:
                 log.warning("a worker ended badly", extra={"cause": error.message})
 
-    def _start(self, name: str, metadata: Mapping[str, Any], idle_exit_s: float | None) -> None:
+    def _start(self, name: str, metadata: Mapping[str, Any], idle_exit_s: float | None) -> WorkerHandle:
         data = self._config.data.absolute()
         settings = WorkerSettings(
             name=name,
@@ -93,10 +132,13 @@ class LocalWorkers:
             metadata=metadata,
         )
         bus = self._bus.connect(name)
-        handle = start_worker_thread(settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs)
+        handle = start_worker_thread(
+            settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs, self._meter
+        )
         handle.outcome.add_done_callback(lambda _: bus.close())
         with self._lock:
             self._handles.append(handle)
+        return handle
 
     def _inputs(self, fence: Fence) -> dict[str, tuple[Publication, ...]]:
         """Ask the coordinator what an attempt's inputs are made of."""
@@ -133,10 +175,11 @@ class Embedded:
             made: list[LocalWorkers] = []
 
             def launcher(submit: Submit) -> LocalWorkers:
-                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor))
+                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor, meter))
                 return made[0]
 
-            self._server = Server(self.config, backing, launcher)
+            meter = WorkerMeter()
+            self._server = Server(self.config, backing, launcher, meter.registry)
             self._server.run(lambda _: self._begin(made[0], ready))
 
     def stop(self) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from gaia_client.cli.settings import config_option, environ_of, quiet_grpc, read_config, stop_on_signals
-from gaia_core.config import LAUNCHED_IDLE_EXIT_S, variable
 
 
 @click.command("server")
@@ -23,12 +22,12 @@ def command(config_file: str | None, **flags: Any) -> None:
     """Run a coordinator on Kafka and S3. Secrets come from the environment or the file, never from flags."""
     quiet_grpc()
     from gaia_core import logs  # noqa: PLC0415 - the server's libraries load only here
-    from gaia_core.app import ProcessLauncher, Server, cluster_backing  # noqa: PLC0415
+    from gaia_core.app import Server, cluster_backing  # noqa: PLC0415
+    from gaia_core.launchers import launcher_of  # noqa: PLC0415
 
     config = read_config(config_file, flags)
     logs.configure()
-    environ = {**environ_of(config_file, flags), variable("host"): config.listen}
-    launcher = ProcessLauncher(environ, config.idle_exit_s or LAUNCHED_IDLE_EXIT_S)
+    launcher = launcher_of(config, environ_of(config_file, flags))
     does = {"leader": "serves", "standby": "stands by"}
     where = f"gRPC on {config.listen}, HTTP on {config.http_listen}"
     with cluster_backing(config) as backing:

@@ -116,6 +116,10 @@ class InProcessBus:
         with self._lock:
             return self._next + len(self._waiting)
 
+    def seen_end(self) -> int:
+        """Return the offset after the last report now on the bus."""
+        return self.end_offset()
+
     def close(self) -> None:
         """Stop listening; safe to call twice."""
         self._stop()

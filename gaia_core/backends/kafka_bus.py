@@ -96,6 +96,11 @@ class KafkaCoordinatorBus:
         """Return the offset after the last report now on the bus."""
         return self._clients.bounds(self._asker, self._settings.reports_topic, self._settings.shard)[1]
 
+    def seen_end(self) -> int:
+        """Return the offset after the last report that the listening thread was told of."""
+        listener = self._listener
+        return listener.seen_end if listener is not None else 0
+
     def close(self) -> None:
         """Stop listening and drop what is not sent yet; safe to call twice."""
         self._stop()
@@ -126,6 +131,7 @@ class _Listener(threading.Thread):
         super().__init__(name="gaia-reports", daemon=True)
         self._clients, self._offset, self._sink, self._failed = clients, offset, sink, failed
         self.stopped = threading.Event()
+        self.seen_end = 0
 
     def run(self) -> None:
         """Read and deliver until told to stop; any error ends it and is told once."""
@@ -155,12 +161,16 @@ class _Listener(threading.Thread):
     def _deliver(self, consumer: Consumer) -> None:
         settings = self._clients.settings
         self._begin(consumer)
+        place = TopicPartition(settings.reports_topic, settings.shard, self._offset)
         with self._clients.asking(f"let us read {settings.reports_topic}"):
-            consumer.assign([TopicPartition(settings.reports_topic, settings.shard, self._offset)])
+            consumer.assign([place])
         while not self.stopped.is_set():
             # The first one as soon as it comes, then all that came with it.
             if first := consumer.consume(1, WAKE_S):
-                self._pass_on(first + consumer.consume(BATCH_MOST, 0))
+                rest = consumer.consume(BATCH_MOST, 0)
+                # What librdkafka was told with the last fetch: no question to the broker.
+                self.seen_end = max(self.seen_end, (consumer.get_watermark_offsets(place, cached=True) or (0, 0))[1])
+                self._pass_on(first + rest)
 
     def _pass_on(self, messages: list[Message]) -> None:
         """Hand on what was read: one batch for each run of offsets without a gap."""

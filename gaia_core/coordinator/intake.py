@@ -70,6 +70,11 @@ class Intake:
             self._reports.append(batch)
             self._changed.notify_all()
 
+    @property
+    def waiting(self) -> int:
+        """Return how many requests wait."""
+        return len(self._submissions)
+
     def fail(self, error: Exception) -> None:
         """Make the next drain raise: the reports cannot be read any more."""
         with self._changed:

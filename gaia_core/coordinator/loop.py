@@ -15,6 +15,7 @@ from typing import Any, Final
 from gaia_core.coordinator.inboxes import Inboxes, Unsent
 from gaia_core.coordinator.intake import Batch, Intake, Submission
 from gaia_core.coordinator.leases import Leases
+from gaia_core.coordinator.meter import Meter
 from gaia_core.coordinator.ordered import OrderedTerms
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.term import Term
@@ -81,6 +82,7 @@ class Loop:
     Attributes:
         set_aside: keeps records that nobody can use; to be set before `open`.
         refused: how many reports did not count, by cause, in this term.
+        meter: counts what is done, over all terms.
         answer_later: takes over requests about workflows that have left memory; must be quick.
     """
 
@@ -99,6 +101,7 @@ class Loop:
         self.set_aside: SetAside = nowhere
         self.term = Term(journal, self._keep)
         self.refused: Counter[str] = Counter()
+        self.meter = Meter()
         self.answer_later: Callable[[Submission, Archived], None] = _refuse_archived
         self._bus = bus
         self._clock = clock
@@ -115,6 +118,11 @@ class Loop:
         self._journaled_s = 0.0
         self._confirmed_s = 0.0
         self._suspects: dict[str, int] = {}
+
+    @property
+    def reports_waiting(self) -> int:
+        """Return how many records of reports were not taken in yet, as far as is known; from any thread."""
+        return max(0, self._bus.seen_end() - self._reports_offset)
 
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
@@ -139,6 +147,7 @@ class Loop:
         except BaseException:
             _give_up([*waiting, *self.intake.close()])
             raise
+        self.meter.terms += 1
         log.info("took office", extra={"term": self.term.number, "void_records": self.term.void_records})
 
     def _take_office(self, waiting: list[Submission]) -> None:
@@ -223,7 +232,7 @@ class Loop:
             dispatch(decision)
         is_asked = any(isinstance(one.request, rq.Confirm) for one in submissions)
         if decision.events or is_asked or self._offset_is_old(now_s):
-            entry = self.term.append(decision.events, state.now_ms, self._reports_offset)
+            entry = self._append(decision)
             self._journaled_s = self._confirmed_s = now_s
             self._tell_started()
             self._followers(*entry)
@@ -234,6 +243,15 @@ class Loop:
         self._perform(decision.effects + extra)
         state.tidy(PIECES_PER_ENTRY)
         return answers
+
+    def _append(self, decision: Decision) -> tuple[int, Entry]:
+        """Make a decision durable."""
+        began_s, grown = self._clock.monotonic_s(), self.term.grown_bytes
+        entry = self.term.append(decision.events, decision.state.now_ms, self._reports_offset)
+        took_s = self._clock.monotonic_s() - began_s
+        self.meter.appended(took_s, self.term.grown_bytes - grown)
+        self.meter.decided(decision, took_s)
+        return entry
 
     def _tell_started(self) -> None:
         """Let watchers know which attempts have started, before they hear from others how those ended."""
@@ -281,6 +299,7 @@ class Loop:
         if garbage:
             self._pass_over(garbage)
         self.refused += refused
+        self.meter.refused += refused
         del refused[STOPPED]  # a cancel and an end that crossed each other: nothing to wonder about
         if refused:
             log.warning("refused reports", extra={"refused": dict(refused), "from_offset": first})
@@ -302,11 +321,13 @@ class Loop:
 
     def _keep(self, aside: Aside) -> None:
         """Put a record aside, wherever that is now."""
+        self.meter.set_aside[aside.log] += 1
         self.set_aside(aside)
 
     def _pass_over(self, garbage: list[Aside]) -> None:
         """Put records aside that are no reports: one line in the log for all of a batch."""
         self.refused[UNDECODABLE] += len(garbage)
+        self.meter.set_aside["reports"] += len(garbage)
         for one in garbage:
             self.set_aside(one)
         details = {"records": len(garbage), "offset": garbage[0].offset, "cause": garbage[0].cause}

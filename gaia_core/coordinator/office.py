@@ -14,9 +14,11 @@ from typing import Final
 from gaia_core.coordinator.archives import Archives
 from gaia_core.coordinator.desk import Desk
 from gaia_core.coordinator.loop import Clock
+from gaia_core.coordinator.meter import Meter
 from gaia_core.coordinator.reign import Duties, Reign
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.standby import Standby
+from gaia_core.coordinator.standing import Standing
 from gaia_core.coordinator.upkeep import Taker
 from gaia_core.errors import Bug, GaiaError, JournalCorrupt, Unavailable
 from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, SetAside, Store, nowhere
@@ -70,6 +72,7 @@ class Office:
 
     Attributes:
         role: "leader", "standby", or "" in between.
+        meter: counts what this server does, whichever its role.
     """
 
     def __init__(self, backing: Backing, desk: Desk, duties: Duties, clock: Clock, address: str) -> None:
@@ -82,7 +85,9 @@ class Office:
         self._changed = threading.Condition()
         self._leaving = False
         self._is_elected = backing.open_election is None
+        self.meter = Meter()
         self._reign: Reign | None = None
+        self._standby: Standby | None = None
         self._end: GaiaError | None = None
 
     @property
@@ -90,6 +95,14 @@ class Office:
         """Return how many reports did not count in this server's term, by cause."""
         reign = self._reign
         return reign.refused if reign is not None else {}
+
+    @property
+    def standing(self) -> Standing | None:
+        """Return how this server stands in its role, or None in between; from any thread."""
+        reign, standby = self._reign, self._standby
+        if self.role == "leader" and reign is not None:
+            return reign.standing
+        return standby.standing if self.role == "standby" and standby is not None else None
 
     def hold(self, ready: Callable[[str], None]) -> None:
         """Lead and stand by until `leave`.
@@ -135,6 +148,7 @@ class Office:
             archives = Archives(self._backing.store, self._backing.deployment, self._duties.rules)
             standby = Standby(journal, self._backing.snapshots, archives, may_lose=self._duties.may_lose)
             self._end = None
+            self._standby = standby
             following = threading.Thread(target=self._guarded, args=(standby.run,), name="standby")
             following.start()
             try:
@@ -165,6 +179,7 @@ class Office:
                 self._ended,
                 backing.set_aside,
             )
+            reign.count_for(self.meter)
             self._reign = reign
             taker = backing.open_taker() if backing.open_taker is not None else None
             try:

@@ -168,6 +168,11 @@ class Publisher:
         """Tell whether a turn would find something to do."""
         return bool(self._entries or self._pending)
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Return how many entries wait to be followed, and how many events to be published; from any thread."""
+        return len(self._entries), sum(len(records) for _, records in list(self._pending))
+
     def close(self) -> None:
         """Close the event log, and let go whoever waits for a publisher that never ran; safe to call twice."""
         with self._changed:

@@ -12,9 +12,11 @@ from gaia_core.coordinator.archives import Archives
 from gaia_core.coordinator.encoding import Encoded, Encoding
 from gaia_core.coordinator.errands import Errands
 from gaia_core.coordinator.loop import Clock, Loop
+from gaia_core.coordinator.meter import Meter
 from gaia_core.coordinator.polling import Poller
 from gaia_core.coordinator.publisher import Publisher
 from gaia_core.coordinator.snapshots import Snapshots
+from gaia_core.coordinator.standing import LeaderStanding
 from gaia_core.coordinator.sweeping import Sweeper
 from gaia_core.coordinator.upkeep import Taker, Upkeep
 from gaia_core.coordinator.watching import WatchHub
@@ -146,6 +148,27 @@ class Reign:
     def refused(self) -> Mapping[str, int]:
         """Return how many reports did not count, by cause."""
         return self._loop.refused
+
+    def count_for(self, meter: Meter) -> None:
+        """Have what is done counted there; before `open`."""
+        self._loop.meter = meter
+
+    @property
+    def standing(self) -> LeaderStanding:
+        """Return how it stands; from any thread."""
+        entries, events = self._publisher.waiting
+        upkeep = self._upkeep
+        return LeaderStanding(
+            self._loop.term.number,
+            self._loop.intake.waiting,
+            self._loop.reports_waiting,
+            entries,
+            events,
+            self._loop.term.grown_bytes,
+            self._loop.term.void_records,
+            upkeep.newest_bytes if upkeep is not None else 0,
+            int(upkeep.taken_s * 1000) if upkeep is not None else 0,
+        )
 
     def settled(self) -> "Future[None]":
         """Return what is done once watchers were told of all that was answered; see `Publisher.settled`."""

@@ -14,6 +14,7 @@ from gaia_core.coordinator.entries import RecordUnreadable, follow
 from gaia_core.coordinator.intake import Submission
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots
+from gaia_core.coordinator.standing import StandbyStanding
 from gaia_core.coordinator.watching import WatchHub
 from gaia_core.errors import NotLeading, RequestError, Unavailable
 from gaia_core.machine import requests as rq
@@ -27,6 +28,7 @@ LOOK_EVERY_S: Final = 0.1
 
 READS: Final = (
     rq.ListWorkflows, rq.ListWorkers, rq.ListSteps, rq.GetUid, rq.GetStatus, rq.Explain, rq.PlanExpire, rq.GetFiles,
+    rq.GetFigures,
 )  # fmt: skip
 """What may be answered some moments late; other queries belong to changes that only the leader makes."""
 
@@ -59,6 +61,7 @@ class Standby:
         self._announcer = Announcer()
         self._lock = threading.Lock()
         self._read_to = -1
+        self._seen_end = 0
         self._leader = ""
         self._is_up_to_date = False
         self._stopping = threading.Event()
@@ -100,6 +103,7 @@ class Standby:
             Unavailable: the journal, or the store with the snapshots, does not answer.
         """
         start, end = self._journal.bounds()
+        self._seen_end = end
         if self._read_to < start or self._read_to < 0:
             self._begin()
         for record, entry in follow(self._journal, self._reader, self._read_to, end):
@@ -151,6 +155,11 @@ class Standby:
             answer.set_running_or_notify_cancel()
             self._archives.answer(Submission(request, answer), away.archived)
         return answer
+
+    @property
+    def standing(self) -> StandbyStanding:
+        """Return how far it has come."""
+        return StandbyStanding(max(0, self._seen_end - max(0, self._read_to)), self._is_up_to_date)
 
     def settled(self) -> "Future[None]":
         """Return what is done: watchers are told of an entry before anything is answered that follows from it."""

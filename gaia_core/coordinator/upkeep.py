@@ -6,6 +6,7 @@ later: all that suffers is the size of the journal.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -46,6 +47,10 @@ class Upkeep:
         grown_bytes: how much was journaled since the snapshot that the leader began from.
         published_offset: of the entry that was published last.
         bytes_min: the journal has to grow by so much, and by the size of the newest snapshot; 0 for never.
+        wall_clock: seconds since the epoch.
+
+    Attributes:
+        taken_s: when it had the newest snapshot taken; 0 before the first.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Upkeep:
         grown_bytes: Callable[[], int],
         published_offset: Callable[[], int],
         bytes_min: int,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._snapshots = snapshots
@@ -63,6 +69,8 @@ class Upkeep:
         self._grown_bytes = grown_bytes
         self._published_offset = published_offset
         self._bytes_min = bytes_min
+        self._wall_clock = wall_clock
+        self.taken_s = 0.0
         self._newest_bytes = 0
         self._grown_before = 0
         self._stopping = threading.Event()
@@ -78,6 +86,11 @@ class Upkeep:
                 if not self._stopping.is_set():
                     log.warning("no snapshot was taken; trying again", extra={"cause": error.message})
                 pause_s = AGAIN_S
+
+    @property
+    def newest_bytes(self) -> int:
+        """Return the size of the newest snapshot; 0 while it is not known."""
+        return self._newest_bytes
 
     def stop(self) -> None:
         """Make `run` return, and take no more snapshots."""
@@ -102,6 +115,7 @@ class Upkeep:
         if taken.offset < 0:
             return
         self._grown_before, self._newest_bytes = grown, taken.size_bytes
+        self.taken_s = self._wall_clock()
         before = min(taken.second_offset + 1, published)
         log.info("took a snapshot", extra={"offset": taken.offset, "bytes": taken.size_bytes, "cut_before": before})
         if before > 0:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gaia_core.errors import NotAllowedNow
 from gaia_core.machine import requests as rq
 from gaia_core.machine.archived import IsArchived
 from gaia_core.machine.diff import Affected, Diff, Expired
@@ -31,6 +32,13 @@ class FlowAnswer:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was accepted, and failed after that."""
+
+    why: str
+
+
 def remembered(answer: object) -> str:
     """Return what is kept of an answer, as JSON: names and reasons only while they are few."""
     return json.dumps(_kept(answer), separators=(",", ":"))
@@ -52,12 +60,22 @@ def _kept(answer: object) -> Mapping[str, Any]:
             return _few({"steps": answer.steps, "keys": answer.keys}, answer.reasons)
         case FlowAnswer():
             return {"workflow": answer.workflow, "state": answer.state}
+        case rq.Launched():
+            return {"launched": answer.names}
+        case Refused():
+            return {"refused": answer.why}
     raise TypeError(f"no answer of a mutation: {answer!r}")
 
 
 def again(state: Deployment, request: rq.Mutation, remembered: str) -> object:
-    """Return the answer of a mutation that was carried out before."""
+    """Return the answer of a mutation that was carried out before.
+
+    Raises:
+        NotAllowedNow: it failed then.
+    """
     kept: dict[str, Any] = json.loads(remembered)
+    if "refused" in kept:
+        raise NotAllowedNow(kept["refused"])
     if "new" in kept:
         return _all_new(kept["new"], kept["revision"])
     if "reasons" in kept:
@@ -72,6 +90,8 @@ def again(state: Deployment, request: rq.Mutation, remembered: str) -> object:
             return Diff(**kept)
         case rq.Expire():
             return Expired(**kept)
+        case rq.Launch():
+            return rq.Launched(tuple(kept["launched"]), is_new=False)
         case _:
             return FlowAnswer(**kept)
 

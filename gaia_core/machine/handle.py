@@ -8,12 +8,23 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
-from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries, references, retention
+from gaia_core.machine import (
+    answers,
+    arrivals,
+    control,
+    definitions,
+    launching,
+    outcomes,
+    queries,
+    references,
+    retention,
+)
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import SendDispatches
 from gaia_core.machine.explain import explain
+from gaia_core.machine.figures import get_figures
 from gaia_core.machine.state import Deployment
 from gaia_core.scheduling.placement import place
 from gaia_core.workflow import events as ev
@@ -28,6 +39,7 @@ _MUTATIONS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Run: control.run,
     rq.Halt: control.halt,
     rq.Expire: control.expire,
+    rq.Launch: launching.launch,
 }
 
 _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
@@ -38,6 +50,7 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.GetStatus: queries.get_status,
     rq.Explain: explain,
     rq.PlanExpire: control.plan_expire,
+    rq.GetFigures: get_figures,
     rq.GetFiles: queries.get_files,
     rq.GetInputs: queries.get_inputs,
     rq.ListOutside: queries.list_outside,
@@ -66,6 +79,7 @@ _INTERNAL: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Tick: outcomes.tick,
     rq.LoseWorker: outcomes.lose_worker,
     rq.LoseAttempts: outcomes.lose_attempts,
+    rq.LaunchFailed: launching.launch_failed,
 }
 
 

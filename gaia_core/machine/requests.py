@@ -111,6 +111,39 @@ class Expire:
 
 
 @dataclass(frozen=True, slots=True)
+class Launch:
+    """Have workers of these names started. Answer: Launched.
+
+    Attributes:
+        starting: names of workers that are being started now.
+        problems: what else is wrong with the request.
+        objection: why the server could not start them now, in words; "" if it could.
+    """
+
+    names: tuple[str, ...]
+    request: RequestId = NO_ID
+    starting: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+    objection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """That workers may be started now, or, if not `is_new`, that they were when the request came first."""
+
+    names: tuple[str, ...]
+    is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailed:
+    """Workers did not start; a retry of the request is told so too. Answer: {}."""
+
+    request: RequestId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanExpire:
     """Tell what Expire would do. Answer: the same."""
 
@@ -239,6 +272,11 @@ class Explain:
 @dataclass(frozen=True, slots=True)
 class ListWorkers:
     """Answer: a list of WorkerView."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetFigures:
+    """How much there is of everything. Answer: Figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,7 +474,7 @@ class WorkerView:
     metadata: Mapping[str, Any]
 
 
-Mutation: TypeAlias = Upload | SetCommands | Merge | Remove | Delete | Run | Halt | Expire
+Mutation: TypeAlias = Upload | SetCommands | Merge | Remove | Delete | Run | Halt | Expire | Launch
 Query: TypeAlias = (
     ListWorkflows
     | ListWorkers
@@ -445,6 +483,7 @@ Query: TypeAlias = (
     | GetStatus
     | Explain
     | PlanExpire
+    | GetFigures
     | GetFiles
     | GetInputs
     | CheckUpload
@@ -459,5 +498,5 @@ Query: TypeAlias = (
     | GetArchives
     | GetGone
 )
-Internal: TypeAlias = Arrive | DataGone | Confirm | Archived | Revive | Tick | LoseWorker | LoseAttempts
+Internal: TypeAlias = Arrive | DataGone | Confirm | Archived | Revive | Tick | LoseWorker | LoseAttempts | LaunchFailed
 Request: TypeAlias = Mutation | Query | Internal

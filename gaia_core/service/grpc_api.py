@@ -8,10 +8,11 @@ from typing import Any, Final
 from gaia.v1 import api_pb2 as pb
 from gaia_core.coordinator.desk import Desk
 from gaia_core.machine import requests as rq
-from gaia_core.ports import Store
+from gaia_core.ports import Launcher, Store
 from gaia_core.service.grpc_data import DataMethods
 from gaia_core.service.grpc_requests import (
     id_problems,
+    identity,
     read_commands,
     read_delete,
     read_expire,
@@ -24,7 +25,7 @@ from gaia_core.service.grpc_requests import (
     refuse,
     state_problems,
 )
-from gaia_core.service.launching import Launcher, names_problems
+from gaia_core.service.launching import Launching
 from gaia_core.service.reception import Held, Reception
 from gaia_core.service.replies import (
     command_messages,
@@ -56,7 +57,7 @@ class GaiaService(DataMethods):
         super().__init__(desk, store)
         self._reception = reception
         self._pace = Pace()
-        self._launcher = launcher
+        self._launching = Launching(launcher, self._ask)
 
     async def Workflows(self, request: pb.WorkflowsRequest, context: Any) -> pb.WorkflowsResponse:
         """List workflows."""
@@ -150,11 +151,9 @@ class GaiaService(DataMethods):
 
     async def Launch(self, request: pb.LaunchRequest, context: Any) -> pb.LaunchResponse:
         """Start workers."""
-        refuse(id_problems(request.request_id))
-        taken = {worker.name for worker in await self._ask(rq.ListWorkers())}
-        metadata, problems = parse_metadata(struct_to_properties(request.metadata))
-        refuse([*names_problems(request.names, taken), *problems])
-        await asyncio.to_thread(self._launcher.launch, list(request.names), metadata)
+        with self._received(request):
+            metadata, problems = parse_metadata(struct_to_properties(request.metadata))
+            await self._launching.launch(request.names, metadata, identity(request), problems)
         return pb.LaunchResponse(names=request.names)
 
     async def _change(self, request: Any, read: Callable[[Any], rq.Request]) -> Any:

@@ -27,7 +27,7 @@ def read_upload(request: pb.UploadRequest) -> rq.Upload | rq.CheckUpload:
     steps = parse.read_steps(steps_to_plain(request.steps))
     if problems or commands.problems or steps.problems or request.check_only:
         return rq.CheckUpload(request.workflow, commands, steps, tuple(problems))
-    return rq.Upload(request.workflow, properties, tuple(commands.items), tuple(steps.items), _identity(request))
+    return rq.Upload(request.workflow, properties, tuple(commands.items), tuple(steps.items), identity(request))
 
 
 def read_commands(request: pb.CommandRequest) -> rq.SetCommands | rq.CheckCommands:
@@ -35,7 +35,7 @@ def read_commands(request: pb.CommandRequest) -> rq.SetCommands | rq.CheckComman
     commands = parse.read_commands(commands_to_plain(request.commands))
     if commands.problems or request.check_only:
         return rq.CheckCommands(request.workflow, commands, _expected(request))
-    return rq.SetCommands(request.workflow, tuple(commands.items), _identity(request), _expected(request))
+    return rq.SetCommands(request.workflow, tuple(commands.items), identity(request), _expected(request))
 
 
 def read_merge(request: pb.MergeRequest) -> rq.Merge | rq.CheckSteps:
@@ -46,7 +46,7 @@ def read_merge(request: pb.MergeRequest) -> rq.Merge | rq.CheckSteps:
     return rq.Merge(
         request.workflow,
         tuple(steps.items),
-        _identity(request),
+        identity(request),
         _expected(request),
         only_changed=request.only_changed,
         prune=request.prune,
@@ -55,22 +55,22 @@ def read_merge(request: pb.MergeRequest) -> rq.Merge | rq.CheckSteps:
 
 def read_remove(request: pb.RemoveRequest) -> rq.Remove:
     """Return what takes Steps out."""
-    return rq.Remove(request.workflow, tuple(request.names), _identity(request), _expected(request))
+    return rq.Remove(request.workflow, tuple(request.names), identity(request), _expected(request))
 
 
 def read_delete(request: pb.DeleteRequest) -> rq.Delete:
     """Return what forgets a workflow."""
-    return rq.Delete(request.workflow, request.data, _identity(request), _expected(request))
+    return rq.Delete(request.workflow, request.data, identity(request), _expected(request))
 
 
 def read_run(request: pb.RunRequest) -> rq.Run:
     """Return what resumes a workflow."""
-    return rq.Run(request.workflow, _identity(request), _expected(request))
+    return rq.Run(request.workflow, identity(request), _expected(request))
 
 
 def read_halt(request: pb.HaltRequest) -> rq.Halt:
     """Return what halts a workflow."""
-    return rq.Halt(request.workflow, _identity(request), _expected(request))
+    return rq.Halt(request.workflow, identity(request), _expected(request))
 
 
 def read_expire(request: pb.ExpireRequest) -> rq.Expire | rq.PlanExpire:
@@ -78,7 +78,7 @@ def read_expire(request: pb.ExpireRequest) -> rq.Expire | rq.PlanExpire:
     names = tuple(request.names)
     if request.plan:
         return rq.PlanExpire(request.workflow, names, _expected(request))
-    return rq.Expire(request.workflow, names, _identity(request), _expected(request))
+    return rq.Expire(request.workflow, names, identity(request), _expected(request))
 
 
 def read_watched(request: pb.WatchRequest) -> rq.GetUid:
@@ -121,7 +121,7 @@ def refuse(problems: Sequence[Problem]) -> None:
         raise InvalidWorkflow.of(problems)
 
 
-def _identity(request: Any) -> rq.RequestId:
+def identity(request: Any) -> rq.RequestId:
     """Return the id of a mutation and a digest of what it is and of everything else in it."""
     body = type(request)()
     body.CopyFrom(request)

@@ -1,4 +1,4 @@
-"""HTTP: health, and the original Gaia's verbs. A web page of somebody else must not start commands here."""
+"""HTTP: health, metrics, and the original Gaia's verbs. A web page of somebody else must not start commands here."""
 
 import base64
 import binascii
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gaia_core.coordinator.desk import Submit
 from gaia_core.service import verb_calls
 from gaia_core.service.late_bodies import LateBodies
+from gaia_core.service.metrics import Expose
 from gaia_core.service.reception import Reception
 from gaia_core.service.verb_calls import refused
 
@@ -30,6 +32,7 @@ def build(
     known_hosts: frozenset[str],
     token: str,
     refused: Callable[[], Mapping[str, int]] = dict,
+    expose: Expose | None = None,
 ) -> ASGIApp:
     """Return the HTTP application.
 
@@ -40,6 +43,7 @@ def build(
         known_hosts: host names that clients may call us by; empty for any.
         token: what clients must send, as a bearer token or as the password of any user; "" for none. Health needs none.
         refused: how many reports of workers did not count, by cause; the health page tells.
+        expose: what is shown to Prometheus; None shows nothing.
     """
 
     async def health(_: Request) -> JSONResponse:
@@ -48,8 +52,13 @@ def build(
             return JSONResponse({"status": "starting"}, 503)
         return JSONResponse({"status": "ok", "role": now, "refused_reports": dict(refused())})
 
+    async def metrics(_: Request) -> Response:
+        assert expose is not None
+        return Response(await expose(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    shown = [Route("/metrics", metrics)] if expose is not None else []
     app = Starlette(
-        routes=[Route("/healthz", health), *verb_calls.routes(submit, reception)],
+        routes=[Route("/healthz", health), *shown, *verb_calls.routes(submit, reception)],
         exception_handlers={HTTPException: _no_such_call},
     )
     return LateBodies(_Guard(app, known_hosts, token))

@@ -1,12 +1,15 @@
 """Around every gRPC method: the token is checked, and whatever goes wrong becomes a refusal and a line in the log."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 
 from gaia_core.errors import GaiaError, NotAllowedNow, NotAuthorized
+from gaia_core.service.calls import CallMeter
 from gaia_core.service.refusals import abort
 from gaia_core.skew import too_far
 
@@ -14,7 +17,8 @@ from gaia_core.skew import too_far
 class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Turns our errors into status codes with a Refusal, checks the token, and logs one line a call."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, calls: CallMeter | None = None) -> None:
+        self._calls = calls or CallMeter()
         self._token = f"Bearer {token}" if token else ""
 
     async def intercept_service(
@@ -29,7 +33,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return handler
         given = dict(handler_call_details.invocation_metadata or ())
         wrap = _stream_wrapper if handler.response_streaming else _unary_wrapper
-        return _rebuild(handler, wrap(_behaviour(handler), method, self._objection(given)))
+        return _rebuild(handler, wrap(_behaviour(handler), method, self._objection(given), self._calls))
 
     def _objection(self, given: Mapping[str, str | bytes]) -> GaiaError | None:
         """Return why a caller is not served, by what its call carries, or None."""
@@ -55,27 +59,43 @@ def _rebuild(handler: Any, behaviour: Any) -> Any:
     return make(behaviour, handler.request_deserializer, handler.response_serializer)
 
 
-def _unary_wrapper(behaviour: Any, method: str, objection: GaiaError | None) -> Any:
+def _unary_wrapper(behaviour: Any, method: str, objection: GaiaError | None, calls: CallMeter) -> Any:
     async def call(request: Any, context: Any) -> Any:
+        began_s = time.monotonic()
         try:
-            _check(objection)
-            return await behaviour(request, context)
+            with _counted(calls, method):
+                _check(objection)
+                return await behaviour(request, context)
         except Exception as error:  # noqa: BLE001
             await abort(context, method, error)
+        finally:
+            calls.seconds.add(time.monotonic() - began_s)
 
     return call
 
 
-def _stream_wrapper(behaviour: Any, method: str, objection: GaiaError | None) -> Any:
+def _stream_wrapper(behaviour: Any, method: str, objection: GaiaError | None, calls: CallMeter) -> Any:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            _check(objection)
-            async for message in behaviour(request, context):
-                yield message
+            with _counted(calls, method):
+                _check(objection)
+                async for message in behaviour(request, context):
+                    yield message
         except Exception as error:  # noqa: BLE001
             await abort(context, method, error)
 
     return call
+
+
+@contextmanager
+def _counted(calls: CallMeter, method: str) -> Iterator[None]:
+    """Count a call when it ends, however that is."""
+    try:
+        yield
+    except BaseException as error:
+        calls.ended(method, error)
+        raise
+    calls.ended(method, None)
 
 
 def _check(objection: GaiaError | None) -> None:

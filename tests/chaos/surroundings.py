@@ -216,6 +216,9 @@ class SimCoordinatorBus:
     def end_offset(self) -> int:
         return len(self._wire.reports)
 
+    def seen_end(self) -> int:
+        return self.end_offset()
+
     def go_deaf(self, seconds: float) -> None:
         """Read no reports for a while."""
         self._deaf_until_s = self._process.world.now_s + seconds

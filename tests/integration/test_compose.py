@@ -23,9 +23,11 @@ TOKEN = "compose-test"
 def compose(docker_engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The deployment, up; its environment. Taken down with its volumes at the end."""
     address, standby, http = free_address(), free_address(), free_address()
+    project = f"gaia-test-{uuid.uuid4().hex[:8]}"
     environ = {
         **os.environ,
-        "COMPOSE_PROJECT_NAME": f"gaia-test-{uuid.uuid4().hex[:8]}",
+        "COMPOSE_PROJECT_NAME": project,
+        "GAIA_NETWORK": project,
         "GAIA_TOKEN": TOKEN,
         "GAIA_KAFKA_IMAGE": ensure_image("kafka"),
         "GAIA_MINIO_IMAGE": ensure_image("minio"),
@@ -45,7 +47,8 @@ def compose(docker_engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def _compose(environ: dict[str, str], *arguments: str) -> str:
     """Run docker-compose and return what it said."""
-    command = [*compose_command(), "-f", str(ROOT / "docker-compose.yml"), *arguments]
+    files = ["-f", str(ROOT / "docker-compose.yml"), "-f", str(ROOT / "deploy" / "launch.compose.yml")]
+    command = [*compose_command(), *files, *arguments]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -59,12 +62,16 @@ def _is_up(http: str) -> bool:
 
 
 def test_the_weather_example_runs_through_compose(compose: dict[str, str], busybox_image: str) -> None:
-    """As a user brings it up: a client with the token runs the example on the two workers."""
+    """As a user brings it up: a client with the token runs the example on the two workers, and has a third started."""
     with Gaia({"gaia_host": compose["address"], "token": TOKEN}) as flow:
         upload_weather(flow, "weather_compose", busybox_image)
         check_weather(flow, "weather_compose")
         workers = {worker["name"] for worker in flow.status("weather_compose", debug=True)["debug"]["workers"]}
-    assert workers == {"worker-1", "worker-2"}
+        assert workers == {"worker-1", "worker-2"}
+        assert flow.launch(["extra"], {"zone": "eu-1"}) == ["extra"]
+        extra = next(worker for worker in flow.workers() if worker["name"] == "extra")
+        assert (extra["metadata"], extra["slots"]) == ({"zone": "eu-1"}, 2)
+        assert extra["executor"] == "docker"
 
 
 def test_the_standby_takes_over_in_compose(compose: dict[str, str], busybox_image: str) -> None:

@@ -35,6 +35,7 @@ from gaia_core.service.reception import Reception
 from gaia_core.wire.model import command_to_proto, properties_to_struct, step_to_proto
 from gaia_core.workflow import invariants, parse, validate
 from gaia_core.workflow.model import StepSpec
+from tests.support.launcher import FakeLauncher
 from tests.unit.coordinator.shard import Hand, Shard, accepted
 from tests.unit.machine.deployment import copy, make, snapshot
 
@@ -221,7 +222,7 @@ class Target:
         self.watchers = self.shard.watchers
         desk = Desk()
         desk.seat(self)
-        self.service = GaiaService(desk, MemoryStore(), Reception(), NoLauncher())
+        self.service = GaiaService(desk, MemoryStore(), Reception(), FakeLauncher())
         self.hand = hand = Hand(self.shard)
         hand.hello()
         self.shard.upload(
@@ -281,16 +282,6 @@ class Target:
         settled: Future[None] = Future()
         settled.set_result(None)
         return settled
-
-
-class NoLauncher:
-    """Starts nothing."""
-
-    def launch(self, names: Any, metadata: Any) -> None:
-        """Take note of nothing."""
-
-    def close(self) -> None:
-        """Have nothing to end."""
 
 
 async def _called(behaviour: Any, method: Any, sent: list[Message]) -> None:

@@ -10,16 +10,6 @@ TURNS = 20
 """A stream that gives nothing in so many turns of its event loop waits for something to happen."""
 
 
-class NoLauncher:
-    """Starts nothing: the workers are the transcript's."""
-
-    def launch(self, names: Any, metadata: Any) -> None:
-        """Pretend that they were started."""
-
-    def close(self) -> None:
-        """Have nothing to end."""
-
-
 class Connection:
     """A client's connection to a service in the same process, through the bytes that would travel.
 

@@ -31,7 +31,8 @@ from gaia_core.workflow.keys import is_tree, location
 from gaia_core.workflow.model import Execution, Failure, Fence, FileVersion, Publication
 from gaia_core.workflow.state import Step
 from gaia_core.workflow.validate import Rules
-from tests.scenarios.in_process import Connection, NoLauncher
+from tests.scenarios.in_process import Connection
+from tests.support.launcher import FakeLauncher
 from tests.unit.machine.deployment import Driver, snapshot
 
 FLOW = "flow"
@@ -66,7 +67,7 @@ class Stage(Driver):
         self.watchers = WatchHub()
         desk = Desk()
         desk.seat(self)
-        self.connection = Connection(GaiaService(desk, self.store, Reception(), NoLauncher()))
+        self.connection = Connection(GaiaService(desk, self.store, Reception(), FakeLauncher()))
         self.client = Gaia({})
         self.client._connection = self.connection  # type: ignore[assignment]
         self.announcements: list[Announcement] = []

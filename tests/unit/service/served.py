@@ -2,7 +2,6 @@
 
 import gc
 import threading
-from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from gaia.client import Gaia
@@ -16,20 +15,7 @@ from gaia_core.coordinator.watching import WatchHub
 from gaia_core.ports import Store
 from gaia_core.service.reception import Reception
 from tests.integration.gaia_processes import free_address
-
-
-class NoLauncher:
-    """Starts no workers, but remembers what was asked for."""
-
-    def __init__(self) -> None:
-        self.launched: list[tuple[Sequence[str], Mapping[str, Any]]] = []
-
-    def launch(self, names: Sequence[str], metadata: Mapping[str, Any]) -> None:
-        """Note it."""
-        self.launched.append((names, metadata))
-
-    def close(self) -> None:
-        """Hold nothing."""
+from tests.support.launcher import FakeLauncher
 
 
 class Served:
@@ -38,7 +24,7 @@ class Served:
     def __init__(self, store: Store | None = None, **settings: Any) -> None:
         self.config = Config(listen=free_address(), http_listen=free_address(), **settings)
         self.log, self.events, self.store = MemoryLog(), MemoryEvents(), store or MemoryStore()
-        self.launcher = NoLauncher()
+        self.launcher = FakeLauncher()
         self.server: Server | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None

@@ -3,7 +3,8 @@
 import json
 import math
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -11,11 +12,10 @@ import pytest
 from gaia.client import Gaia
 from gaia.v1 import api_pb2, api_pb2_grpc, worker_pb2
 from gaia_client import refusals
-from gaia_core import app
-from gaia_core.app import ProcessLauncher
 from gaia_core.config import load
-from gaia_core.errors import ConfigError, InvalidWorkflow
+from gaia_core.errors import ConfigError, GaiaError, InvalidWorkflow, NotAllowedNow, Unavailable
 from gaia_core.machine.reports import Hello
+from gaia_core.service.launching import NoLauncher
 from gaia_core.wire.reports import report_from_proto
 from gaia_worker.settings import metadata_of
 from tests.support.waiting import wait_until
@@ -40,7 +40,7 @@ def flow(served: Served) -> Iterator[Gaia]:
 def test_what_a_worker_was_launched_with_is_shown_with_it(served: Served, flow: Gaia) -> None:
     """Metadata go to the launcher, come back in the worker's hello, and outlive a restart of the server."""
     assert flow.launch(["a", "b"], METADATA) == ["a", "b"]
-    assert served.launcher.launched == [(["a", "b"], METADATA)]
+    assert served.launcher.launched == [("a", METADATA), ("b", METADATA)]
     for name in ("a", "b"):
         hand = Hand(served, name)  # type: ignore[arg-type]
         hand.say(Hello("default", 1, 0, 0, hand.bus.start_offset, "noop", "host", metadata=METADATA))
@@ -71,27 +71,6 @@ def test_the_server_refuses_wrong_metadata_too(served: Served) -> None:
     assert served.launcher.launched == []
 
 
-def test_a_process_gets_its_metadata_from_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the launch, never those of the server itself; the worker reads them as any setting."""
-    started: list[dict[str, str]] = []
-
-    class Process:
-        def __init__(self, _: list[str], env: dict[str, str], **more: Any) -> None:
-            started.append(env)
-
-        def terminate(self) -> None: ...
-        def wait(self) -> None: ...
-
-    monkeypatch.setattr(app.subprocess, "Popen", Process)
-    launcher = ProcessLauncher({"GAIA_WORKER_METADATA": '{"of": "the server"}'}, 300.0)
-    launcher.launch(["a"], METADATA)
-    launcher.launch(["b"], {})
-    launcher.close()
-    configs = [load({}, environ, {}) for environ in started]
-    assert [config.worker_name for config in configs] == ["a", "b"]
-    assert [metadata_of(config.worker_metadata) for config in configs] == [METADATA, {}]
-
-
 def test_a_worker_does_not_start_with_wrong_metadata() -> None:
     """What is no JSON object, or what could not be shown, is an error of the configuration."""
     for text in ("{", "[1]", "text"):
@@ -111,3 +90,87 @@ def test_metadata_that_cannot_be_shown_are_left_out() -> None:
         said = report_from_proto(worker_pb2.Report(hello=hello))
         assert isinstance(said, Hello)
         assert (said.slots, said.metadata) == (1, {})
+
+
+def call(served: Served, *names: str, request_id: str = "") -> api_pb2.LaunchResponse | GaiaError:
+    """Ask once, as any client may, and return the answer or the refusal."""
+    with grpc.insecure_channel(served.config.listen) as channel:
+        try:
+            stub = api_pb2_grpc.GaiaStub(channel)  # type: ignore[no-untyped-call]
+            return cast(
+                "api_pb2.LaunchResponse", stub.Launch(api_pb2.LaunchRequest(request_id=request_id, names=names))
+            )
+        except grpc.RpcError as refused:
+            return refusals.refusal(refused)
+
+
+def test_a_retried_launch_starts_nothing_twice(served: Served) -> None:
+    """The same request id is answered as the first time, also when the workers are there and after a restart."""
+    for _ in range(2):
+        assert call(served, "a", "b", request_id="one") == api_pb2.LaunchResponse(names=["a", "b"])
+    hand = Hand(served, "a")  # type: ignore[arg-type]
+    hand.say(Hello("default", 1, 0, 0, hand.bus.start_offset, "noop", "host"))
+    with served.client() as flow:
+        wait_until(flow.workers, "it said hello")
+    served.again()
+    assert call(served, "a", "b", request_id="one") == api_pb2.LaunchResponse(names=["a", "b"])
+    assert [name for name, _ in served.launcher.launched] == ["a", "b"]
+
+
+def test_another_launch_under_the_same_id_is_refused(served: Served) -> None:
+    """An id stands for one request."""
+    call(served, "a", request_id="one")
+    assert isinstance(call(served, "b", request_id="one"), NotAllowedNow)
+    assert [name for name, _ in served.launcher.launched] == ["a"]
+
+
+def test_what_fails_to_start_is_told_and_remembered(served: Served) -> None:
+    """The caller hears which worker did not start, and why; a retry hears it too, and starts nothing."""
+    served.launcher.failures["b"] = Unavailable("no room for a process")
+    for _ in range(2):
+        refusal = call(served, "a", "b", request_id="one")
+        assert isinstance(refusal, NotAllowedNow)
+        assert refusal.message == "The worker 'b' did not start: no room for a process; started: 'a'"
+    assert [name for name, _ in served.launcher.launched] == ["a"]
+
+
+def test_a_worker_that_ends_before_its_first_word_is_told(served: Served) -> None:
+    """A start is waited for: its hello ends the wait, and so does its end, which is told in words, of each."""
+    served.launcher.takes_s = 60.0
+    served.launcher.ends |= {"a": "exit code 5: no engine answers", "b": "exit code 2: no such setting"}
+    refusal = call(served, "a", "b")
+    assert isinstance(refusal, NotAllowedNow)
+    assert refusal.message == (
+        "The worker 'a' did not start: exit code 5: no engine answers; "
+        "the worker 'b' did not start: exit code 2: no such setting"
+    )
+
+
+def test_a_launch_waits_for_the_first_word(served: Served) -> None:
+    """While a worker is being started its name is taken; the answer comes with its hello."""
+    served.launcher.takes_s = 60.0
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(call, served, "a", request_id="one")
+        wait_until(lambda: served.launcher.launched, "it is being started")
+        again = threads.submit(call, served, "a", request_id="one")
+        taken = call(served, "a", request_id="two")
+        assert isinstance(taken, InvalidWorkflow)
+        assert [problem.message for problem in taken.problems] == ["a worker is named 'a' already"]
+        assert not first.done()
+        hand = Hand(served, "a")  # type: ignore[arg-type]
+        hand.say(Hello("default", 1, 0, 0, hand.bus.start_offset, "noop", "host"))
+        assert first.result(30) == again.result(30) == api_pb2.LaunchResponse(names=["a"])
+    assert [name for name, _ in served.launcher.launched] == ["a"]
+
+
+def test_a_server_without_room_or_launcher_says_so(served: Served) -> None:
+    """An objection of the launcher is the refusal; what is wrong with the request comes first."""
+    served.launcher.refusal = NoLauncher().objection(1)
+    refusal = call(served, "a")
+    assert isinstance(refusal, NotAllowedNow)
+    assert refusal.message == "This server starts no workers (GAIA_LAUNCHER=none)."
+    assert refusal.hint == "start them with: gaia worker"
+    assert isinstance(call(served, "?"), InvalidWorkflow)
+    assert isinstance(call(served, *(f"w{number}" for number in range(1_001))), InvalidWorkflow)
+    assert isinstance(call(served), InvalidWorkflow)
+    assert served.launcher.launched == []

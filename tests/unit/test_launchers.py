@@ -1,0 +1,78 @@
+"""What launched workers are given, how many may live, and what becomes of those that end."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaia_core.backends.process_launcher import ProcessLauncher
+from gaia_core.config import Config, load
+from gaia_core.errors import ConfigError
+from gaia_core.launchers import launcher_of, worker_environ
+from gaia_core.service.launching import NoLauncher
+from gaia_worker.settings import metadata_of
+from tests.support.waiting import wait_until
+
+SHOW = "import os, json; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('GAIA_')}))"
+
+
+def launcher(folder: Path, program: str, most: int = 2, **environ: str) -> ProcessLauncher:
+    """Return one whose workers are small programs."""
+    return ProcessLauncher(environ, 300.0, folder, most, (sys.executable, "-c", program))
+
+
+def test_a_process_gets_its_metadata_from_its_environment(tmp_path: Path) -> None:
+    """Those of the launch, never those of the server itself; the worker reads them as any setting."""
+    made = launcher(tmp_path / "logs", SHOW, GAIA_WORKER_METADATA='{"of": "the server"}')
+    for name, metadata in (("a", {"zone": "eu-1"}), ("b", {})):
+        worker = made.launch(name, metadata)
+        wait_until(worker.ended, "it ended")
+        environ: dict[str, Any] = json.loads((tmp_path / "logs" / f"{name}.log").read_text())
+        config = load({}, environ, {})
+        assert (config.worker_name, config.idle_exit_s) == (name, 300.0)
+        assert metadata_of(config.worker_metadata) == metadata
+
+
+def test_the_end_of_a_process_is_told_with_its_last_words(tmp_path: Path) -> None:
+    """Those of this start, not of one before it in the same file; while it lives there are none."""
+    made = launcher(tmp_path, "import sys; print('from before'); sys.exit(3)")
+    wait_until(made.launch("a", {}).ended, "it ended")
+    made = launcher(tmp_path, "import sys; print('first'); print('error: no engine', file=sys.stderr); sys.exit(5)")
+    worker = made.launch("a", {})
+    assert wait_until(worker.ended, "it ended") == (
+        f"exit code 5: error: no engine · first (log file {tmp_path / 'a.log'})"
+    )
+
+
+def test_only_so_many_processes_live_at_a_time(tmp_path: Path) -> None:
+    """One that has ended leaves its room to the next; closing ends those that are left."""
+    made = launcher(tmp_path, "import sys; sys.stdin.close(); __import__('threading').Event().wait()", most=2)
+    workers = [made.launch(name, {}) for name in ("a", "b")]
+    assert made.objection(1) == "This server may run 2 launched workers; 2 live, and 1 more were asked for."
+    workers[0].process.kill()
+    wait_until(lambda: made.objection(1) == "", "there is room again")
+    made.close()
+    assert [worker.ended() != "" for worker in workers] == [True, True]
+
+
+def test_a_worker_is_given_what_counts_for_workers(tmp_path: Path) -> None:
+    """In a container: the settings of a worker and no others, from the server's environment."""
+    environ = {
+        "GAIA_KAFKA_BOOTSTRAP": "kafka:9092",
+        "GAIA_S3_SECRET_KEY": "secret",
+        "GAIA_CONFIG": "/etc/gaia.toml",
+        "GAIA_HTTP_LISTEN": "0.0.0.0:24480",
+        "GAIA_LAUNCHER": "docker",
+        "HOME": "/root",
+    }
+    assert set(worker_environ(environ)) == {"GAIA_KAFKA_BOOTSTRAP", "GAIA_S3_SECRET_KEY", "GAIA_CONFIG"}
+
+
+def test_the_launcher_is_the_one_that_is_set(tmp_path: Path) -> None:
+    """Processes unless said otherwise; containers need an image."""
+    assert isinstance(launcher_of(Config(launch_logs=tmp_path), {}), ProcessLauncher)
+    assert isinstance(launcher_of(Config(launcher="none"), {}), NoLauncher)
+    with pytest.raises(ConfigError, match="No image is named"):
+        launcher_of(Config(launcher="docker"), {})
