@@ -33,6 +33,9 @@ _CLUSTER: Final = ("server", "worker")
 _SECRET_WORDS: Final = ("password", "secret", "passphrase", "token", ".pem", "assertion", "oauthbearer.config")
 """Parts of the names of librdkafka's settings that hold secrets; some that match are none, and are hidden too."""
 
+LOG_BYTES_MAX: Final = 64 * 2**20
+"""More than anybody reads, and little beside what programs that write more leave as outputs."""
+
 
 class Secret(str):
     """A text that does not show itself."""
@@ -168,6 +171,9 @@ class Config:
     slots: int = _setting(0, _count, "attempts a worker runs at once; 0: one per processor", _WORKERS)
     prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: its executor's default", _WORKERS)
     executor: str = _setting("auto", _one_of("auto", "docker", "sandbox", "noop"), "what runs the programs", _WORKERS)
+    log_bytes_max: int = _setting(
+        LOG_BYTES_MAX, _positive(int), "bytes kept of each attempt's log: its beginning and its end", _WORKERS
+    )
     scratch: Path | None = _setting(None, Path, "folder for files of running attempts", _WORKERS)
     idle_exit_s: float | None = _setting(None, _positive(float), "a worker leaves after so long without a Step", _ALL)
     host: str = _setting("localhost:24442", str, "gRPC address of the server, for clients and workers", _WORKER)

@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from gaia_core.ports import SetAside, Store, WorkerBus, nowhere
+from gaia_core.ports import LogFeed, SetAside, Store, WorkerBus, nowhere
 from gaia_worker.agent import Agent
 from gaia_worker.attempt import Attempts, FetchInputs
 from gaia_worker.executors.base import Executor
@@ -30,6 +30,7 @@ class Worker:
         executor: Executor,
         fetch_inputs: FetchInputs | None = None,
         set_aside: SetAside = nowhere,
+        log_feed: LogFeed | None = None,
     ) -> None:
         """Build a worker that has said nothing yet.
 
@@ -41,8 +42,9 @@ class Worker:
             executor: what runs the programs.
             fetch_inputs: asks the coordinator for the sources of inputs that were too many for a dispatch.
             set_aside: keeps records that are no orders.
+            log_feed: where it is told what attempts write, as they go.
         """
-        self._attempts = Attempts(settings, store, executor, fetch_inputs)
+        self._attempts = Attempts(settings, store, executor, fetch_inputs, log_feed=log_feed)
         run_attempt = None if executor.instant else self._attempts.run
         self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt, set_aside=set_aside)
 
@@ -94,9 +96,10 @@ def start_worker_thread(
     store: Store,
     executor: Executor,
     fetch_inputs: FetchInputs | None = None,
+    log_feed: LogFeed | None = None,
 ) -> WorkerHandle:
     """Start a worker in a thread of its own; the arguments are those of `Worker`."""
-    worker = Worker(settings, incarnation, bus, store, executor, fetch_inputs)
+    worker = Worker(settings, incarnation, bus, store, executor, fetch_inputs, log_feed=log_feed)
     outcome: Future[str] = Future()
     thread = threading.Thread(target=_run_into, args=(worker, outcome), name=f"worker-{settings.name}")
     thread.start()

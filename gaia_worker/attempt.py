@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from gaia_core.errors import ObjectMissing, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
-from gaia_core.ports import Store
+from gaia_core.ports import LogFeed, Store
 from gaia_core.workflow.execution import listed_bytes
 from gaia_core.workflow.keys import location, manifest_location
 from gaia_core.workflow.marks import attempt_mark
@@ -39,6 +39,7 @@ from gaia_worker.executors.base import (
 )
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.inputs import Source, pick
+from gaia_worker.keeping import Logs
 from gaia_worker.outputs import collect
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.staging import StagedInput, StagePlan, plan
@@ -70,8 +71,10 @@ class Attempts:
         executor: Executor,
         fetch_inputs: FetchInputs | None = None,
         wall_clock: Callable[[], float] = time.time,
+        log_feed: LogFeed | None = None,
     ) -> None:
         """Run attempts with this executor, between this store and the settings' scratch folder."""
+        self.logs = Logs(settings, store, log_feed, wall_clock)
         self.settings = settings
         self.executor = executor
         self.transfers = Transfers(store)
@@ -97,6 +100,7 @@ class Attempts:
 
     def close(self) -> None:
         """End the threads that move files; safe to call twice."""
+        self.logs.close()
         self.transfers.close()
 
 
@@ -114,6 +118,7 @@ class _Attempt:
         self._mark = attempt_mark(attempts.settings.deployment, execution.fence)
         self._scratch = attempts.scratch / self._id
         self._plan: StagePlan = plan(execution, self._scratch)
+        self._log = attempts.logs.begin(execution, self._scratch, say)
         self._capture: Capture | None = None
         self._inputs_laid_in: set[Path] = set()
         self._began_s = attempts.wall_clock()
@@ -127,6 +132,7 @@ class _Attempt:
             end = self._control.end(self._execution.fence)
         finally:
             self._close_capture()
+            self._log.settle()
         self._clear_away(end)
         log.info("attempt ended", extra=self._fields(end))
         return end
@@ -192,7 +198,7 @@ class _Attempt:
 
     def _run_program(self) -> Exit:
         captured = self._plan.both or self._plan.always
-        self._capture = Capture(self._plan.stdout, self._words() if captured else None)
+        self._capture = Capture(self._plan.stdout, self._words() if captured else None, self._log.write)
         if self._stopped.is_set():
             raise Interrupted
         self._control.has_started = True
@@ -207,11 +213,12 @@ class _Attempt:
     def _task(self) -> Task:
         execution, settings = self._execution, self._attempts.settings
         fence = execution.fence
+        progress, variables = self._log.begin()
         return Task(
             name=f"gaia-{self._id}-{short_hash(settings.deployment)}",
             image=execution.image,
             argv=execution.argv,
-            mounts=self._plan.mounts,
+            mounts=(*self._plan.mounts, progress),
             labels={
                 "gaia.deployment": settings.deployment,
                 "gaia.worker": settings.name,
@@ -220,7 +227,7 @@ class _Attempt:
                 "gaia.attempt": str(fence.attempt),
             },
             entrypoint=execution.entrypoint,
-            env=execution.env,
+            env={**variables, **execution.env},
             workdir=execution.workdir,
             network=execution.network,
             resources=execution.resources,
@@ -331,6 +338,7 @@ class _Attempt:
     def _close_capture(self) -> None:
         if self._capture is not None:
             self._capture.close()
+            self._log.close()
 
     def _clear_away(self, end: Report) -> None:
         """Remove the scratch folder, or put it aside where a failed attempt's files were asked to be kept."""

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from gaia_core.app import kafka_settings, s3_store
+from gaia_core.backends.kafka_logs import KafkaLogFeed
 from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.config import Config
@@ -42,6 +43,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         choice = choose_executor(config.executor, (scratch,))
         stack.callback(choice.executor.close)
         quarantine = stack.enter_context(closing(KafkaQuarantine(kafka_settings(config))))
+        log_feed = stack.enter_context(closing(KafkaLogFeed(kafka_settings(config))))
         inputs = InputsClient(config.host, config.token)
         stack.callback(inputs.close)
         settings = WorkerSettings(
@@ -55,10 +57,12 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             host=socket.gethostname(),
             version=VERSION,
             metadata=metadata_of(config.worker_metadata),
+            log_bytes_max=config.log_bytes_max,
         )
         while True:
             with closing(KafkaWorkerBus(kafka_settings(config), name, quarantine.put)) as bus:
-                worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs, quarantine.put)
+                incarnation = uuid.uuid4().hex
+                worker = Worker(settings, incarnation, bus, store, choice.executor, inputs, quarantine.put, log_feed)
                 started(worker.agent.drain, choice.reason)
                 try:
                     reason = worker.run()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gaia_core.config import variable
+from gaia_core.config import LOG_BYTES_MAX, variable
 from gaia_core.errors import ConfigError
 from gaia_core.workflow.metadata import parse_metadata
 
@@ -36,6 +36,7 @@ class WorkerSettings:
         host: name of the machine, for people.
         version: of Gaia, for people.
         metadata: whatever else people should see of it.
+        log_bytes_max: of each attempt's log; of a longer one the beginning and the end are kept.
     """
 
     name: str
@@ -49,6 +50,7 @@ class WorkerSettings:
     host: str = ""
     version: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    log_bytes_max: int = LOG_BYTES_MAX
 
     def prefetch_for(self, *, instant: bool) -> int:
         """Return how many attempts to hold beyond the slots with an executor that is instant or not."""

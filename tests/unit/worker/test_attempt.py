@@ -34,6 +34,9 @@ from gaia_worker.executors.base import (
 from gaia_worker.settings import WorkerSettings
 from tests.unit.worker.fakes import WORKER, DictStore, execution
 
+LOG = ".gaia/logs/flow/5/0-1"
+"""Where the attempt's own log lies."""
+
 
 class Inside:
     """What a program sees: paths through the mounts, and its two streams."""
@@ -287,7 +290,7 @@ def test_missing_output_is_named_with_its_path(bench: Bench) -> None:
     assert "'out'" in message
     assert "/work/out.txt" in message
     assert end.failure.log_tail == "nothing to do\n"  # type: ignore[union-attr]
-    assert bench.store.paths() == []
+    assert bench.store.paths() == [LOG]
 
 
 def test_file_mounted_by_itself_counts_only_if_written(bench: Bench) -> None:
@@ -485,7 +488,7 @@ def test_framed_log_is_kept_even_on_failure(bench: Bench) -> None:
     end = bench.run(program, outputs=outputs)
     assert isinstance(end, Failed)
     assert [publication.key for publication in end.outputs] == ["always"]
-    assert bench.store.paths() == ["flow/always"]
+    assert bench.store.paths() == [LOG, "flow/always"]
     assert b"so far\n# failed, COMMAND: exit code 1" in bench.store.content("flow/always")
 
 
