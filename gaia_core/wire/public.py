@@ -107,6 +107,12 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
         "step_started",
         lambda f: pb.StepStarted(step=f.step, attempt=f.attempt, worker=f.worker),
     ),
+    public.StepProgress: (
+        "step_progress",
+        lambda f: pb.StepProgress(
+            step=f.step, attempt=f.attempt, worker=f.worker, done=f.done, total=f.total, message=f.message
+        ),
+    ),
     public.WorkerChanged: (
         "worker_changed",
         lambda f: pb.WorkerChanged(worker=f.worker, change=f.change, pool=f.pool, reason=f.reason),
@@ -127,5 +133,6 @@ _FACTS: Final[dict[str, Callable[[Any], public.Fact]]] = {
     "key_available": lambda m: public.KeyAvailable(m.key, tuple(map(file_from_proto, m.files)), m.count),
     "key_forgotten": lambda m: public.KeyForgotten(m.key),
     "step_started": lambda m: public.StepStarted(m.step, m.attempt, m.worker),
+    "step_progress": lambda m: public.StepProgress(m.step, m.attempt, m.worker, m.done, m.total, m.message),
     "worker_changed": lambda m: public.WorkerChanged(m.worker, m.change, m.pool, m.reason),
 }
