@@ -11,11 +11,12 @@ from typing import Any
 
 from gaia_core.app import Server, embedded_backing, embedded_deployment
 from gaia_core.backends.inprocess import InProcessBus
+from gaia_core.backends.inprocess_logs import InProcessLogs
 from gaia_core.config import LAUNCHED_IDLE_EXIT_S, Config
 from gaia_core.coordinator.desk import Submit
 from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
-from gaia_core.ports import Store
+from gaia_core.ports import LogFeed, Store
 from gaia_core.version import VERSION
 from gaia_core.workflow.model import Fence, Publication
 from gaia_worker.app import WorkerHandle, start_worker_thread
@@ -38,12 +39,21 @@ def sandbox_if_possible() -> str:
 class LocalWorkers:
     """Workers as threads of this process; also the launcher of the embedded mode."""
 
-    def __init__(self, config: Config, submit: Submit, bus: InProcessBus, store: Store, executor: Executor) -> None:
+    def __init__(
+        self,
+        config: Config,
+        submit: Submit,
+        bus: InProcessBus,
+        store: Store,
+        executor: Executor,
+        log_feed: LogFeed,
+    ) -> None:
         self._config = config
         self._submit = submit
         self._bus = bus
         self._store = store
         self._executor = executor
+        self._log_feed = log_feed
         self._handles: list[WorkerHandle] = []
         self._lock = threading.Lock()
 
@@ -86,9 +96,12 @@ class LocalWorkers:
             host=socket.gethostname(),
             version=VERSION,
             metadata=metadata,
+            log_bytes_max=self._config.log_bytes_max,
         )
         bus = self._bus.connect(name)
-        handle = start_worker_thread(settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs)
+        handle = start_worker_thread(
+            settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs, self._log_feed
+        )
         handle.outcome.add_done_callback(lambda _: bus.close())
         with self._lock:
             self._handles.append(handle)
@@ -124,11 +137,13 @@ class Embedded:
             stack.callback(choice.executor.close)
             self.executor_reason = choice.reason
             bus = backing.open_bus()
+            logs = backing.log_tap
             assert isinstance(bus, InProcessBus)
+            assert isinstance(logs, InProcessLogs)
             made: list[LocalWorkers] = []
 
             def launcher(submit: Submit) -> LocalWorkers:
-                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor))
+                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor, logs))
                 return made[0]
 
             self._server = Server(self.config, backing, launcher)

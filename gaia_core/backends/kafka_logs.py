@@ -7,6 +7,7 @@ key.
 
 import logging
 import threading
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -29,6 +30,12 @@ FLUSH_S: Final = 2.0
 
 READ_MOST: Final = 200
 """Records of a partition taken at once, so that they have 50 MiB at the very most."""
+
+ROUNDS_MOST: Final = 20
+"""So often a portion may hold nothing of the key until a reader gets to do something else."""
+
+QUIET_S: Final = 3.0
+"""Where nothing comes for so long everything was read: what lay before the end may have been deleted meanwhile."""
 
 _FEEDER: Final[dict[str, Setting]] = {
     # Not idempotent, because such a producer may fail for good; still in order, because only one request is on its way.
@@ -105,6 +112,7 @@ class KafkaLogReading:
         self._topic = settings.logs_topic
         self._key = key.encode()
         self._closed = False
+        self._using = threading.Lock()  # who goes away may close while a read is still under way
         self._consumer = self._clients.consumer(_READER, _READER_TUNING)
         try:
             start = self._begin(partition_of(key, LOGS_PARTITIONS), since_ms)
@@ -112,6 +120,7 @@ class KafkaLogReading:
             self._consumer.close()
             raise
         self._read_to = start
+        self._heard_s = time.monotonic()
 
     def _begin(self, partition: int, since_ms: int) -> int:
         """Find where to begin and go there; return that offset."""
@@ -129,21 +138,28 @@ class KafkaLogReading:
         Raises:
             Unavailable: Kafka does not answer now.
         """
-        messages = self._consumer.consume(READ_MOST, 0)
-        good, error = read_error(self._clients, messages, self._topic)
-        if good:
-            self._read_to = (good[-1].offset() or 0) + 1
-        if error is not None and not good and not are_gone(messages):
-            raise error
-        return [cleanly(message) for message in good if message.key() == self._key]
+        for _ in range(ROUNDS_MOST):
+            with self._using:
+                messages = self._consumer.consume(READ_MOST, 0) if not self._closed else []
+            good, error = read_error(self._clients, messages, self._topic)
+            if error is not None and not good and not are_gone(messages):
+                raise error
+            if not good:
+                break
+            self._heard_s, self._read_to = time.monotonic(), (good[-1].offset() or 0) + 1
+            mine = [cleanly(message) for message in good if message.key() == self._key]
+            if mine:
+                return mine
+        return []
 
     @property
     def caught_up(self) -> bool:
         """Whether everything was read that was there when reading began."""
-        return self._read_to >= self._end
+        return self._read_to >= self._end or time.monotonic() - self._heard_s > QUIET_S
 
     def close(self) -> None:
         """Close the consumer; safe to call twice."""
-        if not self._closed:
-            self._closed = True
-            self._consumer.close()
+        with self._using:
+            if not self._closed:
+                self._closed = True
+                self._consumer.close()

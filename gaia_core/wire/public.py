@@ -73,6 +73,18 @@ def _completed(fact: public.StepCompleted) -> pb.StepCompleted:
     )
 
 
+def progress_message(said: public.StepProgress) -> pb.StepProgress:
+    """Return how far an attempt is as a message."""
+    return pb.StepProgress(
+        step=said.step,
+        attempt=said.attempt,
+        worker=said.worker,
+        done=said.done,
+        total=said.total,
+        message=said.message,
+    )
+
+
 def _retrying(fact: public.StepRetrying) -> pb.StepRetrying:
     return pb.StepRetrying(
         step=fact.step,
@@ -109,9 +121,7 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     ),
     public.StepProgress: (
         "step_progress",
-        lambda f: pb.StepProgress(
-            step=f.step, attempt=f.attempt, worker=f.worker, done=f.done, total=f.total, message=f.message
-        ),
+        progress_message,
     ),
     public.WorkerChanged: (
         "worker_changed",
