@@ -13,10 +13,11 @@ import pytest
 from gaia_core.errors import StoreError
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
 from gaia_core.wire.manifests import decode_manifest
+from gaia_core.wire.pieces import read_stored
 from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Input, Output, Publication
 from gaia_worker import attempt as module
-from gaia_worker import transfer
+from gaia_worker import keeping, transfer
 from gaia_worker.attempt import INLINE_FILES_MAX, Attempts
 from gaia_worker.control import Control
 from gaia_worker.executors.base import (
@@ -28,6 +29,7 @@ from gaia_worker.executors.base import (
     ImageFailed,
     OutOfMemory,
     Sink,
+    Stopped,
     Task,
     TimedOut,
 )
@@ -564,3 +566,69 @@ def test_task_is_named_and_labelled_for_its_attempt(bench: Bench) -> None:
         "gaia.step": "step-4",
         "gaia.attempt": "2",
     }
+
+
+def logged(bench: Bench) -> str:
+    """Return what is kept of the attempt's log."""
+    return b"".join(piece.data for piece in read_stored([bench.store.content(LOG)])).decode()
+
+
+def talk(inside: Inside) -> Exit | None:
+    inside.say("one\n")
+    inside.say("two\n", STDERR)
+    return None
+
+
+@pytest.mark.parametrize("end", [Exited(0), Exited(1), TimedOut(), OutOfMemory(), EngineFailed("gone")])
+def test_the_log_is_kept_whatever_the_end(bench: Bench, end: Exit) -> None:
+    """Of a success, a failure, a program whose time was up or that wanted too much memory, a broken engine."""
+
+    def program(inside: Inside) -> Exit:
+        talk(inside)
+        return end
+
+    bench.run(program)
+    assert logged(bench) == "one\ntwo\n"
+    assert bench.store.marks[LOG] == attempt_mark("d", execution().fence)
+
+
+def test_the_log_of_a_cancelled_attempt_is_kept(bench: Bench) -> None:
+    """What it had written by then."""
+
+    def program(inside: Inside) -> Exit:
+        talk(inside)
+        bench.control.cancel()
+        return Stopped()
+
+    assert isinstance(bench.run(program), Cancelled)
+    assert logged(bench) == "one\ntwo\n"
+
+
+def test_a_silent_attempt_stores_no_log(bench: Bench) -> None:
+    """Nobody pays for what is not there."""
+    bench.run()
+    assert bench.store.paths() == []
+
+
+def test_an_attempt_whose_log_cannot_be_stored_counts_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store may be away for a moment, or for long."""
+    monkeypatch.setattr(keeping, "PAUSE_S", 0)
+    bench.store.failures.append(StoreError("busy"))
+    assert isinstance(bench.run(talk), Completed)
+    assert logged(bench) == "one\ntwo\n"
+    bench.store.objects.clear()
+    bench.store.failures.extend(StoreError("away") for _ in range(keeping.TRIES))
+    assert isinstance(bench.run(talk), Completed)
+    assert bench.store.paths() == []
+
+
+def test_a_program_knows_where_to_say_how_far_it_is(bench: Bench) -> None:
+    """In a folder of the attempt's own, by a variable that a Command may set otherwise."""
+    bench.run(lambda inside: inside.path("/run/gaia/progress").write_text("1/2") and None)
+    bench.run(env={"GAIA_PROGRESS": "mine", "A": "b"})
+    first, second = bench.executor.tasks
+    assert first.env == {"GAIA_PROGRESS": "/run/gaia/progress"}
+    assert second.env == {"GAIA_PROGRESS": "mine", "A": "b"}
+    assert [mount.target for mount in first.mounts if not mount.read_only] == ["/run/gaia"]
