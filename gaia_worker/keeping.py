@@ -133,7 +133,7 @@ class KeptLog:
     def settle(self) -> None:
         """Wait until it is stored, and tell that nothing more comes."""
         self.close()
-        if self._storing is not None:
-            self._storing.result()
+        if self._storing is not None and (problem := self._storing.exception()) is not None:
+            log.error("storing a log broke", extra={"step": self._execution.step}, exc_info=problem)
         if self._has_begun:
             self._logs.telling.end(self._told)

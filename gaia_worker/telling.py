@@ -103,6 +103,7 @@ class Telling:
         pieces, size_bytes = told.log.take()
         if self._feed is None or not (pieces or ended):
             return
-        execution = told.execution
-        record = LogRecord(execution.workflow, execution.step, execution.fence, pieces, size_bytes, ended)
+        execution, fence = told.execution, told.execution.fence
+        whose = (execution.workflow, fence.workflow_uid, execution.step, fence.step, fence.attempt)
+        record = LogRecord(*whose, pieces, size_bytes, ended)
         self._feed.publish(log_key(execution.workflow, execution.step), encode_record(record))

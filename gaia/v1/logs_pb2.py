@@ -22,11 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from gaia.v1 import worker_pb2 as gaia_dot_v1_dot_worker__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12gaia/v1/logs.proto\x12\x07gaia.v1\x1a\x14gaia/v1/worker.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"v\n\x08LogPiece\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\"\n\x06stream\x18\x02 \x01(\x0e\x32\x12.gaia.v1.LogStream\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x90\x01\n\tLogRecord\x12\x10\n\x08workflow\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x1d\n\x05\x66\x65nce\x18\x03 \x01(\x0b\x32\x0e.gaia.v1.Fence\x12!\n\x06pieces\x18\x04 \x03(\x0b\x32\x11.gaia.v1.LogPiece\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\r\n\x05\x65nded\x18\x06 \x01(\x08*U\n\tLogStream\x12\x1a\n\x16LOG_STREAM_UNSPECIFIED\x10\x00\x12\x15\n\x11LOG_STREAM_STDOUT\x10\x01\x12\x15\n\x11LOG_STREAM_STDERR\x10\x02\x42J\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12gaia/v1/logs.proto\x12\x07gaia.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"v\n\x08LogPiece\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\"\n\x06stream\x18\x02 \x01(\x0e\x32\x12.gaia.v1.LogStream\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\xac\x01\n\tLogRecord\x12\x10\n\x08workflow\x18\x01 \x01(\t\x12\x14\n\x0cworkflow_uid\x18\x02 \x01(\x04\x12\x0c\n\x04step\x18\x03 \x01(\t\x12\x12\n\nstep_index\x18\x04 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\r\x12!\n\x06pieces\x18\x06 \x03(\x0b\x32\x11.gaia.v1.LogPiece\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12\r\n\x05\x65nded\x18\x08 \x01(\x08*U\n\tLogStream\x12\x1a\n\x16LOG_STREAM_UNSPECIFIED\x10\x00\x12\x15\n\x11LOG_STREAM_STDOUT\x10\x01\x12\x15\n\x11LOG_STREAM_STDERR\x10\x02\x42J\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +33,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gaia.v1.logs_pb2', _globals
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023io.gaiaworkflows.v1P\001Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1'
-  _globals['_LOGSTREAM']._serialized_start=353
-  _globals['_LOGSTREAM']._serialized_end=438
-  _globals['_LOGPIECE']._serialized_start=86
-  _globals['_LOGPIECE']._serialized_end=204
-  _globals['_LOGRECORD']._serialized_start=207
-  _globals['_LOGRECORD']._serialized_end=351
+  _globals['_LOGSTREAM']._serialized_start=359
+  _globals['_LOGSTREAM']._serialized_end=444
+  _globals['_LOGPIECE']._serialized_start=64
+  _globals['_LOGPIECE']._serialized_end=182
+  _globals['_LOGRECORD']._serialized_start=185
+  _globals['_LOGRECORD']._serialized_end=357
 # @@protoc_insertion_point(module_scope)

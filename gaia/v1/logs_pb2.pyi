@@ -1,6 +1,5 @@
 import datetime
 
-from gaia.v1 import worker_pb2 as _worker_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -33,17 +32,21 @@ class LogPiece(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., stream: _Optional[_Union[LogStream, str]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class LogRecord(_message.Message):
-    __slots__ = ("workflow", "step", "fence", "pieces", "size_bytes", "ended")
+    __slots__ = ("workflow", "workflow_uid", "step", "step_index", "attempt", "pieces", "size_bytes", "ended")
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
-    FENCE_FIELD_NUMBER: _ClassVar[int]
+    STEP_INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PIECES_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     ENDED_FIELD_NUMBER: _ClassVar[int]
     workflow: str
+    workflow_uid: int
     step: str
-    fence: _worker_pb2.Fence
+    step_index: int
+    attempt: int
     pieces: _containers.RepeatedCompositeFieldContainer[LogPiece]
     size_bytes: int
     ended: bool
-    def __init__(self, workflow: _Optional[str] = ..., step: _Optional[str] = ..., fence: _Optional[_Union[_worker_pb2.Fence, _Mapping]] = ..., pieces: _Optional[_Iterable[_Union[LogPiece, _Mapping]]] = ..., size_bytes: _Optional[int] = ..., ended: _Optional[bool] = ...) -> None: ...
+    def __init__(self, workflow: _Optional[str] = ..., workflow_uid: _Optional[int] = ..., step: _Optional[str] = ..., step_index: _Optional[int] = ..., attempt: _Optional[int] = ..., pieces: _Optional[_Iterable[_Union[LogPiece, _Mapping]]] = ..., size_bytes: _Optional[int] = ..., ended: _Optional[bool] = ...) -> None: ...

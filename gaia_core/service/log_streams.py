@@ -237,8 +237,7 @@ class _Stream:
                 record = decode_record(data)
             except RequestError:  # a stranger's
                 continue
-            fence = record.fence
-            if (fence.workflow_uid, fence.step, fence.attempt) == (self._target.uid, self._target.step, number):
+            if (record.uid, record.step_index, record.attempt) == (self._target.uid, self._target.step, number):
                 found.append(record)
         return found
 

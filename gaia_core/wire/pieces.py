@@ -11,9 +11,7 @@ from google.protobuf.message import DecodeError
 
 from gaia.v1 import logs_pb2
 from gaia_core.errors import RequestError
-from gaia_core.wire.files import fence_from_proto, fence_to_proto
 from gaia_core.wire.public import timestamp
-from gaia_core.workflow.model import Fence
 
 STDOUT: Final = logs_pb2.LOG_STREAM_STDOUT
 STDERR: Final = logs_pb2.LOG_STREAM_STDERR
@@ -52,13 +50,17 @@ class LogRecord(NamedTuple):
     """Some of what one attempt wrote, as it goes.
 
     Attributes:
+        uid: of the workflow.
+        step_index: of the Step in its workflow.
         size_bytes: how much it wrote up to the end of this record.
         ended: nothing more comes.
     """
 
     workflow: str
+    uid: int
     step: str
-    fence: Fence
+    step_index: int
+    attempt: int
     pieces: tuple[Piece, ...]
     size_bytes: int
     ended: bool = False
@@ -79,8 +81,10 @@ def encode_record(record: LogRecord) -> bytes:
     """Encode one record of the logs topic."""
     return logs_pb2.LogRecord(
         workflow=record.workflow,
+        workflow_uid=record.uid,
         step=record.step,
-        fence=fence_to_proto(record.fence),
+        step_index=record.step_index,
+        attempt=record.attempt,
         pieces=[piece_message(piece) for piece in record.pieces],
         size_bytes=record.size_bytes,
         ended=record.ended,
@@ -98,8 +102,8 @@ def decode_record(data: bytes) -> LogRecord:
     except DecodeError as problem:
         raise RequestError(f"undecodable log record of {len(data)} bytes: {problem}") from problem
     pieces = tuple(_piece(piece) for piece in message.pieces)
-    fence = fence_from_proto(message.fence)
-    return LogRecord(message.workflow, message.step, fence, pieces, message.size_bytes, message.ended)
+    whose = (message.workflow, message.workflow_uid, message.step, message.step_index, message.attempt)
+    return LogRecord(*whose, pieces, message.size_bytes, message.ended)
 
 
 def stored(piece: Piece) -> bytes:

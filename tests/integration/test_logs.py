@@ -183,7 +183,7 @@ def test_other_programs_tap_the_topic(cluster: Cluster, flow: Gaia, busybox_imag
         consumer.close()
     pieces = [(piece.stream, piece.data) for record in found for piece in record.pieces]
     assert pieces == [(logs_pb2.LOG_STREAM_STDOUT, b"one\n"), (logs_pb2.LOG_STREAM_STDERR, b"two\n")]
-    assert {(record.workflow, record.step, record.fence.attempt) for record in found} == {("tapped", "s", 1)}
+    assert {(record.workflow, record.step, record.attempt) for record in found} == {("tapped", "s", 1)}
 
 
 def test_what_a_lost_worker_had_told_is_read(cluster: Cluster, busybox_image: str) -> None:

@@ -78,7 +78,7 @@ class Talker(Hand):
             size = pieces[-1].end
         written += pieces
         if is_told:
-            record = LogRecord("flow", step, fence, tuple(pieces), size, ended)
+            record = LogRecord("flow", fence.workflow_uid, step, fence.step, attempt, tuple(pieces), size, ended)
             self.served.logs.publish(log_key("flow", step), encode_record(record))
 
     def keep(self, step: str, attempt: int = 1) -> None:

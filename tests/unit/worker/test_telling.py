@@ -42,7 +42,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def test_what_an_attempt_writes_is_told_while_it_runs(scene: Scene) -> None:
-    """Under its Step's key, with its fence; the last record says that nothing more comes."""
+    """Under its Step's key, with whose it is; the last record says that nothing more comes."""
     scene.telling.begin(scene.told)
     scene.log.write(STDOUT, b"one\n")
     wait_until(lambda: scene.words() == b"one\n", "the first words are told")
@@ -54,7 +54,8 @@ def test_what_an_attempt_writes_is_told_while_it_runs(scene: Scene) -> None:
     scene.telling.close()
     assert scene.words() == b"one\ntwo\nthree\n"
     last = scene.heard[-1]
-    assert (last.workflow, last.step, last.fence, last.size_bytes) == ("flow", "step-0", execution().fence, 14)
+    assert (last.workflow, last.uid, last.step, last.step_index, last.attempt) == ("flow", 5, "step-0", 0, 1)
+    assert last.size_bytes == 14
     assert [record.ended for record in scene.heard] == [False] * (len(scene.heard) - 1) + [True]
 
 
