@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from gaia.v1 import api_pb2
-from gaia_client import transfer, waiting, watching
+from gaia_client import logs, transfer, waiting, watching
 from gaia_client.config import client_config
 from gaia_client.connection import MESSAGE_BYTES_MAX, Connection
 from gaia_client.requests import build
@@ -284,6 +284,54 @@ class Gaia:
         answer = self._connection.call("Explain", request, api_pb2.ExplainResponse)
         return {"steps": [plain.explanation(each) for each in answer.steps], "truncated": answer.truncated}
 
+    def logs(
+        self,
+        workflow: str,
+        step: str,
+        attempt: int | str | None = None,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        streams: Iterable[str] = (),
+        from_offset: int = 0,
+    ) -> Iterator[dict[str, Any]]:
+        """Read what attempts of a Step wrote to stdout and stderr, and if wanted what they write.
+
+        It outlives a restart of the server. Close the iterator, or leave the loop, when enough was seen.
+
+        Args:
+            workflow: its name.
+            step: name of one Step, also of an inner one or of an element of a sweep.
+            attempt: its number, None for the newest, "all" for one after the other.
+            follow: wait for a Step that has not started, for more while an attempt runs, and, unless an attempt was
+                named, for the next one where it is tried again; ends when the Step is complete or has failed.
+            tail: begin with so many last lines, at most 10,000.
+            streams: "stdout" or "stderr" alone; () for both, as they came.
+            from_offset: begin at this place in the log of the attempt that was named.
+
+        Returns:
+            An iterator over maps with `attempt` and `kind`. "piece": offset, stream, time, and `data` as bytes. "gap":
+            offset and size of what is left out. "notice": `words` for people, such as what is waited for. "end", after
+            each attempt: its size, and whether it is still running.
+
+        Raises:
+            UnknownName: there is no such workflow, Step or attempt.
+            NotAllowedNow: the name stands for several Steps.
+        """
+        first, onward = logs.first_of(attempt, follow)
+        request = build(
+            api_pb2.LogsRequest,
+            workflow=workflow,
+            step=step,
+            attempt=first,
+            onward=onward,
+            follow=follow,
+            from_offset=from_offset,
+            tail_lines=tail,
+            streams=[logs.stream_of(name) for name in streams],
+        )
+        return logs.read(self._connection, request)
+
     def workers(self) -> list[dict[str, Any]]:
         """Return the workers: maps of name, pool, slots, prefetch, attempts, executor, host and metadata."""
         answer = self._connection.call("Workers", api_pb2.WorkersRequest(), api_pb2.WorkersResponse)
@@ -315,7 +363,7 @@ class Gaia:
 
         Returns:
             An iterator over maps of workflow, uid, sequence, time, kind, and the fields of that kind. Events of the
-            kinds "step_started" and "worker_changed" are not numbered (sequence 0) and may be missed.
+            kinds "step_started", "step_progress" and "worker_changed" are not numbered (sequence 0) and may be missed.
 
         Raises:
             UnknownName: there is no such workflow, or it has no such Step.

@@ -12,18 +12,28 @@ STATES: Final = ("complete", "running", "ready", "retrying", "failed", "waiting"
 
 
 class Overview:
-    """The latest update of each workflow, the latest events, and the pace of it all."""
+    """The latest update of each workflow, the latest events, and the pace of it all.
+
+    Attributes:
+        progress: (workflow, Step) → how far it is, those that said something last at the end.
+    """
 
     def __init__(self, workflow: str | None) -> None:
         """Watch one workflow, or all with None."""
         self.workflow = workflow
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_SHOWN)
+        self.progress: dict[tuple[str, str], dict[str, Any]] = {}
         self._updates: dict[int, dict[str, Any]] = {}
         self._pace = Pace()
 
     def saw_event(self, event: dict[str, Any]) -> None:
-        """Add an event."""
-        self.events.append(event)
+        """Add an event; how far a Step is is kept apart, until it is told what became of it."""
+        about = (event["workflow"], event.get("step", ""))
+        self.progress.pop(about, None)
+        if event["kind"] == "step_progress":
+            self.progress[about] = event
+        else:
+            self.events.append(event)
 
     def saw_update(self, update: dict[str, Any]) -> None:
         """Take in how a workflow stands; one that was deleted is shown only where it is the one."""

@@ -20,11 +20,13 @@ from gaia_core.backends.folder import FolderStore
 from gaia_core.backends.folder_lock import lock_folder
 from gaia_core.backends.folder_quarantine import FolderQuarantine
 from gaia_core.backends.inprocess import InProcessBus
+from gaia_core.backends.inprocess_logs import InProcessLogs
 from gaia_core.backends.kafka import KafkaSettings
 from gaia_core.backends.kafka_bus import KafkaCoordinatorBus
 from gaia_core.backends.kafka_election import KafkaElection
 from gaia_core.backends.kafka_events import KafkaEventLog
 from gaia_core.backends.kafka_journal import KafkaJournal
+from gaia_core.backends.kafka_logs import KafkaLogTap
 from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_topics import ensure_topics
 from gaia_core.backends.s3 import S3Settings, S3Store
@@ -86,6 +88,7 @@ def embedded_backing(config: Config) -> Iterator[Backing]:
             deployment=embedded_deployment(config),
             snapshots=snapshots_in(store, None),
             open_taker=lambda: SnapshotProcess(EMBEDDED, config),
+            log_tap=InProcessLogs(),
         )
 
 
@@ -171,6 +174,7 @@ def cluster_backing(config: Config) -> Iterator[Backing]:
             set_aside=quarantine.put,
             snapshots=snapshots_in(store, config),
             open_taker=lambda: SnapshotProcess(CLUSTER, config),
+            log_tap=KafkaLogTap(settings),
         )
 
 
@@ -266,7 +270,9 @@ class Server:
         holding.join()
 
     def _interfaces(self) -> Interfaces:
-        service = GaiaService(self._desk, self._backing.store, self.reception, self._launcher)
+        backing = self._backing
+        tap = backing.log_tap or InProcessLogs()
+        service = GaiaService(self._desk, backing.store, self.reception, self._launcher, tap)
         app = http_api.build(
             lambda: self._office.role,
             self._desk.submit,

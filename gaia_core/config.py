@@ -36,6 +36,9 @@ _CLUSTER: Final = ("server", "worker")
 _SECRET_WORDS: Final = ("password", "secret", "passphrase", "token", ".pem", "assertion", "oauthbearer.config")
 """Parts of the names of librdkafka's settings that hold secrets; some that match are none, and are hidden too."""
 
+LOG_BYTES_MAX: Final = 64 * 2**20
+"""More than anybody reads, and little beside what programs that write more leave as outputs."""
+
 
 class Secret(str):
     """A text that does not show itself."""
@@ -180,6 +183,9 @@ class Config:
     disk_bytes: int = _setting(DISK_BYTES, _positive(int), "bytes that the program of one attempt may write", _WORKERS)
     kept_bytes: int = _setting(
         KEPT_BYTES, _count, "bytes of failed attempts' files that a worker keeps where a Step asks for it", _WORKERS
+    )
+    log_bytes_max: int = _setting(
+        LOG_BYTES_MAX, _positive(int), "bytes kept of each attempt's log: its beginning and its end", _WORKERS
     )
     scratch: Path | None = _setting(None, Path, "folder for files of running attempts", _WORKERS)
     secrets_dir: Path | None = _setting(None, Path, "folder with secrets for programs, a file each", _WORKERS)

@@ -373,3 +373,47 @@ class Launcher(Protocol):
 
     def close(self) -> None:
         """Ask the workers that were started to leave, and wait for them, though not for ever."""
+
+
+class LogFeed(Protocol):
+    """Where workers publish what their attempts write, as it goes; a courtesy to whoever looks on."""
+
+    def publish(self, key: str, record: bytes) -> None:
+        """Send one record, of at most 256 KiB. Never blocks, never raises; what cannot be sent in time is dropped.
+
+        Records of one key arrive in order, though some may be missing.
+        """
+
+    def close(self) -> None:
+        """Send what waits, for a moment, and release everything; safe to call twice."""
+
+
+class LogReading(Protocol):
+    """One reader of the records of one key. Used by one thread at a time."""
+
+    def read(self) -> list[bytes]:
+        """Return the next records that are there, in order; never waits long. [] where there are none (yet).
+
+        Raises:
+            Unavailable: the log does not answer now.
+        """
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything was read that was there when reading began."""
+
+    def close(self) -> None:
+        """Release everything; safe to call twice."""
+
+
+class LogTap(Protocol):
+    """Where readers get what attempts write; what is old is gone, sooner where much is written."""
+
+    def open(self, key: str, since_ms: int) -> LogReading:
+        """Begin to read the records of a key that were published at a time (milliseconds since the epoch) or later.
+
+        Earlier ones may come, too.
+
+        Raises:
+            Unavailable: the log does not answer.
+        """

@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from gaia_core.ports import SetAside, Store, WorkerBus, nowhere
+from gaia_core.ports import LogFeed, SetAside, Store, WorkerBus, nowhere
 from gaia_worker.agent import Agent
 from gaia_worker.attempt import Attempts, FetchInputs
 from gaia_worker.cache import CacheStats
@@ -20,39 +20,47 @@ from gaia_worker.settings import WorkerSettings
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker works with.
+
+    Attributes:
+        store: where inputs lie and outputs go.
+        executor: what runs the programs.
+        fetch_inputs: asks the coordinator for the sources of inputs that were too many for a dispatch.
+        log_feed: where it is told what attempts write, as they go.
+        set_aside: keeps records that are no orders.
+        meter: counts what is done; None counts nothing.
+    """
+
+    store: Store
+    executor: Executor
+    fetch_inputs: FetchInputs | None = None
+    log_feed: LogFeed | None = None
+    set_aside: SetAside = nowhere
+    meter: WorkerMeter | None = None
+
+
 class Worker:
     """An agent together with what runs its attempts."""
 
-    def __init__(
-        self,
-        settings: WorkerSettings,
-        incarnation: str,
-        bus: WorkerBus,
-        store: Store,
-        executor: Executor,
-        fetch_inputs: FetchInputs | None = None,
-        set_aside: SetAside = nowhere,
-        meter: WorkerMeter | None = None,
-    ) -> None:
+    def __init__(self, settings: WorkerSettings, incarnation: str, bus: WorkerBus, around: Surroundings) -> None:
         """Build a worker that has said nothing yet.
 
         Args:
             settings: name, slots and the like.
             incarnation: random id of this life of the worker; the bus was opened for it.
             bus: its inbox and its way to the coordinator.
-            store: where inputs lie and outputs go.
-            executor: what runs the programs.
-            fetch_inputs: asks the coordinator for the sources of inputs that were too many for a dispatch.
-            set_aside: keeps records that are no orders.
-            meter: counts what is done; None counts nothing.
+            around: what it works with.
         """
+        store, executor, meter = around.store, around.executor, around.meter
         if meter is not None:
             store, executor = meter.store(store), meter.executor(executor)
         self._slots, self._meter = settings.slots, meter
-        self._attempts = Attempts(settings, store, executor, fetch_inputs)
+        self._attempts = Attempts(settings, store, executor, around.fetch_inputs, log_feed=around.log_feed)
         run = meter.attempts(self._attempts.run) if meter is not None else self._attempts.run
         run_attempt = None if executor.instant else run
-        self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt, set_aside=set_aside)
+        self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt, set_aside=around.set_aside)
 
     def cache_stats(self) -> CacheStats:
         """Return how full its cache of inputs is, and what it was good for."""
@@ -104,16 +112,10 @@ class WorkerHandle:
 
 
 def start_worker_thread(
-    settings: WorkerSettings,
-    incarnation: str,
-    bus: WorkerBus,
-    store: Store,
-    executor: Executor,
-    fetch_inputs: FetchInputs | None = None,
-    meter: WorkerMeter | None = None,
+    settings: WorkerSettings, incarnation: str, bus: WorkerBus, around: Surroundings
 ) -> WorkerHandle:
     """Start a worker in a thread of its own; the arguments are those of `Worker`."""
-    worker = Worker(settings, incarnation, bus, store, executor, fetch_inputs, meter=meter)
+    worker = Worker(settings, incarnation, bus, around)
     outcome: Future[str] = Future()
     thread = threading.Thread(target=_run_into, args=(worker, outcome), name=f"worker-{settings.name}")
     thread.start()

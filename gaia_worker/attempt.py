@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 from gaia_core.errors import ObjectMissing, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
-from gaia_core.ports import Store
+from gaia_core.ports import LogFeed, Store
 from gaia_core.workflow.execution import listed_bytes
 from gaia_core.workflow.keys import location, manifest_location
 from gaia_core.workflow.marks import attempt_mark
@@ -41,6 +41,8 @@ from gaia_worker.executors.base import (
 )
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.inputs import Source, pick
+from gaia_worker.keeping import Logs
+from gaia_worker.masking import Masks
 from gaia_worker.outputs import collect
 from gaia_worker.removing import ASIDE, Remover
 from gaia_worker.scratch import KEPT, keep_folder, remove_folder
@@ -75,8 +77,10 @@ class Attempts:
         executor: Executor,
         fetch_inputs: FetchInputs | None = None,
         wall_clock: Callable[[], float] = time.time,
+        log_feed: LogFeed | None = None,
     ) -> None:
         """Run attempts with this executor, between this store and the settings' scratch folder."""
+        self.logs = Logs(settings, store, log_feed, wall_clock)
         self.settings = settings
         self.executor = executor
         self.cache = InputCache(settings.scratch.absolute() / CACHE, settings.cache_bytes)
@@ -106,6 +110,7 @@ class Attempts:
 
     def close(self) -> None:
         """End the threads that move files; safe to call twice."""
+        self.logs.close()
         self.transfers.close()
         self.remover.close()
 
@@ -124,6 +129,7 @@ class _Attempt:
         self._mark = attempt_mark(attempts.settings.deployment, execution.fence)
         self._scratch = attempts.scratch / self._id
         self._plan: StagePlan = plan(execution, self._scratch)
+        self._log = attempts.logs.begin(execution, self._scratch, say)
         self._capture: Capture | None = None
         self._inputs_laid_in: set[Path] = set()
         self._size_bytes_max = attempts.settings.disk_bytes
@@ -139,6 +145,7 @@ class _Attempt:
             end = self._control.end(self._execution.fence)
         finally:
             self._close_capture()
+            self._log.settle()
         end = self._clear_away(end)
         log.info("attempt ended", extra=self._fields(end))
         return end
@@ -209,7 +216,8 @@ class _Attempt:
 
     def _run_program(self) -> Exit:
         captured = self._plan.both or self._plan.always
-        self._capture = Capture(self._plan.stdout, self._words() if captured else None)
+        both = self._words() if captured else None
+        self._capture = Capture(self._plan.stdout, both, self._log.write, Masks(self._secrets.values))
         if self._stopped.is_set():
             raise Interrupted
         self._control.has_started = True
@@ -229,12 +237,13 @@ class _Attempt:
     def _task(self) -> Task:
         execution, settings = self._execution, self._attempts.settings
         fence = execution.fence
+        progress, variables = self._log.begin()
         return Task(
             name=f"gaia-{self._id}-{short_hash(settings.deployment)}",
             image=execution.image,
             keeps_entrypoint=execution.keeps_entrypoint,
             argv=execution.argv,
-            mounts=self._plan.mounts,
+            mounts=(*self._plan.mounts, progress),
             labels={
                 "gaia.deployment": settings.deployment,
                 "gaia.worker": settings.name,
@@ -243,7 +252,7 @@ class _Attempt:
                 "gaia.attempt": str(fence.attempt),
             },
             entrypoint=execution.entrypoint,
-            env=execution.env,
+            env={**variables, **execution.env},
             workdir=execution.workdir,
             tmp=self._scratch / "tmp",
             network=execution.network,
@@ -356,6 +365,7 @@ class _Attempt:
     def _close_capture(self) -> None:
         if self._capture is not None:
             self._capture.close()
+            self._log.close()
 
     def _clear_away(self, end: Completed | Failed | Cancelled) -> Completed | Failed | Cancelled:
         """Remove the scratch folder, or put it aside, and say where, if a failed attempt's files shall be kept."""

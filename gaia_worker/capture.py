@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from gaia_worker.executors.base import STDOUT
+from gaia_worker.executors.base import STDERR, STDOUT, Sink
+from gaia_worker.masking import Masking, Masks
 
 TAIL_LINES_MAX: Final = 100
 TAIL_BYTES_MAX: Final = 16 * 1024
 """Enough to see why a program failed, little enough to travel in a report."""
+
+NO_MASKS: Final = Masks()
 
 
 class LogTail:
@@ -34,29 +37,48 @@ class LogTail:
         return "\n".join(kept.decode("utf-8", "replace").split("\n")[-TAIL_LINES_MAX - 1 :])[-TAIL_BYTES_MAX:]
 
 
-class Capture:
-    """Where the output of one program goes. Used by one thread at a time; to be closed."""
+def _nowhere(_stream: int, _data: bytes) -> None:
+    """Keep nothing."""
 
-    def __init__(self, stdout: Path | None, both: Path | None) -> None:
+
+class Capture:
+    """Where the output of one program goes. Used by one thread at a time; to be closed.
+
+    Secrets are masked in all that people read: the log, the tail in a failure, `>` and `>>`. What a Command routes by
+    `stdout` is data, and stays as it is.
+    """
+
+    def __init__(self, stdout: Path | None, both: Path | None, log: Sink = _nowhere, masks: Masks = NO_MASKS) -> None:
         """Open the files.
 
         Args:
             stdout: receives standard output alone.
             both: receives stdout and stderr together, as they came.
+            log: receives both, each piece with its stream.
+            masks: the values to keep out.
         """
         self._tail = LogTail()
+        self._log = log
+        self._masking = {STDOUT: Masking(masks), STDERR: Masking(masks)}
         self._stdout: BinaryIO | None = stdout.open("wb") if stdout is not None else None
         self._both: BinaryIO | None = both.open("wb") if both is not None else None
 
     def write(self, stream: int, data: bytes) -> None:
         """Take what the program wrote; a `gaia_worker.executors.base.Sink`."""
-        self._tail.add(data)
-        if self._both is not None:
-            self._both.write(data)
-            self._both.flush()  # whoever follows a log wants to see it while the program runs
         if self._stdout is not None and stream == STDOUT:
             self._stdout.write(data)
             self._stdout.flush()
+        self._show(stream, self._masking[stream].pass_on(data))
+
+    def _show(self, stream: int, data: bytes) -> None:
+        """Take what people may read."""
+        if not data:
+            return
+        self._tail.add(data)
+        self._log(stream, data)
+        if self._both is not None:
+            self._both.write(data)
+            self._both.flush()  # whoever follows a log wants to see it while the program runs
 
     def tail(self) -> str:
         """Return the last lines the program wrote."""
@@ -64,6 +86,8 @@ class Capture:
 
     def close(self) -> None:
         """Finish the files; safe to call twice."""
+        for stream, masking in self._masking.items():
+            self._show(stream, masking.rest())
         for file in (self._stdout, self._both):
             if file is not None:
                 file.close()

@@ -10,12 +10,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from gaia_core.app import kafka_settings, s3_store
+from gaia_core.backends.kafka_logs import KafkaLogFeed
 from gaia_core.backends.kafka_quarantine import KafkaQuarantine
 from gaia_core.backends.kafka_worker import KafkaWorkerBus
 from gaia_core.config import Config
 from gaia_core.errors import InboxLost, NotAllowedNow
 from gaia_core.version import VERSION
-from gaia_worker.app import Worker
+from gaia_worker.app import Surroundings, Worker
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.inputs_client import InputsClient
 from gaia_worker.metrics import WorkerMeter, serve_metrics
@@ -44,9 +45,11 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         choice = choose_executor(config.executor, hidden_folders(config, scratch))
         stack.callback(choice.executor.close)
         quarantine = stack.enter_context(closing(KafkaQuarantine(kafka_settings(config))))
+        log_feed = stack.enter_context(closing(KafkaLogFeed(kafka_settings(config))))
         inputs = InputsClient(config.host, config.token)
         stack.callback(inputs.close)
         meter = _metered(config, stack)
+        around = Surroundings(store, choice.executor, inputs, log_feed, quarantine.put, meter)
         settings = WorkerSettings(
             name=name,
             slots=config.slots or os.cpu_count() or 1,
@@ -62,10 +65,11 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             version=VERSION,
             secrets=Secrets(os.environ, config.secrets_dir),
             metadata=metadata_of(config.worker_metadata),
+            log_bytes_max=config.log_bytes_max,
         )
         while True:
             with closing(KafkaWorkerBus(kafka_settings(config), name, quarantine.put)) as bus:
-                worker = Worker(settings, uuid.uuid4().hex, bus, store, choice.executor, inputs, quarantine.put, meter)
+                worker = Worker(settings, uuid.uuid4().hex, bus, around)
                 started(worker.agent.drain, choice.reason)
                 try:
                     reason = worker.run()

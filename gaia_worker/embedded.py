@@ -11,15 +11,16 @@ from typing import Any
 
 from gaia_core.app import Server, embedded_backing, embedded_deployment
 from gaia_core.backends.inprocess import InProcessBus
+from gaia_core.backends.inprocess_logs import InProcessLogs
 from gaia_core.backends.process_launcher import STOPPING, no_room
 from gaia_core.config import LAUNCHED_IDLE_EXIT_S, Config
 from gaia_core.coordinator.desk import Submit
 from gaia_core.errors import Bug, GaiaError, Unavailable
 from gaia_core.machine import requests as rq
-from gaia_core.ports import Store
+from gaia_core.ports import LogFeed, Store
 from gaia_core.version import VERSION
 from gaia_core.workflow.model import Fence, Publication
-from gaia_worker.app import WorkerHandle, start_worker_thread
+from gaia_worker.app import Surroundings, WorkerHandle, start_worker_thread
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.metrics import WorkerMeter
@@ -65,6 +66,7 @@ class LocalWorkers:
         bus: InProcessBus,
         store: Store,
         executor: Executor,
+        log_feed: LogFeed,
         meter: WorkerMeter | None = None,
     ) -> None:
         self._config = config
@@ -72,6 +74,7 @@ class LocalWorkers:
         self._bus = bus
         self._store = store
         self._executor = executor
+        self._log_feed = log_feed
         self._meter = meter
         self._handles: list[WorkerHandle] = []
         self._launched: list[WorkerHandle] = []
@@ -130,11 +133,11 @@ class LocalWorkers:
             version=VERSION,
             secrets=Secrets(os.environ, self._config.secrets_dir),
             metadata=metadata,
+            log_bytes_max=self._config.log_bytes_max,
         )
         bus = self._bus.connect(name)
-        handle = start_worker_thread(
-            settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs, self._meter
-        )
+        around = Surroundings(self._store, self._executor, self._inputs, self._log_feed, meter=self._meter)
+        handle = start_worker_thread(settings, uuid.uuid4().hex, bus, around)
         handle.outcome.add_done_callback(lambda _: bus.close())
         with self._lock:
             self._handles.append(handle)
@@ -171,11 +174,13 @@ class Embedded:
             stack.callback(choice.executor.close)
             self.executor_reason = choice.reason
             bus = backing.open_bus()
+            logs = backing.log_tap
             assert isinstance(bus, InProcessBus)
+            assert isinstance(logs, InProcessLogs)
             made: list[LocalWorkers] = []
 
             def launcher(submit: Submit) -> LocalWorkers:
-                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor, meter))
+                made.append(LocalWorkers(self.config, submit, bus, backing.store, choice.executor, logs, meter))
                 return made[0]
 
             meter = WorkerMeter()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gaia_core.config import DISK_BYTES, KEPT_BYTES, Config, variable
+from gaia_core.config import DISK_BYTES, KEPT_BYTES, LOG_BYTES_MAX, Config, variable
 from gaia_core.errors import ConfigError
 from gaia_core.workflow.metadata import parse_metadata
 from gaia_worker.secrets import Secrets
@@ -41,6 +41,7 @@ class WorkerSettings:
         version: of Gaia, for people.
         secrets: what it may give to programs whose Commands name it.
         metadata: whatever else people should see of it.
+        log_bytes_max: of each attempt's log; of a longer one the beginning and the end are kept.
     """
 
     name: str
@@ -58,6 +59,7 @@ class WorkerSettings:
     version: str = ""
     secrets: Secrets = field(default_factory=Secrets)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    log_bytes_max: int = LOG_BYTES_MAX
 
     def prefetch_for(self, *, instant: bool) -> int:
         """Return how many attempts to hold beyond the slots with an executor that is instant or not."""

@@ -1,6 +1,7 @@
 import datetime
 
 from gaia.v1 import events_pb2 as _events_pb2
+from gaia.v1 import logs_pb2 as _logs_pb2
 from gaia.v1 import model_pb2 as _model_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -279,7 +280,7 @@ class Debug(_message.Message):
     def __init__(self, steps: _Optional[_Iterable[_Union[StepDebug, _Mapping]]] = ..., next_page_start: _Optional[int] = ..., workers: _Optional[_Iterable[_Union[WorkerDebug, _Mapping]]] = ...) -> None: ...
 
 class StepDebug(_message.Message):
-    __slots__ = ("name", "command", "state", "attempt", "worker", "image_digest", "inputs", "outputs", "missing_inputs")
+    __slots__ = ("name", "command", "state", "attempt", "worker", "image_digest", "inputs", "outputs", "missing_inputs", "progress")
     class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -303,6 +304,7 @@ class StepDebug(_message.Message):
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     MISSING_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     name: str
     command: str
     state: str
@@ -312,7 +314,8 @@ class StepDebug(_message.Message):
     inputs: _containers.ScalarMap[str, str]
     outputs: _containers.ScalarMap[str, str]
     missing_inputs: int
-    def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., image_digest: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ...) -> None: ...
+    progress: _events_pb2.StepProgress
+    def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., image_digest: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ..., progress: _Optional[_Union[_events_pb2.StepProgress, _Mapping]] = ...) -> None: ...
 
 class WorkerDebug(_message.Message):
     __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host", "metadata")
@@ -645,3 +648,59 @@ class InputsResponse(_message.Message):
     name: str
     sources: _containers.RepeatedCompositeFieldContainer[_model_pb2.Publication]
     def __init__(self, name: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[_model_pb2.Publication, _Mapping]]] = ...) -> None: ...
+
+class LogsRequest(_message.Message):
+    __slots__ = ("workflow", "step", "attempt", "onward", "from_offset", "follow", "tail_lines", "streams")
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ONWARD_FIELD_NUMBER: _ClassVar[int]
+    FROM_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    TAIL_LINES_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
+    workflow: str
+    step: str
+    attempt: int
+    onward: bool
+    from_offset: int
+    follow: bool
+    tail_lines: int
+    streams: _containers.RepeatedScalarFieldContainer[_logs_pb2.LogStream]
+    def __init__(self, workflow: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., onward: _Optional[bool] = ..., from_offset: _Optional[int] = ..., follow: _Optional[bool] = ..., tail_lines: _Optional[int] = ..., streams: _Optional[_Iterable[_Union[_logs_pb2.LogStream, str]]] = ...) -> None: ...
+
+class LogsResponse(_message.Message):
+    __slots__ = ("attempt", "piece", "gap", "notice", "end")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PIECE_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    piece: _logs_pb2.LogPiece
+    gap: LogGap
+    notice: LogNotice
+    end: LogEnd
+    def __init__(self, attempt: _Optional[int] = ..., piece: _Optional[_Union[_logs_pb2.LogPiece, _Mapping]] = ..., gap: _Optional[_Union[LogGap, _Mapping]] = ..., notice: _Optional[_Union[LogNotice, _Mapping]] = ..., end: _Optional[_Union[LogEnd, _Mapping]] = ...) -> None: ...
+
+class LogGap(_message.Message):
+    __slots__ = ("offset", "size_bytes")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    size_bytes: int
+    def __init__(self, offset: _Optional[int] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class LogNotice(_message.Message):
+    __slots__ = ("words",)
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    words: str
+    def __init__(self, words: _Optional[str] = ...) -> None: ...
+
+class LogEnd(_message.Message):
+    __slots__ = ("size_bytes", "running")
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    size_bytes: int
+    running: bool
+    def __init__(self, size_bytes: _Optional[int] = ..., running: _Optional[bool] = ...) -> None: ...

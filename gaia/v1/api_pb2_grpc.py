@@ -102,6 +102,11 @@ class GaiaStub:
                 request_serializer=gaia_dot_v1_dot_api__pb2.WatchRequest.SerializeToString,
                 response_deserializer=gaia_dot_v1_dot_api__pb2.WatchResponse.FromString,
                 _registered_method=True)
+        self.Logs = channel.unary_stream(
+                '/gaia.v1.Gaia/Logs',
+                request_serializer=gaia_dot_v1_dot_api__pb2.LogsRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.LogsResponse.FromString,
+                _registered_method=True)
         self.Workers = channel.unary_unary(
                 '/gaia.v1.Gaia/Workers',
                 request_serializer=gaia_dot_v1_dot_api__pb2.WorkersRequest.SerializeToString,
@@ -236,6 +241,13 @@ class GaiaServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Logs(self, request, context):
+        """Read what attempts of a Step wrote to stdout and stderr: what there is, and then, if wanted, what comes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Workers(self, request, context):
         """List the workers.
         """
@@ -352,6 +364,11 @@ def add_GaiaServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=gaia_dot_v1_dot_api__pb2.WatchRequest.FromString,
                     response_serializer=gaia_dot_v1_dot_api__pb2.WatchResponse.SerializeToString,
+            ),
+            'Logs': grpc.unary_stream_rpc_method_handler(
+                    servicer.Logs,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.LogsRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.LogsResponse.SerializeToString,
             ),
             'Workers': grpc.unary_unary_rpc_method_handler(
                     servicer.Workers,
@@ -743,6 +760,33 @@ class Gaia:
             '/gaia.v1.Gaia/Watch',
             gaia_dot_v1_dot_api__pb2.WatchRequest.SerializeToString,
             gaia_dot_v1_dot_api__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Logs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gaia.v1.Gaia/Logs',
+            gaia_dot_v1_dot_api__pb2.LogsRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.LogsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ from gaia.v1 import model_pb2 as gaia_dot_v1_dot_model__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14gaia/v1/events.proto\x12\x07gaia.v1\x1a\x13gaia/v1/model.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x04\n\x05\x45vent\x12\x10\n\x08workflow\x18\x01 \x01(\t\x12\x14\n\x0cworkflow_uid\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10workflow_changed\x18\n \x01(\x0b\x32\x18.gaia.v1.WorkflowChangedH\x00\x12\x30\n\x0estep_completed\x18\x0b \x01(\x0b\x32\x16.gaia.v1.StepCompletedH\x00\x12*\n\x0bstep_failed\x18\x0c \x01(\x0b\x32\x13.gaia.v1.StepFailedH\x00\x12\x30\n\x0estep_cancelled\x18\r \x01(\x0b\x32\x16.gaia.v1.StepCancelledH\x00\x12,\n\x0cstep_expired\x18\x0e \x01(\x0b\x32\x14.gaia.v1.StepExpiredH\x00\x12.\n\rstep_retrying\x18\x0f \x01(\x0b\x32\x15.gaia.v1.StepRetryingH\x00\x12.\n\rkey_available\x18\x10 \x01(\x0b\x32\x15.gaia.v1.KeyAvailableH\x00\x12.\n\rkey_forgotten\x18\x11 \x01(\x0b\x32\x15.gaia.v1.KeyForgottenH\x00\x12,\n\x0cstep_started\x18\x12 \x01(\x0b\x32\x14.gaia.v1.StepStartedH\x00\x12\x30\n\x0eworker_changed\x18\x13 \x01(\x0b\x32\x16.gaia.v1.WorkerChangedH\x00\x42\x07\n\x05\x65vent\"?\n\x0fWorkflowChanged\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"\x8b\x01\n\rStepCompleted\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12%\n\x07outputs\x18\x04 \x03(\x0b\x32\x14.gaia.v1.Publication\x12\x0e\n\x06run_ms\x18\x05 \x01(\r\x12\x14\n\x0cimage_digest\x18\x06 \x01(\t\"^\n\nStepFailed\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12!\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x10.gaia.v1.Failure\">\n\rStepCancelled\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\"+\n\x0bStepExpired\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x80\x01\n\x0cStepRetrying\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12!\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x10.gaia.v1.Failure\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x0cKeyAvailable\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x14.gaia.v1.FileVersion\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"\x1b\n\x0cKeyForgotten\x12\x0b\n\x03key\x18\x01 \x01(\t\"<\n\x0bStepStarted\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\"M\n\rWorkerChanged\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0e\n\x06\x63hange\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\tBJ\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14gaia/v1/events.proto\x12\x07gaia.v1\x1a\x13gaia/v1/model.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x05\n\x05\x45vent\x12\x10\n\x08workflow\x18\x01 \x01(\t\x12\x14\n\x0cworkflow_uid\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10workflow_changed\x18\n \x01(\x0b\x32\x18.gaia.v1.WorkflowChangedH\x00\x12\x30\n\x0estep_completed\x18\x0b \x01(\x0b\x32\x16.gaia.v1.StepCompletedH\x00\x12*\n\x0bstep_failed\x18\x0c \x01(\x0b\x32\x13.gaia.v1.StepFailedH\x00\x12\x30\n\x0estep_cancelled\x18\r \x01(\x0b\x32\x16.gaia.v1.StepCancelledH\x00\x12,\n\x0cstep_expired\x18\x0e \x01(\x0b\x32\x14.gaia.v1.StepExpiredH\x00\x12.\n\rstep_retrying\x18\x0f \x01(\x0b\x32\x15.gaia.v1.StepRetryingH\x00\x12.\n\rkey_available\x18\x10 \x01(\x0b\x32\x15.gaia.v1.KeyAvailableH\x00\x12.\n\rkey_forgotten\x18\x11 \x01(\x0b\x32\x15.gaia.v1.KeyForgottenH\x00\x12,\n\x0cstep_started\x18\x12 \x01(\x0b\x32\x14.gaia.v1.StepStartedH\x00\x12\x30\n\x0eworker_changed\x18\x13 \x01(\x0b\x32\x16.gaia.v1.WorkerChangedH\x00\x12.\n\rstep_progress\x18\x14 \x01(\x0b\x32\x15.gaia.v1.StepProgressH\x00\x42\x07\n\x05\x65vent\"?\n\x0fWorkflowChanged\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"\x8b\x01\n\rStepCompleted\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12%\n\x07outputs\x18\x04 \x03(\x0b\x32\x14.gaia.v1.Publication\x12\x0e\n\x06run_ms\x18\x05 \x01(\r\x12\x14\n\x0cimage_digest\x18\x06 \x01(\t\"^\n\nStepFailed\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12!\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x10.gaia.v1.Failure\">\n\rStepCancelled\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\"+\n\x0bStepExpired\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x80\x01\n\x0cStepRetrying\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12!\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x10.gaia.v1.Failure\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x0cKeyAvailable\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x14.gaia.v1.FileVersion\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"\x1b\n\x0cKeyForgotten\x12\x0b\n\x03key\x18\x01 \x01(\t\"<\n\x0bStepStarted\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\"k\n\x0cStepProgress\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x04\x12\r\n\x05total\x18\x05 \x01(\x04\x12\x0f\n\x07message\x18\x06 \x01(\t\"M\n\rWorkerChanged\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0e\n\x06\x63hange\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\tBJ\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,25 +35,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023io.gaiaworkflows.v1P\001Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1'
   _globals['_EVENT']._serialized_start=88
-  _globals['_EVENT']._serialized_end=688
-  _globals['_WORKFLOWCHANGED']._serialized_start=690
-  _globals['_WORKFLOWCHANGED']._serialized_end=753
-  _globals['_STEPCOMPLETED']._serialized_start=756
-  _globals['_STEPCOMPLETED']._serialized_end=895
-  _globals['_STEPFAILED']._serialized_start=897
-  _globals['_STEPFAILED']._serialized_end=991
-  _globals['_STEPCANCELLED']._serialized_start=993
-  _globals['_STEPCANCELLED']._serialized_end=1055
-  _globals['_STEPEXPIRED']._serialized_start=1057
-  _globals['_STEPEXPIRED']._serialized_end=1100
-  _globals['_STEPRETRYING']._serialized_start=1103
-  _globals['_STEPRETRYING']._serialized_end=1231
-  _globals['_KEYAVAILABLE']._serialized_start=1233
-  _globals['_KEYAVAILABLE']._serialized_end=1312
-  _globals['_KEYFORGOTTEN']._serialized_start=1314
-  _globals['_KEYFORGOTTEN']._serialized_end=1341
-  _globals['_STEPSTARTED']._serialized_start=1343
-  _globals['_STEPSTARTED']._serialized_end=1403
-  _globals['_WORKERCHANGED']._serialized_start=1405
-  _globals['_WORKERCHANGED']._serialized_end=1482
+  _globals['_EVENT']._serialized_end=736
+  _globals['_WORKFLOWCHANGED']._serialized_start=738
+  _globals['_WORKFLOWCHANGED']._serialized_end=801
+  _globals['_STEPCOMPLETED']._serialized_start=804
+  _globals['_STEPCOMPLETED']._serialized_end=943
+  _globals['_STEPFAILED']._serialized_start=945
+  _globals['_STEPFAILED']._serialized_end=1039
+  _globals['_STEPCANCELLED']._serialized_start=1041
+  _globals['_STEPCANCELLED']._serialized_end=1103
+  _globals['_STEPEXPIRED']._serialized_start=1105
+  _globals['_STEPEXPIRED']._serialized_end=1148
+  _globals['_STEPRETRYING']._serialized_start=1151
+  _globals['_STEPRETRYING']._serialized_end=1279
+  _globals['_KEYAVAILABLE']._serialized_start=1281
+  _globals['_KEYAVAILABLE']._serialized_end=1360
+  _globals['_KEYFORGOTTEN']._serialized_start=1362
+  _globals['_KEYFORGOTTEN']._serialized_end=1389
+  _globals['_STEPSTARTED']._serialized_start=1391
+  _globals['_STEPSTARTED']._serialized_end=1451
+  _globals['_STEPPROGRESS']._serialized_start=1453
+  _globals['_STEPPROGRESS']._serialized_end=1560
+  _globals['_WORKERCHANGED']._serialized_start=1562
+  _globals['_WORKERCHANGED']._serialized_end=1639
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Event(_message.Message):
-    __slots__ = ("workflow", "workflow_uid", "sequence", "time", "workflow_changed", "step_completed", "step_failed", "step_cancelled", "step_expired", "step_retrying", "key_available", "key_forgotten", "step_started", "worker_changed")
+    __slots__ = ("workflow", "workflow_uid", "sequence", "time", "workflow_changed", "step_completed", "step_failed", "step_cancelled", "step_expired", "step_retrying", "key_available", "key_forgotten", "step_started", "worker_changed", "step_progress")
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_UID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,7 @@ class Event(_message.Message):
     KEY_FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
     STEP_STARTED_FIELD_NUMBER: _ClassVar[int]
     WORKER_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    STEP_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     workflow: str
     workflow_uid: int
     sequence: int
@@ -40,7 +41,8 @@ class Event(_message.Message):
     key_forgotten: KeyForgotten
     step_started: StepStarted
     worker_changed: WorkerChanged
-    def __init__(self, workflow: _Optional[str] = ..., workflow_uid: _Optional[int] = ..., sequence: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workflow_changed: _Optional[_Union[WorkflowChanged, _Mapping]] = ..., step_completed: _Optional[_Union[StepCompleted, _Mapping]] = ..., step_failed: _Optional[_Union[StepFailed, _Mapping]] = ..., step_cancelled: _Optional[_Union[StepCancelled, _Mapping]] = ..., step_expired: _Optional[_Union[StepExpired, _Mapping]] = ..., step_retrying: _Optional[_Union[StepRetrying, _Mapping]] = ..., key_available: _Optional[_Union[KeyAvailable, _Mapping]] = ..., key_forgotten: _Optional[_Union[KeyForgotten, _Mapping]] = ..., step_started: _Optional[_Union[StepStarted, _Mapping]] = ..., worker_changed: _Optional[_Union[WorkerChanged, _Mapping]] = ...) -> None: ...
+    step_progress: StepProgress
+    def __init__(self, workflow: _Optional[str] = ..., workflow_uid: _Optional[int] = ..., sequence: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workflow_changed: _Optional[_Union[WorkflowChanged, _Mapping]] = ..., step_completed: _Optional[_Union[StepCompleted, _Mapping]] = ..., step_failed: _Optional[_Union[StepFailed, _Mapping]] = ..., step_cancelled: _Optional[_Union[StepCancelled, _Mapping]] = ..., step_expired: _Optional[_Union[StepExpired, _Mapping]] = ..., step_retrying: _Optional[_Union[StepRetrying, _Mapping]] = ..., key_available: _Optional[_Union[KeyAvailable, _Mapping]] = ..., key_forgotten: _Optional[_Union[KeyForgotten, _Mapping]] = ..., step_started: _Optional[_Union[StepStarted, _Mapping]] = ..., worker_changed: _Optional[_Union[WorkerChanged, _Mapping]] = ..., step_progress: _Optional[_Union[StepProgress, _Mapping]] = ...) -> None: ...
 
 class WorkflowChanged(_message.Message):
     __slots__ = ("change", "names", "count")
@@ -135,6 +137,22 @@ class StepStarted(_message.Message):
     attempt: int
     worker: str
     def __init__(self, step: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class StepProgress(_message.Message):
+    __slots__ = ("step", "attempt", "worker", "done", "total", "message")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    step: str
+    attempt: int
+    worker: str
+    done: int
+    total: int
+    message: str
+    def __init__(self, step: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
 
 class WorkerChanged(_message.Message):
     __slots__ = ("worker", "change", "pool", "reason")

@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "watch": Entry("Look", "watch", "watch", "Show what happens, as it happens."),
     "steps": Entry("Look", "steps", "steps", "List Steps."),
     "explain": Entry("Look", "steps", "explain", "Tell why a Step waits, ran or will run."),
+    "logs": Entry("Look", "logs", "logs", "Print what a Step wrote, as it is written."),
     "workers": Entry("Look", "steps", "workers", "List workers."),
     "put": Entry("Data", "data", "put", "Store a file or a folder."),
     "get": Entry("Data", "data", "get", "Read a file or a folder."),

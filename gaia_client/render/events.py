@@ -78,6 +78,13 @@ def _worker_changed(event: Event) -> str:
     return f"worker {event['worker']} {event['change']}{more}"
 
 
+def progress(said: Mapping[str, Any]) -> str:
+    """Return how far an attempt is: "3/10", "42%", "mapping reads", "3/10 mapping reads"."""
+    done, total = said["done"], said["total"]
+    number = "" if not total else f"{done}%" if total == 100 else f"{done:,}/{total:,}"
+    return f"{number} {said['message']}".strip()
+
+
 def _attempt(event: Event) -> str:
     return f"attempt {event['attempt']}" + (f" on {event['worker']}" if event["worker"] else "")
 
@@ -94,6 +101,7 @@ def _keys(outputs: Sequence[Mapping[str, Any]]) -> str:
 _WORDS: Final[Mapping[str, Callable[[Event], str]]] = {
     "workflow_changed": _workflow_changed,
     "step_started": lambda event: f"started {event['step']} ({_attempt(event)})",
+    "step_progress": lambda event: f"{event['step']} ({_attempt(event)}) is at {progress(event)}",
     "step_completed": _completed,
     "step_failed": _failed,
     "step_retrying": _retrying,
@@ -109,6 +117,7 @@ KINDS: Final = tuple(_WORDS)
 
 _STYLES: Final = {
     "step_started": "cyan",
+    "step_progress": "dim",
     "step_completed": "green",
     "step_failed": "bold red",
     "step_retrying": "yellow",

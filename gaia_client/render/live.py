@@ -1,4 +1,4 @@
-"""The live view of a terminal: a line, a bar of Steps by state with its legend, and the latest events."""
+"""The live view of a terminal: a line, a bar of Steps by state with its legend, how far Steps are, latest events."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,9 @@ MARKS: Final = {"complete": "█", "running": "▓", "ready": "▒", "retrying":
 """They differ without colours too."""
 
 BAR_CELLS_MAX: Final = 100
+PROGRESS_SHOWN: Final = 5
+"""Steps that say how far they are, of which so many are shown."""
+
 LINES_AROUND: Final = 5
 """Lines of the view that are no events, and the one that the cursor stands in."""
 
@@ -25,12 +28,14 @@ def frame(overview: Overview, now_s: float, width: int, height: int) -> "Rendera
     from rich.text import Text  # noqa: PLC0415
 
     steps = overview.steps
-    room = max(height - LINES_AROUND, 0)
+    far = list(overview.progress.values())[-PROGRESS_SHOWN:]
+    room = max(height - LINES_AROUND - len(far), 0)
     latest = list(overview.events)[-room:] if room else []
     lines = [
         _line(_headline(overview, steps, now_s)),
         _line((MARKS[state] * cells, STYLES[state]) for state, cells in bar(steps, min(width, BAR_CELLS_MAX))),
         _line(_legend(steps)),
+        *(_line([(events.words(each), events.style(each))]) for each in far),
         Text(),
     ]
     for event in latest:

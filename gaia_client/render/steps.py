@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from gaia_client.render import events
 from gaia_client.render.blocks import STYLES, Block, Grid, Text, counted, moment
 from gaia_client.render.reasons import REASONS, link_words
 
@@ -14,14 +15,20 @@ def steps(reply: Sequence[dict[str, Any]], truncated: bool = False) -> list[Bloc
     """Show a table of Steps."""
     if not reply:
         return [Text("No Steps.", "dim")]
+    has_progress = any("progress" in each for each in reply)
     rows = tuple(
         (each["name"], each["state"], each["command"], str(each["attempt"]), each["worker"],
-         str(each["missing-inputs"] or ""))
+         str(each["missing-inputs"] or ""), *([progress(each.get("progress"))] if has_progress else []))
         for each in reply
     )  # fmt: skip
-    columns = ("STEP", "STATE", "COMMAND", "ATTEMPT", "WORKER", "MISSING")
+    columns = ("STEP", "STATE", "COMMAND", "ATTEMPT", "WORKER", "MISSING", *(["PROGRESS"] if has_progress else []))
     grid = Grid(columns, rows, frozenset({"ATTEMPT", "MISSING"}))
     return [grid, Text(f"… and more than these {len(reply):,}; raise --limit", "dim")] if truncated else [grid]
+
+
+def progress(said: dict[str, Any] | None) -> str:
+    """Return how far an attempt is, "" where it does not say."""
+    return events.progress(said) if said is not None else ""
 
 
 def workers(reply: Sequence[dict[str, Any]]) -> list[Block]:

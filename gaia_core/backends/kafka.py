@@ -20,6 +20,7 @@ from gaia_core.errors import ConfigError, GaiaError, Unavailable
 
 STEPS_PARTITIONS: Final = 64
 EVENTS_PARTITIONS: Final = 12
+LOGS_PARTITIONS: Final = 12
 
 ANSWER_S: Final = 8.0
 """Kafka's time to answer one question; a person who waits for the refusal still waits below ten seconds."""
@@ -104,6 +105,11 @@ class KafkaSettings:
     def events_topic(self) -> str:
         """Public events."""
         return f"{self.topic_prefix}.events"
+
+    @property
+    def logs_topic(self) -> str:
+        """What attempts write, as they go."""
+        return f"{self.topic_prefix}.logs"
 
     @property
     def published_topic(self) -> str:

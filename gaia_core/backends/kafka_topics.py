@@ -15,6 +15,7 @@ from gaia_core.backends.kafka import (
     ANSWER_S,
     EVENTS_PARTITIONS,
     LEADER_S,
+    LOGS_PARTITIONS,
     STEPS_PARTITIONS,
     Clients,
     KafkaSettings,
@@ -63,6 +64,8 @@ def topics_of(settings: KafkaSettings) -> list[Topic]:
     for_ever = {"retention.ms": "-1", "retention.bytes": "-1"}
     # Small, short segments: compaction leaves the newest segment alone, and a starting publisher reads this topic.
     brisk = {"segment.ms": str(DAY_MS // 24), "segment.bytes": str(2**24), "min.cleanable.dirty.ratio": "0.1"}
+    # Kafka drops whole segments, so a day is a day only where these are shorter; and a flood must not fill its disk.
+    passing = {"segment.ms": str(DAY_MS // 24), "retention.bytes": str(2**30)}
     # What others wrote may be as large as their topic allows, and gets headers on top.
     roomy = {"max.message.bytes": str(2 * RECORD_BATCH_BYTES)}
     return [
@@ -70,6 +73,7 @@ def topics_of(settings: KafkaSettings) -> list[Topic]:
         Topic(settings.reports_topic, settings.shard + 1, deleted, {"retention.ms": str(7 * DAY_MS)}, growing=True),
         Topic(settings.steps_topic, STEPS_PARTITIONS, deleted, {"retention.ms": str(DAY_MS)}),
         Topic(settings.events_topic, EVENTS_PARTITIONS, {}, {**deleted, "retention.ms": str(30 * DAY_MS)}),
+        Topic(settings.logs_topic, LOGS_PARTITIONS, {}, {**deleted, "retention.ms": str(DAY_MS), **passing}),
         Topic(settings.published_topic, settings.shard + 1, compacted, brisk, growing=True),
         Topic(settings.quarantine_topic, 1, {}, {**deleted, "retention.ms": str(7 * DAY_MS), **roomy}),
     ]

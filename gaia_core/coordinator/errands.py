@@ -19,7 +19,7 @@ from gaia_core.errors import GaiaError
 from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.requests import Arrive, DataGone, MayWrite, Request
 from gaia_core.ports import Store
-from gaia_core.workflow.keys import INTERNAL_PREFIX, is_tree
+from gaia_core.workflow.keys import LOGS_PREFIX, MANIFESTS_PREFIX, is_tree
 from gaia_core.workflow.model import Publication
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,8 @@ class Errands:
 
         try:
             is_quiet = errand.is_quiet or not may_write()
-            places = (f"{wanted.workflow}/", f"{INTERNAL_PREFIX}manifests/{wanted.workflow}/{wanted.uid}/")
+            own = f"{wanted.workflow}/{wanted.uid}/"
+            places = (f"{wanted.workflow}/", f"{MANIFESTS_PREFIX}{own}", f"{LOGS_PREFIX}{own}")
             if any(self._store.delete_all(None, place, DELETED_AT_ONCE_MAX, may_write) for place in places):
                 self._waiting.put(Errand(wanted, is_quiet=is_quiet))
             elif is_quiet:

@@ -28,9 +28,9 @@ from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, Store
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import STOPPED
 from gaia_core.machine.outcomes import reports as enter_reports
-from gaia_core.machine.public import Announcement, started
+from gaia_core.machine.public import Announcement, StepProgress, underway
 from gaia_core.machine.queries import unfinished
-from gaia_core.machine.reports import Failed, Heartbeat, Hello, WorkerReports
+from gaia_core.machine.reports import Failed, Heartbeat, Hello, Progress, WorkerReports
 from gaia_core.machine.state import PIECES_PER_ENTRY
 from gaia_core.ports import Aside, CoordinatorBus, Journal, ReportBatch, SetAside, nowhere
 from gaia_core.scheduling.fleet import AttemptId, Worker
@@ -283,8 +283,7 @@ class Loop:
                 continue
             if self._is_too_far(decision, said):
                 continue
-            if self._watchers.is_watched:
-                self._started += started(decision.state, said)
+            self._note_underway(decision, said, now_s)
             objections = enter_reports(decision, said, self._ordered.hold)
             if objections:
                 refused += objections
@@ -304,6 +303,19 @@ class Loop:
         if refused:
             log.warning("refused reports", extra={"refused": dict(refused), "from_offset": first})
         self._reports_offset = batch.next_offset
+
+    def _note_underway(self, decision: Decision, said: WorkerReports, now_s: float) -> None:
+        """Keep how far attempts are, and for watchers also which have started."""
+        is_watched = self._watchers.is_watched
+        if not is_watched and not any(type(report) is Progress for report in said.reports):
+            return
+        for one in underway(decision.state, said):
+            fact = one.fact
+            is_worth_telling = not isinstance(fact, StepProgress)
+            if isinstance(fact, StepProgress):
+                is_worth_telling = self._watchers.progress.note(one.workflow, fact, now_s)
+            if is_watched and is_worth_telling:
+                self._started.append(one)
 
     def _is_too_far(self, decision: Decision, said: WorkerReports) -> bool:
         """Send a worker away whose version is too far from ours; tell whether what it says counts for nothing.

@@ -21,7 +21,7 @@ from gaia_core.coordinator.standby import Standby
 from gaia_core.coordinator.standing import Standing
 from gaia_core.coordinator.upkeep import Taker
 from gaia_core.errors import Bug, GaiaError, JournalCorrupt, Unavailable
-from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, SetAside, Store, nowhere
+from gaia_core.ports import CoordinatorBus, Election, EventLog, Journal, LogTap, SetAside, Store, nowhere
 from gaia_core.version import VERSION
 
 STAND_AGAIN_S: Final = 2.0
@@ -45,6 +45,7 @@ class Backing:
         buckets: others that Keys may name; None for any.
         set_aside: keeps records that nobody can use, where strangers can write any.
         deployment: name by which attempts mark what they store.
+        log_tap: where it is read what attempts write, as they go; None for nowhere.
     """
 
     open_journal: Callable[[], Journal]
@@ -58,6 +59,7 @@ class Backing:
     deployment: str = ""
     snapshots: Snapshots | None = None
     open_taker: Callable[[], Taker] | None = None
+    log_tap: LogTap | None = None
 
 
 class Office:

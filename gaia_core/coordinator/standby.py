@@ -28,7 +28,7 @@ LOOK_EVERY_S: Final = 0.1
 
 READS: Final = (
     rq.ListWorkflows, rq.ListWorkers, rq.ListSteps, rq.GetUid, rq.GetStatus, rq.Explain, rq.PlanExpire, rq.GetFiles,
-    rq.GetFigures,
+    rq.GetFigures, rq.FindLog,
 )  # fmt: skip
 """What may be answered some moments late; other queries belong to changes that only the leader makes."""
 

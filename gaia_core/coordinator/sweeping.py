@@ -2,9 +2,10 @@
 
 A version goes once it is older than a grace and the machine, asked just before, knows nobody who refers to it. What it
 said counts only once the journal took another entry of its term: a leader that was deposed without knowing it may know
-less than the one that leads now. Beyond that three things stay:
+less than the one that leads now. Beyond that four things stay:
 
 - a current version that no attempt stored, or that lies where no Step writes (any more): people find it at its path;
+- the logs of the latest attempts of every Step there is;
 - what may be written right now: its Step is running, so the completion that names it may be on its way;
 - in data spaces without a workflow all but the history that attempts left: who deletes a workflow and keeps its files
   keeps what lies at their paths, and what people put there is not ours.
@@ -35,7 +36,15 @@ from gaia_core.machine.requests import (
 )
 from gaia_core.ports import Store, StoredVersion
 from gaia_core.wire.manifests import decode_manifest
-from gaia_core.workflow.keys import INTERNAL_PREFIX, MANIFESTS_PREFIX, archive_folder, location, manifest_step
+from gaia_core.workflow.keys import (
+    INTERNAL_PREFIX,
+    LOGS_PREFIX,
+    MANIFESTS_PREFIX,
+    archive_folder,
+    location,
+    log_step,
+    manifest_step,
+)
 from gaia_core.workflow.marks import Author, author_of
 from gaia_core.workflow.model import FileVersion, Publication
 
@@ -52,6 +61,9 @@ UNFINISHED_MS: Final = 24 * 3600 * 1000
 
 MANIFESTS_KEPT: Final = 8
 """Lists of the files of large trees, up to 100,000 each; the versions of one tree mostly come one after the other."""
+
+LOGS_KEPT: Final = 10
+"""Of so many attempts of a Step, the latest ones, the logs are kept: nobody looks further back."""
 
 ANSWER_S: Final = 60.0
 
@@ -153,6 +165,8 @@ class Sweeper:
             return
         if space == MANIFESTS_PREFIX:
             yield from self._manifests(old, before_ms)
+        elif space == LOGS_PREFIX:
+            yield from self._logs(old, before_ms)
         elif space == INTERNAL_PREFIX + self._deployment + "/":
             yield from self._archives(old, min(before_ms, self._wall_ms() - UNFINISHED_MS))
         elif not space.startswith(INTERNAL_PREFIX):
@@ -205,12 +219,7 @@ class Sweeper:
     def _manifests(self, objects: list[Object], before_ms: int) -> Iterator[StoredVersion]:
         """Yield the versions to go of manifests: those of no workflow, and those of no accepted attempt."""
         steps = {one[0].path: step for one in objects if (step := manifest_step(one[0].path)) is not None}
-        by_uid: dict[int, set[int]] = {}
-        for uid, index, _ in steps.values():
-            by_uid.setdefault(uid, set()).add(index)
-        known: dict[int, References | None] = {
-            uid: self._ask(GetStepReferences(uid, tuple(indexes))) for uid, indexes in by_uid.items()
-        }
+        known = self._known(steps.values())
         counting = {
             (manifest.key, manifest.version)
             for references in known.values()
@@ -228,6 +237,27 @@ class Sweeper:
                 is_old = version.modified_ms < before_ms
                 if is_old and (version.path, version.version) not in counting and self._author(version) is not None:
                     yield version
+
+    def _logs(self, objects: list[Object], before_ms: int) -> Iterator[StoredVersion]:
+        """Yield the versions to go of logs: all but those of the latest attempts of Steps that there are."""
+        steps = {one[0].path: step for one in objects if (step := log_step(one[0].path)) is not None}
+        known = self._known(steps.values())
+        for versions in objects:
+            uid, index, attempt = steps.get(versions[0].path, (0, 0, 0))
+            references = known.get(uid)
+            latest = references.attempts.get(index) if references is not None else None
+            stays = latest is not None and attempt > latest - LOGS_KEPT
+            for version in versions if uid not in self._gone.doomed else ():
+                is_old = version.modified_ms < before_ms
+                if is_old and not (stays and version.is_current) and self._author(version) is not None:
+                    yield version
+
+    def _known(self, steps: Iterable[tuple[int, int, int]]) -> dict[int, References | None]:
+        """Return, by uid, what is known of some Steps, each given as (uid, Step, attempt)."""
+        by_uid: dict[int, set[int]] = {}
+        for uid, index, _ in steps:
+            by_uid.setdefault(uid, set()).add(index)
+        return {uid: self._ask(GetStepReferences(uid, tuple(indexes))) for uid, indexes in by_uid.items()}
 
     def _archives(self, objects: list[Object], before_ms: int) -> Iterator[StoredVersion]:
         """Yield the versions to go of archived workflows; one that was just written is about to count."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
+from gaia_core.coordinator.progress import ProgressBoard
 from gaia_core.coordinator.ring import Ring
 from gaia_core.errors import NoLongerKept, Unavailable, UnknownName
 from gaia_core.machine.public import Announcement, Update
@@ -76,10 +77,12 @@ class WatchHub:
 
     Attributes:
         told: number of events there ever were.
+        progress: how far attempts are, as the leader hears from their workers.
     """
 
     def __init__(self) -> None:
         self.told = 0
+        self.progress = ProgressBoard()
         self._lock = threading.Lock()
         self._all = Feed()
         self._feeds: dict[int, Feed] = {}

@@ -78,6 +78,11 @@ def explain(state: Deployment, request: rq.Explain) -> tuple[tuple[Explanation, 
     return told, len(steps) > STEPS_EXPLAINED_MAX
 
 
+def in_a_sentence(state: Deployment, workflow: WorkflowState, step: Step) -> str:
+    """Return where a Step stands, in words that follow on its name."""
+    return _explanation(state, workflow, step).summary
+
+
 def _explanation(state: Deployment, workflow: WorkflowState, step: Step) -> Explanation:
     lacking = [key for key in step.inputs if not key.is_there] if step.state is StepState.WAITING else []
     wanted = tuple(_wanted(workflow.graph, key) for key in lacking[:KEYS_SHOWN_MAX])

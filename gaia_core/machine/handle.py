@@ -25,6 +25,7 @@ from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import SendDispatches
 from gaia_core.machine.explain import explain
 from gaia_core.machine.figures import get_figures
+from gaia_core.machine.logs import find_log
 from gaia_core.machine.state import Deployment
 from gaia_core.scheduling.placement import place
 from gaia_core.workflow import events as ev
@@ -49,6 +50,7 @@ _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.GetUid: queries.get_uid,
     rq.GetStatus: queries.get_status,
     rq.Explain: explain,
+    rq.FindLog: find_log,
     rq.PlanExpire: control.plan_expire,
     rq.GetFigures: get_figures,
     rq.GetFiles: queries.get_files,

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from gaia_core.machine import events as own
 from gaia_core.machine.archived import Archived
-from gaia_core.machine.reports import Started, WorkerReports
+from gaia_core.machine.reports import Progress, Started, WorkerReports
 from gaia_core.machine.state import PIECES_PER_ENTRY, Deployment
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FileVersion, Publication
@@ -108,6 +108,18 @@ class StepStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class StepProgress:
+    """How far a running attempt is, as its program says; for watchers only. `total` is 0 where it does not say."""
+
+    step: str
+    attempt: int
+    worker: str
+    done: int
+    total: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerChanged:
     """A worker joined, is draining, or left; for watchers only."""
 
@@ -127,6 +139,7 @@ Fact: TypeAlias = (
     | KeyAvailable
     | KeyForgotten
     | StepStarted
+    | StepProgress
     | WorkerChanged
 )
 
@@ -174,17 +187,22 @@ class Update:
     archived: bool = False
 
 
-def started(state: Deployment, said: WorkerReports) -> Iterator[Announcement]:
-    """Yield which running attempts one worker has started, by what it said; to be asked before that is entered."""
+def underway(state: Deployment, said: WorkerReports) -> Iterator[Announcement]:
+    """Yield which running attempts one worker has started and how far they are; to be asked before that is entered."""
     for report in said.reports:
-        if isinstance(report, Started):
+        if isinstance(report, Started | Progress):
             fence = report.fence
             workflow = state.by_uid.get(fence.workflow_uid)
             step = workflow.steps.get(fence.step) if workflow is not None else None
             if workflow is None or step is None or step.state is not StepState.RUNNING:
                 continue
             if (step.attempt, step.worker) == (fence.attempt, said.worker):
-                fact = StepStarted(step.name, step.attempt, step.worker)
+                about = (step.name, step.attempt, step.worker)
+                fact = (
+                    StepStarted(*about)
+                    if isinstance(report, Started)
+                    else StepProgress(*about, report.done, report.total, report.message)
+                )
                 yield Announcement(workflow.name, workflow.uid, 0, state.now_ms, fact, step.names)
 
 

@@ -45,7 +45,9 @@ def get_step_references(state: Deployment, request: rq.GetStepReferences) -> rq.
         return None
     steps: list[Step] = [workflow.steps[index] for index in request.steps if index in workflow.steps]
     running = {step.index: step.attempt for step in steps if step.state is StepState.RUNNING}
-    return rq.References(workflow.uid, tuple(one for step in steps for one in step.published), running=running)
+    attempts = {step.index: step.attempt for step in steps}
+    published = tuple(one for step in steps for one in step.published)
+    return rq.References(workflow.uid, published, running=running, attempts=attempts)
 
 
 def get_gone(state: Deployment, _: rq.GetGone) -> rq.Gone:

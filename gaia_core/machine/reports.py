@@ -40,6 +40,16 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running attempt is, as its program says: so many of so many, 0 where it does not say, and words."""
+
+    fence: Fence
+    done: int
+    total: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """The attempt succeeded and its outputs are stored.
 
@@ -82,7 +92,7 @@ class Goodbye:
     reason: str = ""
 
 
-Report: TypeAlias = Hello | Heartbeat | Started | Completed | Failed | Cancelled | Goodbye
+Report: TypeAlias = Hello | Heartbeat | Started | Progress | Completed | Failed | Cancelled | Goodbye
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,6 +270,14 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True)
+class FindLog:
+    """Where the logs of a Step are. Answer: LogTarget."""
+
+    workflow: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListWorkers:
     """Answer: a list of WorkerView."""
 
@@ -359,6 +367,7 @@ class References:
         written: those of the Keys that a Step writes, by themselves or in a tree.
         busy: those of these that an attempt may be writing now, so that what nobody refers to yet may soon count.
         running: the current attempt of each of the Steps that is running.
+        attempts: the latest attempt of each of the Steps.
     """
 
     uid: int
@@ -366,6 +375,7 @@ class References:
     written: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
     running: Mapping[int, int] = field(default_factory=dict)
+    attempts: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,6 +492,7 @@ Query: TypeAlias = (
     | GetUid
     | GetStatus
     | Explain
+    | FindLog
     | PlanExpire
     | GetFigures
     | GetFiles

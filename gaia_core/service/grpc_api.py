@@ -1,14 +1,14 @@
 """The gRPC service: protobuf to requests, answers to protobuf. Decides nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from gaia.v1 import api_pb2 as pb
 from gaia_core.coordinator.desk import Desk
 from gaia_core.machine import requests as rq
-from gaia_core.ports import Launcher, Store
+from gaia_core.ports import Launcher, LogTap, Store
 from gaia_core.service.grpc_data import DataMethods
 from gaia_core.service.grpc_requests import (
     id_problems,
@@ -26,6 +26,7 @@ from gaia_core.service.grpc_requests import (
     state_problems,
 )
 from gaia_core.service.launching import Launching
+from gaia_core.service.log_streams import LogStreams
 from gaia_core.service.reception import Held, Reception
 from gaia_core.service.replies import (
     command_messages,
@@ -40,6 +41,7 @@ from gaia_core.service.replies import (
 )
 from gaia_core.service.watching import Pace, watching
 from gaia_core.wire.model import struct_to_properties
+from gaia_core.wire.public import progress_message
 from gaia_core.workflow.metadata import parse_metadata
 from gaia_core.workflow.states import FlowState, StepState
 
@@ -49,12 +51,16 @@ WATCHED_UID_KEY: Final = "gaia-watched-uid"
 LATEST_SEQUENCE_KEY: Final = "gaia-latest-sequence"
 """Beside it: the number of the workflow's latest event by then, so that a watch can be begun again without a gap."""
 
+LOGS_BEGUN_KEY: Final = "gaia-logs"
+"""Initial metadata of a stream of logs, which say that it has begun: it may have nothing to tell for long."""
+
 
 class GaiaService(DataMethods):
     """Every method of service gaia.v1.Gaia."""
 
-    def __init__(self, desk: Desk, store: Store, reception: Reception, launcher: Launcher) -> None:
+    def __init__(self, desk: Desk, store: Store, reception: Reception, launcher: Launcher, tap: LogTap) -> None:
         super().__init__(desk, store)
+        self._logs = LogStreams(store, tap, self._ask)
         self._reception = reception
         self._pace = Pace()
         self._launching = Launching(launcher, self._ask)
@@ -108,6 +114,7 @@ class GaiaService(DataMethods):
             page = rq.ListSteps(request.workflow, page_start=request.page_start, page_size=request.page_size)
             steps, following = await self._ask(page)
             message.debug.CopyFrom(debug_message(steps, following, await self._ask(rq.ListWorkers())))
+            self._add_progress(request.workflow, message.debug.steps)
         return message
 
     async def Steps(self, request: pb.StepsRequest, context: Any) -> pb.StepsResponse:
@@ -123,7 +130,17 @@ class GaiaService(DataMethods):
             request.page_size,
         )
         steps, following = await self._ask(page)
-        return pb.StepsResponse(steps=step_messages(steps), next_page_start=following)
+        response = pb.StepsResponse(steps=step_messages(steps), next_page_start=following)
+        self._add_progress(request.workflow, response.steps)
+        return response
+
+    def _add_progress(self, workflow: str, steps: Iterable[pb.StepDebug]) -> None:
+        """Add how far running Steps are; only a leader hears that."""
+        board = self._desk.present.watchers.progress
+        for step in steps:
+            said = board.of(workflow, step.name, step.attempt) if step.state == StepState.RUNNING.word else None
+            if said is not None:
+                step.progress.CopyFrom(progress_message(said))
 
     async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.ExplainResponse:
         """Tell why Steps wait, ran or will run."""
@@ -144,6 +161,13 @@ class GaiaService(DataMethods):
             await context.send_initial_metadata(begun)
             async for response in watch.responses:
                 yield response
+
+    async def Logs(self, request: pb.LogsRequest, context: Any) -> AsyncIterator[pb.LogsResponse]:
+        """Read what attempts wrote, and what they write."""
+        responses = await self._logs.begin(request)
+        await context.send_initial_metadata(((LOGS_BEGUN_KEY, "1"),))
+        async for response in responses:
+            yield response
 
     async def Expire(self, request: pb.ExpireRequest, context: Any) -> pb.ExpireResponse:
         """Make Steps and Keys be made again, or tell which would be."""

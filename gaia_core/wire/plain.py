@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gaia.v1 import api_pb2, events_pb2, model_pb2
+from gaia.v1 import api_pb2, events_pb2, logs_pb2, model_pb2
 from gaia_core.wire.model import command_from_proto, struct_to_properties
 from gaia_core.workflow.model import FailureClass
 from gaia_core.workflow.parse import command_to_plain
@@ -202,7 +202,20 @@ def step(message: api_pb2.StepDebug) -> dict[str, Any]:
         "inputs": dict(message.inputs),
         "outputs": dict(message.outputs),
         "missing-inputs": message.missing_inputs,
+        **({"progress": progress(message.progress)} if message.HasField("progress") else {}),
     }
+
+
+def progress(message: events_pb2.StepProgress) -> dict[str, Any]:
+    """Return how far an attempt is; total is 0 where its program does not say."""
+    return {"done": message.done, "total": message.total, "message": message.message}
+
+
+def log(message: api_pb2.LogsResponse) -> dict[str, Any]:
+    """Return what is told of an attempt's log: its kind ("piece", "gap", "notice" or "end"), and what belongs to it."""
+    kind = message.WhichOneof("told") or "unknown"
+    head = {"attempt": message.attempt, "kind": kind}
+    return {**head, **(_LOG[kind](getattr(message, kind)) if kind in _LOG else {})}
 
 
 def worker(message: api_pb2.WorkerDebug) -> dict[str, Any]:
@@ -243,8 +256,21 @@ _EVENT: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "key_available": lambda m: {"key": m.key, "files": [file(each) for each in m.files], "count": m.count},
     "key_forgotten": lambda m: {"key": m.key},
     "step_started": _attempt,
+    "step_progress": lambda m: {**_attempt(m), **progress(m)},
     "worker_changed": lambda m: {"worker": m.worker, "change": m.change, "pool": m.pool, "reason": m.reason},
 }  # fmt: skip
+
+_LOG: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
+    "piece": lambda m: {
+        "offset": m.offset,
+        "stream": "stderr" if m.stream == logs_pb2.LOG_STREAM_STDERR else "stdout",
+        "time": _time(m.time),
+        "data": m.data,
+    },
+    "gap": lambda m: {"offset": m.offset, "size": m.size_bytes},
+    "notice": lambda m: {"words": m.words},
+    "end": lambda m: {"size": m.size_bytes, "running": m.running},
+}
 
 
 def _time(message: Timestamp) -> str:

@@ -78,6 +78,18 @@ def _completed(fact: public.StepCompleted) -> pb.StepCompleted:
     )
 
 
+def progress_message(said: public.StepProgress) -> pb.StepProgress:
+    """Return how far an attempt is as a message."""
+    return pb.StepProgress(
+        step=said.step,
+        attempt=said.attempt,
+        worker=said.worker,
+        done=said.done,
+        total=said.total,
+        message=said.message,
+    )
+
+
 def _retrying(fact: public.StepRetrying) -> pb.StepRetrying:
     return pb.StepRetrying(
         step=fact.step,
@@ -112,6 +124,10 @@ _MAKE: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
         "step_started",
         lambda f: pb.StepStarted(step=f.step, attempt=f.attempt, worker=f.worker),
     ),
+    public.StepProgress: (
+        "step_progress",
+        progress_message,
+    ),
     public.WorkerChanged: (
         "worker_changed",
         lambda f: pb.WorkerChanged(worker=f.worker, change=f.change, pool=f.pool, reason=f.reason),
@@ -132,5 +148,6 @@ _FACTS: Final[dict[str, Callable[[Any], public.Fact]]] = {
     "key_available": lambda m: public.KeyAvailable(m.key, tuple(map(file_from_proto, m.files)), m.count),
     "key_forgotten": lambda m: public.KeyForgotten(m.key),
     "step_started": lambda m: public.StepStarted(m.step, m.attempt, m.worker),
+    "step_progress": lambda m: public.StepProgress(m.step, m.attempt, m.worker, m.done, m.total, m.message),
     "worker_changed": lambda m: public.WorkerChanged(m.worker, m.change, m.pool, m.reason),
 }

@@ -4,6 +4,7 @@ Called by workers (`ReportPacker`, encode) and by the coordinator (decode). A re
 ended together travels together.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -17,6 +18,7 @@ from gaia_core.machine.reports import (
     Goodbye,
     Heartbeat,
     Hello,
+    Progress,
     Report,
     Started,
     WorkerReports,
@@ -34,6 +36,9 @@ from gaia_core.workflow.metadata import parse_metadata
 
 RECORD_BYTES_FULL: Final = 256 * 1024
 """A record that has grown this far is closed: half of what a bus takes, so that one more report always fits."""
+
+WORDS_MAX: Final = 200
+"""Characters of what a program says of how far it is."""
 
 
 class ReportPacker:
@@ -119,6 +124,8 @@ def report_to_proto(report: Report) -> worker_pb2.Report:
             return worker_pb2.Report(completed=completed)
         case Started():
             return worker_pb2.Report(started=worker_pb2.Started(fence=fence_to_proto(report.fence)))
+        case Progress():
+            return worker_pb2.Report(progress=_progress_to_proto(report))
         case Failed():
             return worker_pb2.Report(failed=_failed_to_proto(report))
         case Cancelled():
@@ -133,24 +140,8 @@ def report_to_proto(report: Report) -> worker_pb2.Report:
 
 def report_from_proto(message: worker_pb2.Report) -> Report | None:
     """Decode one report; None for a kind that this version does not know."""
-    match message.WhichOneof("report"):
-        case "completed":
-            completed = message.completed
-            outputs = publications_from_proto(completed.outputs) if completed.outputs else ()
-            return Completed(fence_from_proto(completed.fence), outputs, completed.run_ms, completed.image_digest)
-        case "started":
-            return Started(fence_from_proto(message.started.fence))
-        case "failed":
-            return _failed_from_proto(message.failed)
-        case "cancelled":
-            return Cancelled(fence_from_proto(message.cancelled.fence))
-        case "heartbeat":
-            return _heartbeat_from_proto(message.heartbeat)
-        case "hello":
-            return _hello_from_proto(message.hello)
-        case "goodbye":
-            return Goodbye(message.goodbye.reason)
-    return None
+    kind = message.WhichOneof("report")
+    return _READ[kind](getattr(message, kind)) if kind in _READ else None
 
 
 def _heartbeat_to_proto(report: Heartbeat) -> worker_pb2.Heartbeat:
@@ -164,6 +155,18 @@ def _heartbeat_to_proto(report: Heartbeat) -> worker_pb2.Heartbeat:
 def _heartbeat_from_proto(message: worker_pb2.Heartbeat) -> Heartbeat:
     held = tuple(fence_from_proto(fence) for fence in message.held)
     return Heartbeat(message.inbox_offset, held, tuple(fence_from_proto(fence) for fence in message.finished))
+
+
+def _progress_to_proto(report: Progress) -> worker_pb2.Progress:
+    return worker_pb2.Progress(
+        fence=fence_to_proto(report.fence), done=report.done, total=report.total, message=report.message
+    )
+
+
+def _progress_from_proto(message: worker_pb2.Progress) -> Progress:
+    """Decode how far an attempt is; of what nobody could show only so much is kept."""
+    words = " ".join(message.message[: 4 * WORDS_MAX].split())[:WORDS_MAX]
+    return Progress(fence_from_proto(message.fence), message.done, message.total, words)
 
 
 def _failed_to_proto(report: Failed) -> worker_pb2.Failed:
@@ -215,3 +218,20 @@ def _metadata(message: worker_pb2.Hello) -> dict[str, Any]:
     """Return what a worker was started with; of what nobody could show nothing is kept."""
     metadata, problems = parse_metadata(struct_to_properties(message.metadata))
     return {} if problems else metadata
+
+
+def _completed_from_proto(message: worker_pb2.Completed) -> Completed:
+    outputs = publications_from_proto(message.outputs) if message.outputs else ()
+    return Completed(fence_from_proto(message.fence), outputs, message.run_ms, message.image_digest)
+
+
+_READ: Final[dict[str | None, Callable[[Any], Report]]] = {
+    "completed": _completed_from_proto,
+    "started": lambda message: Started(fence_from_proto(message.fence)),
+    "progress": _progress_from_proto,
+    "failed": _failed_from_proto,
+    "cancelled": lambda message: Cancelled(fence_from_proto(message.fence)),
+    "heartbeat": _heartbeat_from_proto,
+    "hello": _hello_from_proto,
+    "goodbye": lambda message: Goodbye(message.reason),
+}

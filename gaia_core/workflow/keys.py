@@ -19,7 +19,10 @@ INTERNAL_PREFIX: Final = ".gaia/"
 
 MANIFESTS_PREFIX: Final = f"{INTERNAL_PREFIX}manifests/"
 
+LOGS_PREFIX: Final = f"{INTERNAL_PREFIX}logs/"
+
 _MANIFEST = re.compile(rf"{re.escape(MANIFESTS_PREFIX)}[^/]+/(\d+)/(\d+)-(\d+)-\d+")
+_LOG = re.compile(rf"{re.escape(LOGS_PREFIX)}[^/]+/(\d+)/(\d+)-(\d+)")
 _BUCKET = re.compile(r"(?!(?:\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SLASH = re.compile("/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
@@ -117,6 +120,11 @@ def manifest_location(workflow: str, uid: int, step: int, attempt: int, output: 
     return Location(None, f"{MANIFESTS_PREFIX}{workflow}/{uid}/{step}-{attempt}-{output}")
 
 
+def log_location(workflow: str, uid: int, step: int, attempt: int) -> Location:
+    """Return where an attempt stores its log, if it wrote anything."""
+    return Location(None, f"{LOGS_PREFIX}{workflow}/{uid}/{step}-{attempt}")
+
+
 def archive_folder(deployment: str) -> str:
     """Return where a deployment puts workflows that have left memory, in its own bucket."""
     return f"{INTERNAL_PREFIX}{deployment}/archive/"
@@ -125,4 +133,10 @@ def archive_folder(deployment: str) -> str:
 def manifest_step(path: str) -> tuple[int, int, int] | None:
     """Return (workflow uid, Step, attempt) of the manifest that lies at a path, or None: none lies there."""
     found = _MANIFEST.fullmatch(path)
+    return (int(found[1]), int(found[2]), int(found[3])) if found is not None else None
+
+
+def log_step(path: str) -> tuple[int, int, int] | None:
+    """Return (workflow uid, Step, attempt) of the log that lies at a path, or None: none lies there."""
+    found = _LOG.fullmatch(path)
     return (int(found[1]), int(found[2]), int(found[3])) if found is not None else None

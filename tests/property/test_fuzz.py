@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from gaia.v1 import api_pb2 as pb
 from gaia.v1 import worker_pb2
 from gaia_client.files import parse_text
+from gaia_core.backends.inprocess_logs import InProcessLogs
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.coordinator.desk import Desk
 from gaia_core.errors import Bug, GaiaError, InvalidWorkflow, NotAllowedNow, Problem
@@ -222,7 +223,7 @@ class Target:
         self.watchers = self.shard.watchers
         desk = Desk()
         desk.seat(self)
-        self.service = GaiaService(desk, MemoryStore(), Reception(), FakeLauncher())
+        self.service = GaiaService(desk, MemoryStore(), Reception(), FakeLauncher(), InProcessLogs())
         self.hand = hand = Hand(self.shard)
         hand.hello()
         self.shard.upload(

@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from gaia import Gaia
+from gaia_core.backends.inprocess_logs import InProcessLogs
 from gaia_core.backends.memory_store import OWN_BUCKET, MemoryStore
 from gaia_core.coordinator.desk import Desk
 from gaia_core.coordinator.errands import Errand, Errands
@@ -67,7 +68,7 @@ class Stage(Driver):
         self.watchers = WatchHub()
         desk = Desk()
         desk.seat(self)
-        self.connection = Connection(GaiaService(desk, self.store, Reception(), FakeLauncher()))
+        self.connection = Connection(GaiaService(desk, self.store, Reception(), FakeLauncher(), InProcessLogs()))
         self.client = Gaia({})
         self.client._connection = self.connection  # type: ignore[assignment]
         self.announcements: list[Announcement] = []

@@ -43,6 +43,7 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
 
     Attributes:
         asked: (method, request) in order.
+        logs: what single calls of Logs tell, one after the other; a gRPC code ends one.
         watches: what single calls of Watch tell, one after the other.
         script: method → answers, errors of ours, gRPC codes, or functions of the request.
         trailers: method → further trailing metadata of its failures.
@@ -62,6 +63,7 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
         self.watches: list[Watched] = []
         self.updates: list[api_pb2.Update] = []
         self.events: list[events_pb2.Event] = []
+        self.logs: list[Sequence[Any]] = []
         self.broken_watches = 0
         self.too_slow_watches = 0
         self.lock = threading.Lock()
@@ -132,6 +134,15 @@ class FakeGaia(api_pb2_grpc.GaiaServicer):
             if self.broken_gets:
                 self.broken_gets -= 1
                 context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
+
+    def Logs(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802 - gRPC's spelling
+        """Tell what the next of `logs` holds."""
+        self._note("Logs", request, context)
+        context.send_initial_metadata([("gaia-logs", "1")])
+        for told in self.logs.pop(0):
+            if isinstance(told, grpc.StatusCode):
+                context.abort(told, "as told")
+            yield told
 
     def Watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802 - gRPC's spelling
         """Send updates or events, and stay; or tell what the next of `watches` holds, and end as it does."""

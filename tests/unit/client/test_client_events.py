@@ -50,6 +50,12 @@ FACTS: list[tuple[Any, str]] = [
     (events_pb2.StepExpired(step="s", reason="expired"), "expired s"),
     (events_pb2.KeyAvailable(key="k"), "key k is there"),
     (events_pb2.KeyForgotten(key="k"), "key k is looked up anew"),
+    (
+        events_pb2.StepProgress(step="s", attempt=1, done=3, total=10, message="mapping"),
+        "s (attempt 1) is at 3/10 mapping",
+    ),
+    (events_pb2.StepProgress(step="s", attempt=1, worker="w1", done=42, total=100), "s (attempt 1 on w1) is at 42%"),
+    (events_pb2.StepProgress(step="s", attempt=1, message="half way"), "s (attempt 1) is at half way"),
     (events_pb2.WorkerChanged(worker="w1", change="joined", pool="big"), "worker w1 joined (pool big)"),
     (events_pb2.WorkerChanged(worker="w1", change="left", reason="idle"), "worker w1 left: idle"),
 ]

@@ -124,3 +124,21 @@ def test_it_is_drawn_when_something_changed_and_not_too_often() -> None:
         display.draw(1.3)
     assert frames == [0.0, 1.0, 1.3]
     assert "key k1 is looked up anew" in out.getvalue()
+
+
+def test_how_far_steps_are_is_shown_in_its_place() -> None:
+    """A line per Step, the latest of it, until it is told what became of the Step; it is no event among others."""
+    overview = Overview("w1")
+    said = {"workflow": "w1", "uid": 1, "sequence": 0, "time": "2024-05-01T12:30:00Z", "attempt": 1, "worker": "w"}
+    for number in range(7):
+        overview.saw_event(
+            {**said, "kind": "step_progress", "step": f"s{number}", "done": 1, "total": 9, "message": ""}
+        )
+    overview.saw_event({**said, "kind": "step_progress", "step": "s3", "done": 2, "total": 9, "message": "mapping"})
+    found = [line for line in shown(overview) if " is at " in line]
+    assert found == [f"s{n} (attempt 1 on w) is at 1/9" for n in (2, 4, 5, 6)] + [
+        "s3 (attempt 1 on w) is at 2/9 mapping"
+    ]
+    overview.saw_event({**said, "kind": "step_cancelled", "step": "s3", "reason": "halted"})
+    assert not [line for line in shown(overview) if "s3" in line and "is at" in line]
+    assert len(overview.events) == 1

@@ -9,13 +9,13 @@ import pytest
 
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.coordinator import sweeping as module
-from gaia_core.coordinator.sweeping import Sweeper
+from gaia_core.coordinator.sweeping import LOGS_KEPT, Sweeper
 from gaia_core.errors import StoreError
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.ports import Store, Stored
 from gaia_core.wire.manifests import encode_manifest
-from gaia_core.workflow.keys import manifest_location
+from gaia_core.workflow.keys import LOGS_PREFIX, log_location, manifest_location
 from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Failure, FailureClass, Fence, FileVersion, Publication, StepSpec
 from tests.support.waiting import wait_until
@@ -381,3 +381,46 @@ def test_a_sweep_that_fails_is_followed_by_another(monkeypatch: pytest.MonkeyPat
     sweeper.stop()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def store_log(scene: Scene, step: str) -> None:
+    """Let the running attempt of a Step store its log, and fail."""
+    fence = scene.fence(step)
+    place = log_location("flow", fence.workflow_uid, fence.step, fence.attempt)
+    scene.store.put_bytes(None, place.path, b"log", attempt_mark(OURS, fence))
+    scene.fail(step)
+
+
+def logs_left(scene: Scene) -> list[str]:
+    return sorted(one.path for one in scene.store.list_versions(None, LOGS_PREFIX))
+
+
+def test_the_logs_of_the_latest_attempts_stay(scene: Scene) -> None:
+    """Those of failed attempts too; those of attempts long ago go."""
+    upload(scene, make("a", "out"))
+    for _ in range(LOGS_KEPT + 2):
+        store_log(scene, "a")
+        scene.ask(rq.Run("flow"))
+        scene.shard.settle()
+    assert scene.shard.step("a").attempt == LOGS_KEPT + 3
+    assert scene.sweep() == 3
+    assert logs_left(scene) == sorted(f"{LOGS_PREFIX}flow/1/0-{number}" for number in range(4, LOGS_KEPT + 3))
+
+
+def test_the_logs_of_what_is_gone_go(scene: Scene) -> None:
+    """Those of removed Steps and of deleted workflows, once they are older than the grace."""
+    upload(scene, make("a", "out"), make("b", "other"))
+    store_log(scene, "a")
+    store_log(scene, "b")
+    scene.ask(rq.Remove("flow", ("a",)))
+    assert scene.sweep() == 1
+    assert logs_left(scene) == [f"{LOGS_PREFIX}flow/1/1-1"]
+    scene.ask(rq.Delete("flow"))
+    assert scene.sweep() == 1
+    assert logs_left(scene) == []
+
+
+def test_logs_that_lie_there_from_somebody_else_stay(scene: Scene) -> None:
+    """Another deployment in the same bucket keeps its own."""
+    scene.store.put_bytes(None, log_location("flow", 1, 0, 1).path, b"theirs")
+    assert scene.sweep() == 0

@@ -74,7 +74,7 @@ def test_a_started_attempt_is_told_of_if_it_is_the_one_that_runs() -> None:
     state, fence = followed.driver.state, followed.driver.fence("s-1")
 
     def told(worker: str, *said: rp.Report) -> list[public.Announcement]:
-        return list(public.started(state, rp.WorkerReports(worker, "i1", said)))
+        return list(public.underway(state, rp.WorkerReports(worker, "i1", said)))
 
     (one,) = told("w", rp.Heartbeat(0, (fence,)), rp.Started(fence))
     assert (one.workflow, one.uid, one.sequence, one.names) == ("flow", 1, 0, ("s-1", "s"))

@@ -7,6 +7,7 @@ from typing import Any, Self
 from gaia.client import Gaia
 from gaia_core.app import Server
 from gaia_core.backends.inprocess import InProcessBus
+from gaia_core.backends.inprocess_logs import InProcessLogs
 from gaia_core.backends.memory import MemoryEventLog, MemoryEvents, MemoryJournal, MemoryLog
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.config import Config
@@ -24,6 +25,7 @@ class Served:
     def __init__(self, store: Store | None = None, **settings: Any) -> None:
         self.config = Config(listen=free_address(), http_listen=free_address(), **settings)
         self.log, self.events, self.store = MemoryLog(), MemoryEvents(), store or MemoryStore()
+        self.logs = InProcessLogs()
         self.launcher = FakeLauncher()
         self.server: Server | None = None
         self._thread: threading.Thread | None = None
@@ -69,6 +71,7 @@ class Served:
             store=self.store,
             own_bucket="gaia",
             buckets=None,
+            log_tap=self.logs,
         )
 
         def serve() -> None:

@@ -26,6 +26,7 @@ FACTS = {
     "key_available": public.KeyAvailable("o/a", (FILE,), 1),
     "key_forgotten": public.KeyForgotten("o/a"),
     "step_started": public.StepStarted("a", 2, "w"),
+    "step_progress": public.StepProgress("a", 2, "w", 3, 10, "mapping"),
     "worker_changed": public.WorkerChanged("w", "left", "default", "drained"),
 }
 

@@ -13,10 +13,11 @@ import pytest
 from gaia_core.errors import StoreError
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
 from gaia_core.wire.manifests import decode_manifest
+from gaia_core.wire.pieces import read_stored
 from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Input, Output, Publication
 from gaia_worker import attempt as module
-from gaia_worker import retrying
+from gaia_worker import keeping, retrying
 from gaia_worker.attempt import INLINE_FILES_MAX, Attempts
 from gaia_worker.control import Control
 from gaia_worker.executors.base import (
@@ -28,11 +29,15 @@ from gaia_worker.executors.base import (
     ImageFailed,
     OutOfMemory,
     Sink,
+    Stopped,
     Task,
     TimedOut,
 )
 from gaia_worker.settings import WorkerSettings
 from tests.unit.worker.fakes import WORKER, DictStore, execution
+
+LOG = ".gaia/logs/flow/5/0-1"
+"""Where the attempt's own log lies."""
 
 
 class Inside:
@@ -287,7 +292,7 @@ def test_missing_output_is_named_with_its_path(bench: Bench) -> None:
     assert "'out'" in message
     assert "/work/out.txt" in message
     assert end.failure.log_tail == "nothing to do\n"  # type: ignore[union-attr]
-    assert bench.store.paths() == []
+    assert bench.store.paths() == [LOG]
 
 
 def test_file_mounted_by_itself_counts_only_if_written(bench: Bench) -> None:
@@ -485,7 +490,7 @@ def test_framed_log_is_kept_even_on_failure(bench: Bench) -> None:
     end = bench.run(program, outputs=outputs)
     assert isinstance(end, Failed)
     assert [publication.key for publication in end.outputs] == ["always"]
-    assert bench.store.paths() == ["flow/always"]
+    assert bench.store.paths() == [LOG, "flow/always"]
     assert b"so far\n# failed, COMMAND: exit code 1" in bench.store.content("flow/always")
 
 
@@ -578,3 +583,69 @@ def test_scratch_that_cannot_be_cleared_does_not_cost_the_result(
     monkeypatch.undo()
     bench.attempts.cleanup()
     assert list(tmp_path.glob(WORKER)) == []
+
+
+def logged(bench: Bench) -> str:
+    """Return what is kept of the attempt's log."""
+    return b"".join(piece.data for piece in read_stored([bench.store.content(LOG)])).decode()
+
+
+def talk(inside: Inside) -> Exit | None:
+    inside.say("one\n")
+    inside.say("two\n", STDERR)
+    return None
+
+
+@pytest.mark.parametrize("end", [Exited(0), Exited(1), TimedOut(), OutOfMemory(), EngineFailed("gone")])
+def test_the_log_is_kept_whatever_the_end(bench: Bench, end: Exit) -> None:
+    """Of a success, a failure, a program whose time was up or that wanted too much memory, a broken engine."""
+
+    def program(inside: Inside) -> Exit:
+        talk(inside)
+        return end
+
+    bench.run(program)
+    assert logged(bench) == "one\ntwo\n"
+    assert bench.store.marks[LOG] == attempt_mark("d", execution().fence)
+
+
+def test_the_log_of_a_cancelled_attempt_is_kept(bench: Bench) -> None:
+    """What it had written by then."""
+
+    def program(inside: Inside) -> Exit:
+        talk(inside)
+        bench.control.cancel()
+        return Stopped()
+
+    assert isinstance(bench.run(program), Cancelled)
+    assert logged(bench) == "one\ntwo\n"
+
+
+def test_a_silent_attempt_stores_no_log(bench: Bench) -> None:
+    """Nobody pays for what is not there."""
+    bench.run()
+    assert bench.store.paths() == []
+
+
+def test_an_attempt_whose_log_cannot_be_stored_counts_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store may be away for a moment, or for long."""
+    monkeypatch.setattr(keeping, "PAUSE_S", 0)
+    bench.store.failures.append(StoreError("busy"))
+    assert isinstance(bench.run(talk), Completed)
+    assert logged(bench) == "one\ntwo\n"
+    bench.store.objects.clear()
+    bench.store.failures.extend(StoreError("away") for _ in range(keeping.TRIES))
+    assert isinstance(bench.run(talk), Completed)
+    assert bench.store.paths() == []
+
+
+def test_a_program_knows_where_to_say_how_far_it_is(bench: Bench) -> None:
+    """In a folder of the attempt's own, by a variable that a Command may set otherwise."""
+    bench.run(lambda inside: inside.path("/run/gaia/progress").write_text("1/2") and None)
+    bench.run(env={"GAIA_PROGRESS": "mine", "A": "b"})
+    first, second = bench.executor.tasks
+    assert first.env == {"GAIA_PROGRESS": "/run/gaia/progress"}
+    assert second.env == {"GAIA_PROGRESS": "mine", "A": "b"}
+    assert [mount.target for mount in first.mounts if not mount.read_only] == ["/run/gaia"]

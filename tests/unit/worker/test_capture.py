@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaia_worker.capture import TAIL_BYTES_MAX, TAIL_LINES_MAX, LogTail
+from gaia_worker.capture import TAIL_BYTES_MAX, TAIL_LINES_MAX, Capture, LogTail
+from gaia_worker.executors.base import STDERR, STDOUT
+from gaia_worker.masking import Masks
 
 
 @given(st.lists(st.binary(max_size=3 * TAIL_BYTES_MAX), max_size=6))
@@ -33,3 +37,20 @@ def test_short_log_is_kept_as_it_is() -> None:
     tail = LogTail()
     tail.add(b"a\nb")
     assert tail.text() == "a\nb"
+
+
+def test_secrets_are_masked_in_what_people_read(tmp_path: Path) -> None:
+    """In the log, the tail, `>` and `>>`, wherever a write cuts them; what is routed by `stdout` is data."""
+    logged: list[tuple[int, bytes]] = []
+    data, both = tmp_path / "data", tmp_path / "both"
+    capture = Capture(data, both, lambda stream, words: logged.append((stream, words)), Masks(["hunter22"]))
+    capture.write(STDOUT, b"key: hun")
+    capture.write(STDERR, b"hunter22 is wrong\n")
+    capture.write(STDOUT, b"ter22\n")
+    capture.write(STDOUT, b"hunt")
+    capture.close()
+    capture.close()
+    assert data.read_bytes() == b"key: hunter22\nhunt"
+    assert both.read_bytes() == b"key: *** is wrong\n***\nhunt"
+    assert capture.tail() == "key: *** is wrong\n***\nhunt"
+    assert logged == [(STDOUT, b"key: "), (STDERR, b"*** is wrong\n"), (STDOUT, b"***\n"), (STDOUT, b"hunt")]

@@ -13,7 +13,7 @@ from gaia_core.errors import Unavailable
 from gaia_core.machine.reports import Completed, Goodbye, Hello, Report
 from gaia_core.ports import ReportBatch
 from gaia_core.wire.reports import decode_reports
-from gaia_worker.app import WorkerHandle, start_worker_thread
+from gaia_worker.app import Surroundings, WorkerHandle, start_worker_thread
 from gaia_worker.executors.noop import NoopExecutor
 from gaia_worker.settings import WorkerSettings
 from tests.unit.worker.fakes import INCARNATION, WORKER, DictStore, dispatch, inbox
@@ -48,7 +48,9 @@ def coordinator() -> Iterator[Coordinator]:
 
 def start(coordinator: Coordinator, executor: NoopExecutor, scratch: Path) -> WorkerHandle:
     settings = WorkerSettings(WORKER, slots=1, scratch=scratch, deployment="d", pool="fast", host="h", version="1")
-    return start_worker_thread(settings, INCARNATION, coordinator.bus.connect(WORKER), DictStore(), executor)
+    return start_worker_thread(
+        settings, INCARNATION, coordinator.bus.connect(WORKER), Surroundings(DictStore(), executor)
+    )
 
 
 def test_worker_in_a_thread_runs_and_drains(coordinator: Coordinator, tmp_path: Path) -> None:

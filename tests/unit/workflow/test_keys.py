@@ -13,6 +13,8 @@ from gaia_core.workflow.keys import (
     is_tree,
     key_problem,
     location,
+    log_location,
+    log_step,
     manifest_location,
     manifest_step,
     split_bucket,
@@ -133,6 +135,20 @@ def test_a_key_lies_in_its_workflows_space_or_in_its_bucket() -> None:
 def test_the_path_of_a_manifest_tells_whose_it_is(path: str, step: tuple[int, int, int] | None) -> None:
     """Workflow, Step and attempt are read back from where a manifest lies; nothing else looks like one."""
     assert manifest_step(path) == step
+
+
+@pytest.mark.parametrize(
+    ("path", "step"),
+    [
+        (log_location("w", 7, 3, 2).path, (7, 3, 2)),
+        (".gaia/logs/w/7/3-2.txt", None),
+        (".gaia/manifests/w/7/3-2", None),
+        ("logs/w/7/3-2", None),
+    ],
+)
+def test_the_path_of_a_log_tells_whose_it_is(path: str, step: tuple[int, int, int] | None) -> None:
+    """Workflow, Step and attempt are read back from where a log lies; nothing else looks like one."""
+    assert log_step(path) == step
 
 
 def test_a_trailing_slash_makes_a_tree() -> None:
