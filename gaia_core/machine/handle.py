@@ -96,7 +96,7 @@ def answer_query(state: Deployment, request: rq.Request) -> Any:
 def dispatch(decision: Decision) -> None:
     """Give ready Steps to workers with credit."""
     grouped: dict[tuple[str, int], tuple[WorkflowState, list[Step]]] = {}
-    for worker, workflow, step in place(decision.state.fleet, decision.state.ready):
+    for worker, workflow, step in place(decision.state.fleet, decision.state.ready, decision.state.now_ms):
         grouped.setdefault((worker, workflow.uid), (workflow, []))[1].append(step)
     for (worker, uid), (workflow, steps) in grouped.items():
         indexes = tuple(step.index for step in steps)
