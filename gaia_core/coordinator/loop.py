@@ -23,7 +23,7 @@ from gaia_core.errors import Bug, GaiaError, RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.archived import Archived, IsArchived
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, StoreEffect
+from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, SendDrain, StoreEffect
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import STOPPED
 from gaia_core.machine.outcomes import reports as enter_reports
@@ -322,6 +322,8 @@ class Loop:
                 if verdict.lost:
                     handle(decision, rq.LoseAttempts(worker.name, worker.incarnation, tuple(verdict.lost)))
                 extra += self._orders_again(decision, worker, verdict.resend, verdict.cancel)
+                if worker.dismissed and not worker.draining:  # the order may never have come
+                    extra.append(SendDrain(worker.name))
 
     def _orders_again(
         self, decision: Decision, worker: Worker, resend: list[AttemptId], cancel: list[AttemptId]

@@ -31,6 +31,13 @@ class FlowAnswer:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkersAnswer:
+    """Names of workers."""
+
+    names: list[str]
+
+
 def remembered(answer: object) -> str:
     """Return what is kept of an answer, as JSON: names and reasons only while they are few."""
     return json.dumps(_kept(answer), separators=(",", ":"))
@@ -52,6 +59,8 @@ def _kept(answer: object) -> Mapping[str, Any]:
             return _few({"steps": answer.steps, "keys": answer.keys}, answer.reasons)
         case FlowAnswer():
             return {"workflow": answer.workflow, "state": answer.state}
+        case WorkersAnswer():
+            return {"names": answer.names}
     raise TypeError(f"no answer of a mutation: {answer!r}")
 
 
@@ -72,6 +81,8 @@ def again(state: Deployment, request: rq.Mutation, remembered: str) -> object:
             return Diff(**kept)
         case rq.Expire():
             return Expired(**kept)
+        case rq.Drain():
+            return WorkersAnswer(**kept)
         case _:
             return FlowAnswer(**kept)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from gaia_core.errors import NotAllowedNow
-from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries, references, retention
+from gaia_core.machine import answers, arrivals, control, definitions, outcomes, queries, references, retention, workers
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
 from gaia_core.machine.decision import Decision
@@ -28,11 +28,12 @@ _MUTATIONS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Run: control.run,
     rq.Halt: control.halt,
     rq.Expire: control.expire,
+    rq.Drain: workers.drain,
 }
 
 _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.ListWorkflows: queries.list_workflows,
-    rq.ListWorkers: queries.list_workers,
+    rq.ListWorkers: workers.list_workers,
     rq.ListSteps: queries.list_steps,
     rq.GetUid: queries.get_uid,
     rq.GetStatus: queries.get_status,

@@ -221,8 +221,8 @@ class ReadyQueue:
                 for _ in lanes[uid].heads():
                     pass
 
-    def blocked(self, uid: int) -> Iterator[tuple[str, Step, Amounts]]:
-        """Yield (pool, Step, demand) of the first ready Step of each kind that a workflow has."""
+    def heads(self, uid: int) -> Iterator[tuple[str, Step, Amounts]]:
+        """Yield (pool, Step, demand) of a workflow's first ready Step of each pool, priority and demand."""
         for pool, lanes in self.pools.items():
             if uid in lanes:
                 yield from ((pool, step, demand) for step, demand in lanes[uid].heads())

@@ -14,6 +14,7 @@ from gaia_core.service.grpc_requests import (
     id_problems,
     read_commands,
     read_delete,
+    read_drain,
     read_expire,
     read_halt,
     read_merge,
@@ -156,6 +157,10 @@ class GaiaService(DataMethods):
         refuse([*names_problems(request.names, taken), *problems])
         await asyncio.to_thread(self._launcher.launch, list(request.names), metadata)
         return pb.LaunchResponse(names=request.names)
+
+    async def Drain(self, request: pb.DrainRequest, context: Any) -> pb.DrainResponse:
+        """Ask workers to leave."""
+        return pb.DrainResponse(names=(await self._change(request, read_drain)).names)
 
     async def _change(self, request: Any, read: Callable[[Any], rq.Request]) -> Any:
         """Read a request and wait for its answer."""

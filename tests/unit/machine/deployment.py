@@ -12,9 +12,9 @@ from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import reports
 from gaia_core.machine.public import Announcer
 from gaia_core.machine.state import Deployment
+from gaia_core.scheduling import invariants as scheduling
 from gaia_core.wire.journal import Entry, decode_entry, encode_entry
 from gaia_core.wire.snapshot import Place, Snapshot, decode_snapshot, digest, encode_snapshot
-from gaia_core.scheduling import invariants as scheduling
 from gaia_core.workflow import invariants
 from gaia_core.workflow.model import (
     Command,

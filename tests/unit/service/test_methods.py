@@ -11,6 +11,7 @@ import pytest
 from gaia.client import Gaia
 from gaia.v1 import api_pb2
 from gaia_core.errors import GaiaError, InvalidWorkflow, NotAllowedNow, UnknownName
+from gaia_core.machine.orders import Drain
 from gaia_core.machine.reports import Completed, Failed
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
 from tests.support.waiting import wait_until
@@ -136,18 +137,41 @@ def test_explain_tells_why_a_step_waits_runs_and_ran(flow: Gaia, hand: Hand) -> 
 def test_workers_are_listed(flow: Gaia) -> None:
     """Each with its pool, slots, and how much it holds."""
     wait_until(lambda: flow.workers() and flow.workers()[0]["attempts"] == 3, "it has three Steps")
-    assert flow.workers() == [
-        {
-            "name": "w",
-            "pool": "default",
-            "slots": 10,
-            "prefetch": 0,
-            "attempts": 3,
-            "executor": "noop",
-            "host": "host",
-            "metadata": {},
-        }
+    (worker,) = flow.workers()
+    held = worker.pop("held")
+    assert worker == {
+        "name": "w",
+        "pool": "default",
+        "slots": 10,
+        "prefetch": 0,
+        "attempts": 3,
+        "executor": "noop",
+        "host": "host",
+        "metadata": {},
+        "credit": 7,
+        "resources": {"cpus": None, "memory": None, "gpus": None},
+        "used": {"cpus": 0, "memory": 0, "gpus": 0},
+        "draining": False,
+        "trouble": "",
+        "version": "",
+    }
+    assert [(one["workflow"], one["step"], one["attempt"], one["stopping"]) for one in held] == [
+        ("flow", f"s-{n}", 1, False) for n in (1, 2, 3)
     ]
+    assert all(one["since"].endswith("Z") for one in held)
+
+
+def test_workers_are_asked_to_leave(flow: Gaia, hand: Hand) -> None:
+    """The order reaches the worker, again while it does not say that it drains; unknown names are refused."""
+    with pytest.raises(UnknownName) as refusal:
+        flow.drain(["w", "v"])
+    assert [str(problem) for problem in refusal.value.problems] == ["names[1]: there is no worker 'v'"]
+    assert not flow.workers()[0]["draining"]
+    assert flow.drain(["w"]) == ["w"]
+    assert flow.workers()[0]["draining"]
+    wait_until(lambda: Drain() in hand.read(), "the order")
+    hand.beat(*hand.fences().values())
+    wait_until(lambda: Drain() in hand.read(), "the order, again")
 
 
 def test_remove_takes_steps_out(flow: Gaia, hand: Hand) -> None:
