@@ -326,6 +326,7 @@ class Server:
             _known_hosts(self.config),
             self.config.token,
             lambda: self._office.refused,
+            lambda: self._office.troubles,
         )
         return _Interfaces(self.config, service, app, self._http_socket)
 

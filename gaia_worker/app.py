@@ -13,6 +13,7 @@ from gaia_core.ports import SetAside, Store, WorkerBus, nowhere
 from gaia_worker.agent import Agent
 from gaia_worker.attempt import Attempts, FetchInputs
 from gaia_worker.executors.base import Executor
+from gaia_worker.health import Check, Health, disk_check
 from gaia_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,10 @@ class Worker:
         """
         self._attempts = Attempts(settings, store, executor, fetch_inputs)
         run_attempt = None if executor.instant else self._attempts.run
+        engine = Check(f"The executor {executor.name}", executor.trouble)
+        self._health = Health([disk_check(settings.scratch, settings.disk_free_min), engine])
         self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt, set_aside=set_aside)
+        self.agent.health = self._health.trouble
 
     def run(self) -> str:
         """Remove what an earlier incarnation left, then work until told to leave; return why it left.
@@ -54,8 +58,10 @@ class Worker:
         """
         try:
             self._attempts.cleanup()
+            self._health.start()
             return self.agent.run()
         finally:
+            self._health.close()
             self._attempts.close()
 
 

@@ -18,6 +18,7 @@ from gaia_core.version import VERSION
 from gaia_worker.app import Worker
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.inputs_client import InputsClient
+from gaia_worker.machine import resources_of, slots_of
 from gaia_worker.settings import WorkerSettings, metadata_of
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         stack.callback(inputs.close)
         settings = WorkerSettings(
             name=name,
-            slots=config.slots or os.cpu_count() or 1,
+            slots=slots_of(config),
             scratch=scratch,
             deployment=config.topic_prefix,
             pool=config.pool,
@@ -55,6 +56,8 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             host=socket.gethostname(),
             version=VERSION,
             metadata=metadata_of(config.worker_metadata),
+            resources=resources_of(config),
+            disk_free_min=config.disk_free_min,
         )
         while True:
             with closing(KafkaWorkerBus(kafka_settings(config), name, quarantine.put)) as bus:

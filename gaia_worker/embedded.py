@@ -1,7 +1,6 @@
 """`gaia up`: a coordinator and its workers in one process, on SQLite and a folder. A composition root."""
 
 import logging
-import os
 import socket
 import threading
 import uuid
@@ -21,6 +20,7 @@ from gaia_core.workflow.model import Fence, Publication
 from gaia_worker.app import WorkerHandle, start_worker_thread
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.choose import choose_executor
+from gaia_worker.machine import resources_of, slots_of
 from gaia_worker.settings import WorkerSettings, metadata_of
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class LocalWorkers:
         data = self._config.data.absolute()
         settings = WorkerSettings(
             name=name,
-            slots=self._config.slots or os.cpu_count() or 1,
+            slots=slots_of(self._config),
             scratch=self._config.scratch or data / "scratch",
             deployment=embedded_deployment(self._config),
             pool=self._config.pool,
@@ -86,6 +86,8 @@ class LocalWorkers:
             host=socket.gethostname(),
             version=VERSION,
             metadata=metadata,
+            resources=resources_of(self._config, self._config.workers),
+            disk_free_min=self._config.disk_free_min,
         )
         bus = self._bus.connect(name)
         handle = start_worker_thread(settings, uuid.uuid4().hex, bus, self._store, self._executor, self._inputs)

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from gaia_core.config import variable
 from gaia_core.errors import ConfigError
+from gaia_core.scheduling.fleet import UNTOLD
 from gaia_core.workflow.metadata import parse_metadata
+from gaia_core.workflow.model import Resources
 
 HEARTBEAT_S: Final = 5.0
 """A sixth of the lease time, so that a few lost seconds cost nobody an attempt."""
@@ -36,6 +38,8 @@ class WorkerSettings:
         host: name of the machine, for people.
         version: of Gaia, for people.
         metadata: whatever else people should see of it.
+        resources: what attempts on it may demand together; what it does not tell is no limit.
+        disk_free_min: it takes nothing new while less is free where its scratch folder lies: "512M" or "5%".
     """
 
     name: str
@@ -49,6 +53,8 @@ class WorkerSettings:
     host: str = ""
     version: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    resources: Resources = UNTOLD
+    disk_free_min: str = "0"
 
     def prefetch_for(self, *, instant: bool) -> int:
         """Return how many attempts to hold beyond the slots with an executor that is instant or not."""

@@ -115,6 +115,12 @@ class Loop:
         self._confirmed_s = 0.0
         self._suspects: dict[str, int] = {}
 
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Return why workers take nothing new, by their names; from any thread."""
+        workers = list(self.term.state.fleet.workers.values())
+        return {worker.name: worker.trouble for worker in workers if worker.trouble}
+
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
         return self.intake.submit(request)

@@ -91,6 +91,12 @@ class Office:
         reign = self._reign
         return reign.refused if reign is not None else {}
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Return why workers take nothing new, by their names, as far as this server leads."""
+        reign = self._reign
+        return reign.troubles if reign is not None else {}
+
     def hold(self, ready: Callable[[str], None]) -> None:
         """Lead and stand by until `leave`.
 

@@ -147,6 +147,11 @@ class Reign:
         """Return how many reports did not count, by cause."""
         return self._loop.refused
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Return why workers take nothing new, by their names."""
+        return self._loop.troubles
+
     def settled(self) -> "Future[None]":
         """Return what is done once watchers were told of all that was answered; see `Publisher.settled`."""
         return self._publisher.settled()

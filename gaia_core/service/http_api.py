@@ -30,6 +30,7 @@ def build(
     known_hosts: frozenset[str],
     token: str,
     refused: Callable[[], Mapping[str, int]] = dict,
+    troubles: Callable[[], Mapping[str, str]] = dict,
 ) -> ASGIApp:
     """Return the HTTP application.
 
@@ -40,13 +41,15 @@ def build(
         known_hosts: host names that clients may call us by; empty for any.
         token: what clients must send, as a bearer token or as the password of any user; "" for none. Health needs none.
         refused: how many reports of workers did not count, by cause; the health page tells.
+        troubles: why workers take nothing new, by name; the health page tells, too.
     """
 
     async def health(_: Request) -> JSONResponse:
         now = role()
         if not now:
             return JSONResponse({"status": "starting"}, 503)
-        return JSONResponse({"status": "ok", "role": now, "refused_reports": dict(refused())})
+        counted, told = dict(refused()), dict(troubles())
+        return JSONResponse({"status": "ok", "role": now, "refused_reports": counted, "workers_in_trouble": told})
 
     app = Starlette(
         routes=[Route("/healthz", health), *verb_calls.routes(submit, reception)],

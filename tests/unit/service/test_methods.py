@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
 from gaia.client import Gaia
@@ -339,3 +340,22 @@ def test_what_lies_within_a_tree_is_listed(flow: Gaia, hand: Hand) -> None:
     make_tree(flow, hand, *(FileVersion(f"wood/{name}", "1", 1, b"") for name in ("deep/a", "deep/b", "edge")))
     for prefix, names in (("wood/deep/", ["deep/a", "deep/b"]), ("wood/e", ["edge"]), ("wood/x", []), ("woods", [])):
         assert [file["key"] for file in flow.ls("flow", prefix)] == [f"wood/{name}" for name in names]
+
+
+def test_the_words_of_a_worker_in_trouble_are_shown(served: Served, flow: Gaia, hand: Hand) -> None:
+    """By `workers` and by /healthz, until it is well; it is given nothing meanwhile."""
+    assert httpx.get(f"http://{served.config.http_listen}/healthz").json()["workers_in_trouble"] == {}
+    hand.hello(trouble="the disk is full")
+    wait_until(lambda: flow.workers()[0]["trouble"] == "the disk is full", "it is shown")
+    told = httpx.get(f"http://{served.config.http_listen}/healthz").json()
+    assert told["workers_in_trouble"] == {"w": "the disk is full"}
+    assert flow.workers()[0]["credit"] == 0
+    hand.hello()
+    wait_until(lambda: flow.workers()[0]["credit"] == 7, "it is well")
+
+
+def test_what_no_worker_can_ever_run_is_a_remark_of_the_status(flow: Gaia) -> None:
+    """Told with the Step and the pool; a status without such Steps has none."""
+    assert "remarks" not in flow.status("flow")
+    flow.merge("flow", [{**SWEEP, "name": "g", "pool": "gpu", "outputs": {"out": "g/{{n}}"}}])
+    assert flow.status("flow")["remarks"] == ["g-1 is ready, and there is no worker of pool 'gpu'"]
