@@ -165,9 +165,9 @@ class PoolOpenings:
                 return seat
         return None
 
-    def _least_loaded(self) -> Seat | None:
+    def _least_loaded(self) -> Seat:
         """Return the worker that holds least per slot; entries that are out of date are put right as they come up."""
-        while self._by_load:
+        while True:  # there is one, since nobody asks without credit
             load, name = self._by_load[0]
             seat = self._seats[name]
             if seat.held >= seat.most:
@@ -176,7 +176,6 @@ class PoolOpenings:
                 heapreplace(self._by_load, (seat.load, name))
             else:
                 return seat
-        return None
 
     def _least_loaded_with(self, demand: Amounts) -> Seat | None:
         """Return the one of those with room for a demand."""
