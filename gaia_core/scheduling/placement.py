@@ -96,8 +96,8 @@ class Seat:
 
     @property
     def load(self) -> float:
-        """Return attempts held per slot."""
-        return self.held / max(self.slots, 1)
+        """Return attempts held per slot, of which every worker has one."""
+        return self.held / self.slots
 
     def shortfall(self, demand: Amounts) -> float:
         """Return how much is lacking for a demand, as the sum of shares of all it has."""
@@ -132,14 +132,15 @@ class PoolOpenings:
 
         One that wrote an input of the Step, and has an idle slot, is preferred.
         """
-        seat = self._near(step, demand)
+        is_free = demand == NOTHING
+        seat = self._near(step, demand) if step.inputs else None
         if seat is None:
-            seat = self._least_loaded() if demand == NOTHING else self._least_loaded_with(demand)
+            seat = self._least_loaded() if is_free else self._least_loaded_with(demand)
         if seat is None:
             self._pass_over(workflow, step, demand)
             return ""
         seat.held += 1
-        if demand != NOTHING:
+        if not is_free:
             seat.free = seat.free.minus(demand)
         self.credit -= 1
         return seat.name
@@ -170,12 +171,13 @@ class PoolOpenings:
         while True:  # there is one, since nobody asks without credit
             load, name = self._by_load[0]
             seat = self._seats[name]
+            now = seat.load
+            if now == load and seat.held < seat.most:
+                return seat
             if seat.held >= seat.most:
                 heappop(self._by_load)
-            elif seat.load != load:
-                heapreplace(self._by_load, (seat.load, name))
             else:
-                return seat
+                heapreplace(self._by_load, (now, name))
 
     def _least_loaded_with(self, demand: Amounts) -> Seat | None:
         """Return the one of those with room for a demand."""

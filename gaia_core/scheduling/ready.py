@@ -70,6 +70,13 @@ class Shelf:
 
     def take(self, choose: Choose) -> tuple[Step, str] | None:
         """Drop the Step that was ready first of those that find a worker, and return both; None where none does."""
+        if len(self.queues) == 1:  # as nearly always; the quick way
+            ((demand, queue),) = self.queues.items()
+            if not _skip_stale(queue) or not (worker := choose(queue[0], demand)):
+                return None
+            step = queue.popleft()
+            step.queued = None
+            return step, worker
         for step, demand, queue in self.heads():
             worker = choose(step, demand)
             if worker:
