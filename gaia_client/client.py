@@ -333,7 +333,13 @@ class Gaia:
         return logs.read(self._connection, request)
 
     def workers(self) -> list[dict[str, Any]]:
-        """Return the workers: maps of name, pool, slots, prefetch, attempts, executor, host and metadata."""
+        """Return the workers by name, each a map.
+
+        It holds name, pool, slots, prefetch, attempts (how many it holds), credit (how many more it may be given),
+        resources and used (cpus, memory, gpus; None where it does not tell), draining, trouble ("" when it is well),
+        executor, host, version, metadata, and held: a list of what it holds, each with workflow, step, attempt, since
+        and stopping.
+        """
         answer = self._connection.call("Workers", api_pb2.WorkersRequest(), api_pb2.WorkersResponse)
         return [plain.worker(each) for each in answer.workers]
 
@@ -423,6 +429,15 @@ class Gaia:
         struct: Struct = properties_to_struct(kept)
         request = build(api_pb2.LaunchRequest, request_id=_request_id(), names=names, metadata=struct)
         return list(self._connection.call("Launch", request, api_pb2.LaunchResponse).names)
+
+    def drain(self, names: Iterable[str]) -> list[str]:
+        """Ask workers to take nothing new, finish what they run, and leave; return their names.
+
+        Raises:
+            UnknownName: one of them is unknown; none was asked.
+        """
+        request = build(api_pb2.DrainRequest, request_id=_request_id(), names=names)
+        return list(self._connection.call("Drain", request, api_pb2.DrainResponse).names)
 
     def wait(
         self,

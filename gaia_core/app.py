@@ -281,5 +281,6 @@ class Server:
             self.config.token,
             lambda: self._office.refused,
             self._metrics.expose,
+            lambda: self._office.troubles,
         )
         return Interfaces(self.config, service, app, self._calls)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gaia_core.errors import ConfigError, Problem
+from gaia_core.sizes import bytes_of, share_or_bytes
 
 PREFIX: Final = "GAIA_"
 
@@ -98,6 +99,19 @@ def _count(text: str) -> int:
     return number
 
 
+def _size(text: str) -> int:
+    size_bytes = bytes_of(text)
+    if size_bytes is None:
+        raise ValueError("must be bytes, or text such as 512M or 8GiB")
+    return size_bytes
+
+
+def _free_space(text: str) -> str:
+    if share_or_bytes(text, 1) is None:
+        raise ValueError("must be bytes, or text such as 512M or 5%")
+    return text
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in words:
@@ -178,6 +192,17 @@ class Config:
     pool: str = _setting("default", str, "class of workers that a worker belongs to", _WORKERS)
     slots: int = _setting(0, _count, "attempts a worker runs at once; 0: one per processor", _WORKERS)
     prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: its executor's default", _WORKERS)
+    cpus: float = _setting(
+        0.0, _not_negative, "processors that Steps on a worker may demand together; 0: those of the machine", _WORKERS
+    )
+    memory: int = _setting(0, _size, "memory that they may, bytes or 8G; 0: that of the machine", _WORKERS)
+    gpus: int = _setting(-1, int, "accelerators that they may; -1: those of the machine", _WORKERS)
+    disk_free_min: str = _setting(
+        "512M",
+        _free_space,
+        "a worker whose disk has less free takes nothing new; 512M or 5%; 0: no limit",
+        _WORKERS,
+    )
     executor: str = _setting("auto", _one_of("auto", "docker", "sandbox", "noop"), "what runs the programs", _WORKERS)
     cache_bytes: int = _setting(CACHE_BYTES, _count, "bytes of inputs a worker keeps for later attempts", _WORKERS)
     disk_bytes: int = _setting(DISK_BYTES, _positive(int), "bytes that the program of one attempt may write", _WORKERS)

@@ -38,6 +38,7 @@ REMEMBERED_MIN: Final = 10_000
 more only for ends that were accepted, in order: what lies a few times that back has ended for the coordinator, too."""
 
 DRAINED: Final = "the worker drained before the attempt started"
+IN_TROUBLE: Final = "the worker takes nothing new: {}"
 STOPPED: Final = "the worker was stopped while the attempt ran"
 
 Key: TypeAlias = tuple[int, int, int]
@@ -63,6 +64,7 @@ class Agent:
 
     Attributes:
         sent_away: why the coordinator does not want it; "" where it does.
+        health: tells at once why nothing new should be taken, or ""; to be set before it runs.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Agent:
             slots: where attempts run, as many at a time as the settings say; None makes a thread for each.
         """
         self.sent_away = ""
+        self.health: Callable[[], str] = str
         self._settings = settings
         self._incarnation = incarnation
         self._bus = bus
@@ -107,6 +110,7 @@ class Agent:
         self._draining = threading.Event()
         self._stopping = threading.Event()
         self._drain_announced = False
+        self._trouble = ""
         self._busy_at = clock()
         self._heartbeat_at = clock()
 
@@ -157,9 +161,10 @@ class Agent:
             self._take(record)
         self._outbox.send()
         self._beat()
+        self._heed_health()
         if self._draining.is_set():
             self._announce_drain()
-            self._give_back()
+            self._give_back(DRAINED)
             if not self._held:
                 return "stopped" if self._stopping.is_set() else "drained"
         elif self._idle():
@@ -215,6 +220,8 @@ class Agent:
         elif self._draining.is_set():
             self._announce_drain()
             self._outbox.add(lost(fence_from_proto(fence), DRAINED, unstarted=True))
+        elif self._trouble:
+            self._outbox.add(lost(fence_from_proto(fence), IN_TROUBLE.format(self._trouble), unstarted=True))
         elif self._run_attempt is None:
             self._outbox.add_completed(fence)
         else:
@@ -279,13 +286,24 @@ class Agent:
             self._drain_announced = True
             self._say(self._hello())
 
-    def _give_back(self) -> None:
+    def _heed_health(self) -> None:
+        """Say what is wrong, or no longer is, before anything follows from it; in trouble, give back what waits."""
+        trouble = self.health()
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._say(self._hello())
+            told = "takes nothing new" if trouble else "is well again"
+            log.warning("worker %s", told, extra=self._fields(trouble=trouble))
+        if trouble:
+            self._give_back(IN_TROUBLE.format(trouble))
+
+    def _give_back(self, reason: str) -> None:
         """Return what waits for a slot; when stopping, also kill what runs."""
         with self._holding:
             waiting_or_running = list(self._held.items())
         for key, held in waiting_or_running:
             if held.future.cancel():
-                self._release(key, lost(held.fence, DRAINED, unstarted=True))
+                self._release(key, lost(held.fence, reason, unstarted=True))
             elif self._stopping.is_set():
                 held.control.abandon(STOPPED)
         self._outbox.send()
@@ -330,6 +348,8 @@ class Agent:
             version=settings.version,
             draining=self._drain_announced,
             metadata=settings.metadata,
+            resources=settings.resources,
+            trouble=self._trouble,
         )
 
     def _prefetch(self) -> int:

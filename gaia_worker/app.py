@@ -14,6 +14,7 @@ from gaia_worker.agent import Agent
 from gaia_worker.attempt import Attempts, FetchInputs
 from gaia_worker.cache import CacheStats
 from gaia_worker.executors.base import Executor
+from gaia_worker.health import Check, Health, disk_check
 from gaia_worker.metrics import WorkerMeter
 from gaia_worker.settings import WorkerSettings
 
@@ -61,6 +62,9 @@ class Worker:
         run = meter.attempts(self._attempts.run) if meter is not None else self._attempts.run
         run_attempt = None if executor.instant else run
         self.agent = Agent(settings, incarnation, bus, executor.name, run_attempt, set_aside=around.set_aside)
+        engine = Check(f"The executor {executor.name}", executor.trouble)
+        self._health = Health([disk_check(settings.scratch, settings.disk_free_min), engine])
+        self.agent.health = self._health.trouble
 
     def cache_stats(self) -> CacheStats:
         """Return how full its cache of inputs is, and what it was good for."""
@@ -76,8 +80,10 @@ class Worker:
             self._meter.slots.inc(self._slots)
         try:
             self._attempts.cleanup()
+            self._health.start()
             return self.agent.run()
         finally:
+            self._health.close()
             self._attempts.close()
             if self._meter is not None:
                 self._meter.slots.dec(self._slots)

@@ -19,6 +19,7 @@ from gaia_core.version import VERSION
 from gaia_worker.app import Surroundings, Worker
 from gaia_worker.executors.choose import choose_executor
 from gaia_worker.inputs_client import InputsClient
+from gaia_worker.machine import resources_of, slots_of
 from gaia_worker.metrics import WorkerMeter, serve_metrics
 from gaia_worker.secrets import Secrets
 from gaia_worker.settings import WorkerSettings, hidden_folders, metadata_of
@@ -52,7 +53,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
         around = Surroundings(store, choice.executor, inputs, log_feed, quarantine.put, meter)
         settings = WorkerSettings(
             name=name,
-            slots=config.slots or os.cpu_count() or 1,
+            slots=slots_of(config),
             scratch=scratch,
             deployment=config.topic_prefix,
             pool=config.pool,
@@ -66,6 +67,8 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
             secrets=Secrets(os.environ, config.secrets_dir),
             metadata=metadata_of(config.worker_metadata),
             log_bytes_max=config.log_bytes_max,
+            resources=resources_of(config),
+            disk_free_min=config.disk_free_min,
         )
         while True:
             with closing(KafkaWorkerBus(kafka_settings(config), name, quarantine.put)) as bus:

@@ -23,6 +23,7 @@ from gaia_core.workflow.model import Fence, Publication
 from gaia_worker.app import Surroundings, WorkerHandle, start_worker_thread
 from gaia_worker.executors.base import Executor
 from gaia_worker.executors.choose import choose_executor
+from gaia_worker.machine import resources_of, slots_of
 from gaia_worker.metrics import WorkerMeter
 from gaia_worker.secrets import Secrets
 from gaia_worker.settings import WorkerSettings, hidden_folders, metadata_of
@@ -120,7 +121,7 @@ class LocalWorkers:
         data = self._config.data.absolute()
         settings = WorkerSettings(
             name=name,
-            slots=self._config.slots or os.cpu_count() or 1,
+            slots=slots_of(self._config),
             scratch=self._config.scratch or data / "scratch",
             deployment=embedded_deployment(self._config),
             pool=self._config.pool,
@@ -134,6 +135,8 @@ class LocalWorkers:
             secrets=Secrets(os.environ, self._config.secrets_dir),
             metadata=metadata,
             log_bytes_max=self._config.log_bytes_max,
+            resources=resources_of(self._config, self._config.workers),
+            disk_free_min=self._config.disk_free_min,
         )
         bus = self._bus.connect(name)
         around = Surroundings(self._store, self._executor, self._inputs, self._log_feed, meter=self._meter)

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from gaia_core.config import DISK_BYTES, KEPT_BYTES, LOG_BYTES_MAX, Config, variable
 from gaia_core.errors import ConfigError
+from gaia_core.scheduling.fleet import UNTOLD
 from gaia_core.workflow.metadata import parse_metadata
+from gaia_core.workflow.model import Resources
 from gaia_worker.secrets import Secrets
 
 HEARTBEAT_S: Final = 5.0
@@ -42,6 +44,8 @@ class WorkerSettings:
         secrets: what it may give to programs whose Commands name it.
         metadata: whatever else people should see of it.
         log_bytes_max: of each attempt's log; of a longer one the beginning and the end are kept.
+        resources: what attempts on it may demand together; what it does not tell is no limit.
+        disk_free_min: it takes nothing new while less is free where its scratch folder lies: "512M" or "5%".
     """
 
     name: str
@@ -60,6 +64,8 @@ class WorkerSettings:
     secrets: Secrets = field(default_factory=Secrets)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     log_bytes_max: int = LOG_BYTES_MAX
+    resources: Resources = UNTOLD
+    disk_free_min: str = "0"
 
     def prefetch_for(self, *, instant: bool) -> int:
         """Return how many attempts to hold beyond the slots with an executor that is instant or not."""

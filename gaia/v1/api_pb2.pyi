@@ -234,7 +234,7 @@ class StatusRequest(_message.Message):
     def __init__(self, workflow: _Optional[str] = ..., debug: _Optional[bool] = ..., page_start: _Optional[int] = ..., page_size: _Optional[int] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("state", "stalled", "commands", "steps", "waiting_inputs", "waiting_inputs_count", "missing_inputs", "failed", "debug", "revision")
+    __slots__ = ("state", "stalled", "commands", "steps", "waiting_inputs", "waiting_inputs_count", "missing_inputs", "failed", "debug", "revision", "remarks")
     STATE_FIELD_NUMBER: _ClassVar[int]
     STALLED_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
@@ -245,6 +245,7 @@ class StatusResponse(_message.Message):
     FAILED_FIELD_NUMBER: _ClassVar[int]
     DEBUG_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    REMARKS_FIELD_NUMBER: _ClassVar[int]
     state: str
     stalled: bool
     commands: _containers.RepeatedCompositeFieldContainer[_model_pb2.Command]
@@ -255,7 +256,8 @@ class StatusResponse(_message.Message):
     failed: _containers.RepeatedCompositeFieldContainer[FailedStep]
     debug: Debug
     revision: int
-    def __init__(self, state: _Optional[str] = ..., stalled: _Optional[bool] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., waiting_inputs: _Optional[_Iterable[str]] = ..., waiting_inputs_count: _Optional[int] = ..., missing_inputs: _Optional[_Iterable[str]] = ..., failed: _Optional[_Iterable[_Union[FailedStep, _Mapping]]] = ..., debug: _Optional[_Union[Debug, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    remarks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, state: _Optional[str] = ..., stalled: _Optional[bool] = ..., commands: _Optional[_Iterable[_Union[_model_pb2.Command, _Mapping]]] = ..., steps: _Optional[_Union[StepCounts, _Mapping]] = ..., waiting_inputs: _Optional[_Iterable[str]] = ..., waiting_inputs_count: _Optional[int] = ..., missing_inputs: _Optional[_Iterable[str]] = ..., failed: _Optional[_Iterable[_Union[FailedStep, _Mapping]]] = ..., debug: _Optional[_Union[Debug, _Mapping]] = ..., revision: _Optional[int] = ..., remarks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FailedStep(_message.Message):
     __slots__ = ("step", "attempt", "worker", "failure")
@@ -318,7 +320,7 @@ class StepDebug(_message.Message):
     def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., image_digest: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ..., progress: _Optional[_Union[_events_pb2.StepProgress, _Mapping]] = ...) -> None: ...
 
 class WorkerDebug(_message.Message):
-    __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host", "metadata")
+    __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host", "metadata", "credit", "resources", "used", "draining", "trouble", "version", "held")
     NAME_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -327,6 +329,13 @@ class WorkerDebug(_message.Message):
     EXECUTOR_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     name: str
     pool: str
     slots: int
@@ -335,7 +344,28 @@ class WorkerDebug(_message.Message):
     executor: str
     host: str
     metadata: _struct_pb2.Struct
-    def __init__(self, name: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., attempts: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    credit: int
+    resources: _model_pb2.Resources
+    used: _model_pb2.Resources
+    draining: bool
+    trouble: str
+    version: str
+    held: _containers.RepeatedCompositeFieldContainer[HeldAttempt]
+    def __init__(self, name: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., attempts: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., credit: _Optional[int] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., used: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., draining: _Optional[bool] = ..., trouble: _Optional[str] = ..., version: _Optional[str] = ..., held: _Optional[_Iterable[_Union[HeldAttempt, _Mapping]]] = ...) -> None: ...
+
+class HeldAttempt(_message.Message):
+    __slots__ = ("workflow", "step", "attempt", "since", "stopping")
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    workflow: str
+    step: str
+    attempt: int
+    since: _timestamp_pb2.Timestamp
+    stopping: bool
+    def __init__(self, workflow: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stopping: _Optional[bool] = ...) -> None: ...
 
 class ExpireRequest(_message.Message):
     __slots__ = ("request_id", "workflow", "names", "expected_revision", "plan")
@@ -560,6 +590,20 @@ class LaunchRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class LaunchResponse(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DrainRequest(_message.Message):
+    __slots__ = ("request_id", "names")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DrainResponse(_message.Message):
     __slots__ = ("names",)
     NAMES_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]

@@ -117,6 +117,11 @@ class GaiaStub:
                 request_serializer=gaia_dot_v1_dot_api__pb2.LaunchRequest.SerializeToString,
                 response_deserializer=gaia_dot_v1_dot_api__pb2.LaunchResponse.FromString,
                 _registered_method=True)
+        self.Drain = channel.unary_unary(
+                '/gaia.v1.Gaia/Drain',
+                request_serializer=gaia_dot_v1_dot_api__pb2.DrainRequest.SerializeToString,
+                response_deserializer=gaia_dot_v1_dot_api__pb2.DrainResponse.FromString,
+                _registered_method=True)
         self.Put = channel.stream_unary(
                 '/gaia.v1.Gaia/Put',
                 request_serializer=gaia_dot_v1_dot_api__pb2.PutRequest.SerializeToString,
@@ -262,6 +267,13 @@ class GaiaServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Drain(self, request, context):
+        """Ask workers to finish what they run, and to leave.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Put(self, request_iterator, context):
         """Put one file into a workflow's data space: the header, its bytes, the end.
         """
@@ -379,6 +391,11 @@ def add_GaiaServicer_to_server(servicer, server):
                     servicer.Launch,
                     request_deserializer=gaia_dot_v1_dot_api__pb2.LaunchRequest.FromString,
                     response_serializer=gaia_dot_v1_dot_api__pb2.LaunchResponse.SerializeToString,
+            ),
+            'Drain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=gaia_dot_v1_dot_api__pb2.DrainRequest.FromString,
+                    response_serializer=gaia_dot_v1_dot_api__pb2.DrainResponse.SerializeToString,
             ),
             'Put': grpc.stream_unary_rpc_method_handler(
                     servicer.Put,
@@ -841,6 +858,33 @@ class Gaia:
             '/gaia.v1.Gaia/Launch',
             gaia_dot_v1_dot_api__pb2.LaunchRequest.SerializeToString,
             gaia_dot_v1_dot_api__pb2.LaunchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaia.v1.Gaia/Drain',
+            gaia_dot_v1_dot_api__pb2.DrainRequest.SerializeToString,
+            gaia_dot_v1_dot_api__pb2.DrainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,7 +34,7 @@ class Opening(_message.Message):
     def __init__(self, term_id: _Optional[bytes] = ..., leader_address: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class JournalEvent(_message.Message):
-    __slots__ = ("workflow_created", "commands_set", "steps_merged", "steps_reset", "workflow_halted", "workflow_resumed", "keys_arrived", "keys_forgotten", "steps_dispatched", "steps_completed", "attempt_failed", "backoffs_ended", "attempts_ended", "worker_joined", "worker_left", "request_answered", "steps_removed", "workflow_deleted", "data_deleted", "queue_timed_out", "attempts_given_back", "workflow_archived", "workflow_revived", "entries_lost")
+    __slots__ = ("workflow_created", "commands_set", "steps_merged", "steps_reset", "workflow_halted", "workflow_resumed", "keys_arrived", "keys_forgotten", "steps_dispatched", "steps_completed", "attempt_failed", "backoffs_ended", "attempts_ended", "worker_joined", "worker_left", "request_answered", "steps_removed", "workflow_deleted", "data_deleted", "queue_timed_out", "attempts_given_back", "workflow_archived", "workflow_revived", "entries_lost", "worker_dismissed")
     WORKFLOW_CREATED_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_SET_FIELD_NUMBER: _ClassVar[int]
     STEPS_MERGED_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +59,7 @@ class JournalEvent(_message.Message):
     WORKFLOW_ARCHIVED_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_REVIVED_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_LOST_FIELD_NUMBER: _ClassVar[int]
+    WORKER_DISMISSED_FIELD_NUMBER: _ClassVar[int]
     workflow_created: WorkflowCreated
     commands_set: CommandsSet
     steps_merged: StepsMerged
@@ -83,7 +84,8 @@ class JournalEvent(_message.Message):
     workflow_archived: WorkflowArchived
     workflow_revived: WorkflowRevived
     entries_lost: EntriesLost
-    def __init__(self, workflow_created: _Optional[_Union[WorkflowCreated, _Mapping]] = ..., commands_set: _Optional[_Union[CommandsSet, _Mapping]] = ..., steps_merged: _Optional[_Union[StepsMerged, _Mapping]] = ..., steps_reset: _Optional[_Union[StepsReset, _Mapping]] = ..., workflow_halted: _Optional[_Union[WorkflowHalted, _Mapping]] = ..., workflow_resumed: _Optional[_Union[WorkflowResumed, _Mapping]] = ..., keys_arrived: _Optional[_Union[KeysArrived, _Mapping]] = ..., keys_forgotten: _Optional[_Union[KeysForgotten, _Mapping]] = ..., steps_dispatched: _Optional[_Union[StepsDispatched, _Mapping]] = ..., steps_completed: _Optional[_Union[StepsCompleted, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., backoffs_ended: _Optional[_Union[BackoffsEnded, _Mapping]] = ..., attempts_ended: _Optional[_Union[AttemptsEnded, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_left: _Optional[_Union[WorkerLeft, _Mapping]] = ..., request_answered: _Optional[_Union[RequestAnswered, _Mapping]] = ..., steps_removed: _Optional[_Union[StepsRemoved, _Mapping]] = ..., workflow_deleted: _Optional[_Union[WorkflowDeleted, _Mapping]] = ..., data_deleted: _Optional[_Union[DataDeleted, _Mapping]] = ..., queue_timed_out: _Optional[_Union[QueueTimedOut, _Mapping]] = ..., attempts_given_back: _Optional[_Union[AttemptsGivenBack, _Mapping]] = ..., workflow_archived: _Optional[_Union[WorkflowArchived, _Mapping]] = ..., workflow_revived: _Optional[_Union[WorkflowRevived, _Mapping]] = ..., entries_lost: _Optional[_Union[EntriesLost, _Mapping]] = ...) -> None: ...
+    worker_dismissed: WorkerDismissed
+    def __init__(self, workflow_created: _Optional[_Union[WorkflowCreated, _Mapping]] = ..., commands_set: _Optional[_Union[CommandsSet, _Mapping]] = ..., steps_merged: _Optional[_Union[StepsMerged, _Mapping]] = ..., steps_reset: _Optional[_Union[StepsReset, _Mapping]] = ..., workflow_halted: _Optional[_Union[WorkflowHalted, _Mapping]] = ..., workflow_resumed: _Optional[_Union[WorkflowResumed, _Mapping]] = ..., keys_arrived: _Optional[_Union[KeysArrived, _Mapping]] = ..., keys_forgotten: _Optional[_Union[KeysForgotten, _Mapping]] = ..., steps_dispatched: _Optional[_Union[StepsDispatched, _Mapping]] = ..., steps_completed: _Optional[_Union[StepsCompleted, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., backoffs_ended: _Optional[_Union[BackoffsEnded, _Mapping]] = ..., attempts_ended: _Optional[_Union[AttemptsEnded, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_left: _Optional[_Union[WorkerLeft, _Mapping]] = ..., request_answered: _Optional[_Union[RequestAnswered, _Mapping]] = ..., steps_removed: _Optional[_Union[StepsRemoved, _Mapping]] = ..., workflow_deleted: _Optional[_Union[WorkflowDeleted, _Mapping]] = ..., data_deleted: _Optional[_Union[DataDeleted, _Mapping]] = ..., queue_timed_out: _Optional[_Union[QueueTimedOut, _Mapping]] = ..., attempts_given_back: _Optional[_Union[AttemptsGivenBack, _Mapping]] = ..., workflow_archived: _Optional[_Union[WorkflowArchived, _Mapping]] = ..., workflow_revived: _Optional[_Union[WorkflowRevived, _Mapping]] = ..., entries_lost: _Optional[_Union[EntriesLost, _Mapping]] = ..., worker_dismissed: _Optional[_Union[WorkerDismissed, _Mapping]] = ...) -> None: ...
 
 class WorkflowCreated(_message.Message):
     __slots__ = ("workflow_uid", "name", "owner", "properties_json")
@@ -232,7 +234,7 @@ class AttemptsEnded(_message.Message):
     def __init__(self, workflow_uid: _Optional[int] = ..., worker: _Optional[str] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class WorkerJoined(_message.Message):
-    __slots__ = ("worker", "incarnation", "pool", "slots", "prefetch", "partition", "executor", "host", "draining", "metadata_json")
+    __slots__ = ("worker", "incarnation", "pool", "slots", "prefetch", "partition", "executor", "host", "draining", "metadata_json", "resources", "trouble", "version")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
@@ -243,6 +245,9 @@ class WorkerJoined(_message.Message):
     HOST_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     METADATA_JSON_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     worker: str
     incarnation: str
     pool: str
@@ -253,7 +258,18 @@ class WorkerJoined(_message.Message):
     host: str
     draining: bool
     metadata_json: str
-    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., draining: _Optional[bool] = ..., metadata_json: _Optional[str] = ...) -> None: ...
+    resources: _model_pb2.Resources
+    trouble: str
+    version: str
+    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., draining: _Optional[bool] = ..., metadata_json: _Optional[str] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., trouble: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+
+class WorkerDismissed(_message.Message):
+    __slots__ = ("worker", "incarnation")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    incarnation: str
+    def __init__(self, worker: _Optional[str] = ..., incarnation: _Optional[str] = ...) -> None: ...
 
 class WorkerLeft(_message.Message):
     __slots__ = ("worker", "incarnation", "reason")

@@ -27,7 +27,7 @@ from gaia.v1 import journal_pb2 as gaia_dot_v1_dot_journal__pb2
 from gaia.v1 import model_pb2 as gaia_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gaia/v1/snapshot.proto\x12\x07gaia.v1\x1a\x14gaia/v1/events.proto\x1a\x15gaia/v1/journal.proto\x1a\x13gaia/v1/model.proto\"\xfa\x05\n\x0cSnapshotPart\x12%\n\x04head\x18\x01 \x01(\x0b\x32\x15.gaia.v1.SnapshotHeadH\x00\x12\x31\n\ndeployment\x18\x02 \x01(\x0b\x32\x1b.gaia.v1.SnapshotDeploymentH\x00\x12+\n\x07workers\x18\x03 \x01(\x0b\x32\x18.gaia.v1.SnapshotWorkersH\x00\x12%\n\x04held\x18\x04 \x01(\x0b\x32\x15.gaia.v1.SnapshotHeldH\x00\x12%\n\x04left\x18\x05 \x01(\x0b\x32\x15.gaia.v1.SnapshotLeftH\x00\x12+\n\x07\x61nswers\x18\x06 \x01(\x0b\x32\x18.gaia.v1.SnapshotAnswersH\x00\x12-\n\x08workflow\x18\x07 \x01(\x0b\x32\x19.gaia.v1.SnapshotWorkflowH\x00\x12-\n\x08\x63ommands\x18\x08 \x01(\x0b\x32\x19.gaia.v1.SnapshotCommandsH\x00\x12\'\n\x05specs\x18\t \x01(\x0b\x32\x16.gaia.v1.SnapshotSpecsH\x00\x12%\n\x04runs\x18\n \x01(\x0b\x32\x15.gaia.v1.SnapshotRunsH\x00\x12\'\n\x05steps\x18\x0b \x01(\x0b\x32\x16.gaia.v1.SnapshotStepsH\x00\x12%\n\x04keys\x18\x0c \x01(\x0b\x32\x15.gaia.v1.SnapshotKeysH\x00\x12+\n\x07\x64ropped\x18\r \x01(\x0b\x32\x18.gaia.v1.SnapshotDroppedH\x00\x12\x34\n\x0cworkflow_end\x18\x0e \x01(\x0b\x32\x1c.gaia.v1.SnapshotWorkflowEndH\x00\x12%\n\x04tail\x18\x0f \x01(\x0b\x32\x15.gaia.v1.SnapshotTailH\x00\x12)\n\x06\x65vents\x18\x10 \x01(\x0b\x32\x17.gaia.v1.SnapshotEventsH\x00\x12-\n\x08\x61rchives\x18\x11 \x01(\x0b\x32\x19.gaia.v1.SnapshotArchivesH\x00\x42\x06\n\x04part\"\x99\x01\n\x0cSnapshotHead\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x16\n\x0eopening_offset\x18\x02 \x01(\x03\x12\x16\n\x0ereports_offset\x18\x03 \x01(\x03\x12\x16\n\x0eleader_address\x18\x04 \x01(\t\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x07 \x01(\x0c\"z\n\x12SnapshotDeployment\x12\x10\n\x08last_uid\x18\x01 \x01(\x04\x12\x13\n\x0b\x64oomed_uids\x18\x02 \x03(\x04\x12\x14\n\x0c\x64oomed_names\x18\x03 \x03(\t\x12\x12\n\nwiped_uids\x18\x04 \x03(\x04\x12\x13\n\x0bwiped_names\x18\x05 \x03(\t\"9\n\x0fSnapshotWorkers\x12&\n\x07workers\x18\x01 \x03(\x0b\x32\x15.gaia.v1.WorkerJoined\"h\n\x0cSnapshotHeld\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x15\n\rworkflow_uids\x18\x02 \x03(\x04\x12\r\n\x05steps\x18\x03 \x03(\r\x12\x10\n\x08\x61ttempts\x18\x04 \x03(\r\x12\x10\n\x08stopping\x18\x05 \x01(\r\"5\n\x0cSnapshotLeft\x12\x0f\n\x07workers\x18\x01 \x03(\t\x12\x14\n\x0cincarnations\x18\x02 \x03(\t\"L\n\x0fSnapshotAnswers\x12*\n\x08requests\x18\x01 \x03(\x0b\x32\x18.gaia.v1.RequestAnswered\x12\r\n\x05\x61t_ms\x18\x02 \x03(\x03\"\xfa\x01\n\x10SnapshotWorkflow\x12\x0b\n\x03uid\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x17\n\x0fproperties_json\x18\x04 \x01(\t\x12\x12\n\ncreated_ms\x18\x05 \x01(\x03\x12\x12\n\nupdated_ms\x18\x06 \x01(\x03\x12\x13\n\x0breleased_ms\x18\x07 \x01(\x03\x12\x0e\n\x06halted\x18\x08 \x01(\x08\x12\x10\n\x08revision\x18\t \x01(\x04\x12\x12\n\nnext_index\x18\n \x01(\r\x12\x10\n\x08sequence\x18\x0b \x01(\x04\x12\x0c\n\x04rest\x18\x0c \x01(\t\x12\x10\n\x08\x61rrivals\x18\r \x01(\x04\"6\n\x10SnapshotCommands\x12\"\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x10.gaia.v1.Command\"-\n\rSnapshotSpecs\x12\x1c\n\x05specs\x18\x01 \x03(\x0b\x32\r.gaia.v1.Step\"\x1c\n\x0cSnapshotRuns\x12\x0c\n\x04runs\x18\x01 \x03(\r\"\x8b\x03\n\rSnapshotSteps\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\r\n\x05words\x18\x02 \x03(\t\x12\x0e\n\x06states\x18\x03 \x03(\r\x12\x10\n\x08\x61ttempts\x18\x04 \x03(\r\x12\x17\n\x0f\x61ttempts_before\x18\x05 \x03(\r\x12\x0f\n\x07workers\x18\x06 \x03(\r\x12\x0e\n\x06\x66\x61ults\x18\x07 \x03(\r\x12\x14\n\x0c\x64isturbances\x18\x08 \x03(\r\x12\x0f\n\x07reasons\x18\t \x03(\r\x12\x0e\n\x06\x63\x61uses\x18\n \x03(\x12\x12\x13\n\x0bretry_at_ms\x18\x0b \x03(\x03\x12\x13\n\x0btimes_ready\x18\x0c \x03(\r\x12\x16\n\x0eready_since_ms\x18\r \x03(\x12\x12\x14\n\x0cpublished_at\x18\x0e \x03(\r\x12#\n\tpublished\x18\x0f \x03(\x0b\x32\x10.gaia.v1.Outputs\x12\x11\n\tfailed_at\x18\x10 \x03(\r\x12\"\n\x08\x66\x61ilures\x18\x11 \x03(\x0b\x32\x10.gaia.v1.Failure\x12\x15\n\rimage_digests\x18\x12 \x03(\r\"@\n\x10SnapshotArchives\x12,\n\tworkflows\x18\x01 \x03(\x0b\x32\x19.gaia.v1.SnapshotArchived\"\xf1\x01\n\x10SnapshotArchived\x12\x0b\n\x03uid\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x17\n\x0fproperties_json\x18\x05 \x01(\t\x12\r\n\x05steps\x18\x06 \x03(\r\x12\x12\n\ncreated_ms\x18\x07 \x01(\x03\x12\x12\n\nupdated_ms\x18\x08 \x01(\x03\x12\x10\n\x08revision\x18\t \x01(\x04\x12\x10\n\x08sequence\x18\n \x01(\x04\x12\x0c\n\x04rest\x18\x0b \x01(\t\x12\"\n\x04\x66ile\x18\x0c \x01(\x0b\x32\x14.gaia.v1.FileVersion\"2\n\x0cSnapshotKeys\x12\"\n\x04keys\x18\x01 \x03(\x0b\x32\x14.gaia.v1.SnapshotKey\"\x80\x01\n\x0bSnapshotKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07\x61rrived\x18\x02 \x01(\x0b\x32\x14.gaia.v1.Publication\x12\x13\n\x0bleft_behind\x18\x03 \x01(\x08\x12\x13\n\x0bwas_written\x18\x04 \x01(\x08\x12\x12\n\narrived_as\x18\x05 \x01(\x04\"2\n\x0fSnapshotDropped\x12\r\n\x05names\x18\x01 \x03(\t\x12\x10\n\x08\x61ttempts\x18\x02 \x03(\r\"7\n\x13SnapshotWorkflowEnd\x12\r\n\x05steps\x18\x01 \x01(\r\x12\x11\n\tnames_crc\x18\x02 \x01(\x07\"W\n\x0eSnapshotEvents\x12\x1e\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x0e.gaia.v1.Event\x12%\n\x05names\x18\x02 \x03(\x0b\x32\x16.gaia.v1.SnapshotNames\"\x1e\n\rSnapshotNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x1e\n\x0cSnapshotTail\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x42J\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gaia/v1/snapshot.proto\x12\x07gaia.v1\x1a\x14gaia/v1/events.proto\x1a\x15gaia/v1/journal.proto\x1a\x13gaia/v1/model.proto\"\xfa\x05\n\x0cSnapshotPart\x12%\n\x04head\x18\x01 \x01(\x0b\x32\x15.gaia.v1.SnapshotHeadH\x00\x12\x31\n\ndeployment\x18\x02 \x01(\x0b\x32\x1b.gaia.v1.SnapshotDeploymentH\x00\x12+\n\x07workers\x18\x03 \x01(\x0b\x32\x18.gaia.v1.SnapshotWorkersH\x00\x12%\n\x04held\x18\x04 \x01(\x0b\x32\x15.gaia.v1.SnapshotHeldH\x00\x12%\n\x04left\x18\x05 \x01(\x0b\x32\x15.gaia.v1.SnapshotLeftH\x00\x12+\n\x07\x61nswers\x18\x06 \x01(\x0b\x32\x18.gaia.v1.SnapshotAnswersH\x00\x12-\n\x08workflow\x18\x07 \x01(\x0b\x32\x19.gaia.v1.SnapshotWorkflowH\x00\x12-\n\x08\x63ommands\x18\x08 \x01(\x0b\x32\x19.gaia.v1.SnapshotCommandsH\x00\x12\'\n\x05specs\x18\t \x01(\x0b\x32\x16.gaia.v1.SnapshotSpecsH\x00\x12%\n\x04runs\x18\n \x01(\x0b\x32\x15.gaia.v1.SnapshotRunsH\x00\x12\'\n\x05steps\x18\x0b \x01(\x0b\x32\x16.gaia.v1.SnapshotStepsH\x00\x12%\n\x04keys\x18\x0c \x01(\x0b\x32\x15.gaia.v1.SnapshotKeysH\x00\x12+\n\x07\x64ropped\x18\r \x01(\x0b\x32\x18.gaia.v1.SnapshotDroppedH\x00\x12\x34\n\x0cworkflow_end\x18\x0e \x01(\x0b\x32\x1c.gaia.v1.SnapshotWorkflowEndH\x00\x12%\n\x04tail\x18\x0f \x01(\x0b\x32\x15.gaia.v1.SnapshotTailH\x00\x12)\n\x06\x65vents\x18\x10 \x01(\x0b\x32\x17.gaia.v1.SnapshotEventsH\x00\x12-\n\x08\x61rchives\x18\x11 \x01(\x0b\x32\x19.gaia.v1.SnapshotArchivesH\x00\x42\x06\n\x04part\"\x99\x01\n\x0cSnapshotHead\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x16\n\x0eopening_offset\x18\x02 \x01(\x03\x12\x16\n\x0ereports_offset\x18\x03 \x01(\x03\x12\x16\n\x0eleader_address\x18\x04 \x01(\t\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x07 \x01(\x0c\"z\n\x12SnapshotDeployment\x12\x10\n\x08last_uid\x18\x01 \x01(\x04\x12\x13\n\x0b\x64oomed_uids\x18\x02 \x03(\x04\x12\x14\n\x0c\x64oomed_names\x18\x03 \x03(\t\x12\x12\n\nwiped_uids\x18\x04 \x03(\x04\x12\x13\n\x0bwiped_names\x18\x05 \x03(\t\"L\n\x0fSnapshotWorkers\x12&\n\x07workers\x18\x01 \x03(\x0b\x32\x15.gaia.v1.WorkerJoined\x12\x11\n\tdismissed\x18\x02 \x03(\t\"\xb7\x01\n\x0cSnapshotHeld\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x15\n\rworkflow_uids\x18\x02 \x03(\x04\x12\r\n\x05steps\x18\x03 \x03(\r\x12\x10\n\x08\x61ttempts\x18\x04 \x03(\r\x12\x10\n\x08stopping\x18\x05 \x01(\r\x12\x10\n\x08since_ms\x18\x06 \x03(\x03\x12\x11\n\tdemanding\x18\x07 \x03(\r\x12(\n\x07\x64\x65mands\x18\x08 \x03(\x0b\x32\x17.gaia.v1.SnapshotDemand\"H\n\x0eSnapshotDemand\x12\x12\n\nmilli_cpus\x18\x01 \x01(\x04\x12\x14\n\x0cmemory_bytes\x18\x02 \x01(\x04\x12\x0c\n\x04gpus\x18\x03 \x01(\r\"5\n\x0cSnapshotLeft\x12\x0f\n\x07workers\x18\x01 \x03(\t\x12\x14\n\x0cincarnations\x18\x02 \x03(\t\"L\n\x0fSnapshotAnswers\x12*\n\x08requests\x18\x01 \x03(\x0b\x32\x18.gaia.v1.RequestAnswered\x12\r\n\x05\x61t_ms\x18\x02 \x03(\x03\"\xfa\x01\n\x10SnapshotWorkflow\x12\x0b\n\x03uid\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x17\n\x0fproperties_json\x18\x04 \x01(\t\x12\x12\n\ncreated_ms\x18\x05 \x01(\x03\x12\x12\n\nupdated_ms\x18\x06 \x01(\x03\x12\x13\n\x0breleased_ms\x18\x07 \x01(\x03\x12\x0e\n\x06halted\x18\x08 \x01(\x08\x12\x10\n\x08revision\x18\t \x01(\x04\x12\x12\n\nnext_index\x18\n \x01(\r\x12\x10\n\x08sequence\x18\x0b \x01(\x04\x12\x0c\n\x04rest\x18\x0c \x01(\t\x12\x10\n\x08\x61rrivals\x18\r \x01(\x04\"6\n\x10SnapshotCommands\x12\"\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x10.gaia.v1.Command\"-\n\rSnapshotSpecs\x12\x1c\n\x05specs\x18\x01 \x03(\x0b\x32\r.gaia.v1.Step\"\x1c\n\x0cSnapshotRuns\x12\x0c\n\x04runs\x18\x01 \x03(\r\"\x8b\x03\n\rSnapshotSteps\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\r\n\x05words\x18\x02 \x03(\t\x12\x0e\n\x06states\x18\x03 \x03(\r\x12\x10\n\x08\x61ttempts\x18\x04 \x03(\r\x12\x17\n\x0f\x61ttempts_before\x18\x05 \x03(\r\x12\x0f\n\x07workers\x18\x06 \x03(\r\x12\x0e\n\x06\x66\x61ults\x18\x07 \x03(\r\x12\x14\n\x0c\x64isturbances\x18\x08 \x03(\r\x12\x0f\n\x07reasons\x18\t \x03(\r\x12\x0e\n\x06\x63\x61uses\x18\n \x03(\x12\x12\x13\n\x0bretry_at_ms\x18\x0b \x03(\x03\x12\x13\n\x0btimes_ready\x18\x0c \x03(\r\x12\x16\n\x0eready_since_ms\x18\r \x03(\x12\x12\x14\n\x0cpublished_at\x18\x0e \x03(\r\x12#\n\tpublished\x18\x0f \x03(\x0b\x32\x10.gaia.v1.Outputs\x12\x11\n\tfailed_at\x18\x10 \x03(\r\x12\"\n\x08\x66\x61ilures\x18\x11 \x03(\x0b\x32\x10.gaia.v1.Failure\x12\x15\n\rimage_digests\x18\x12 \x03(\r\"@\n\x10SnapshotArchives\x12,\n\tworkflows\x18\x01 \x03(\x0b\x32\x19.gaia.v1.SnapshotArchived\"\xf1\x01\n\x10SnapshotArchived\x12\x0b\n\x03uid\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x17\n\x0fproperties_json\x18\x05 \x01(\t\x12\r\n\x05steps\x18\x06 \x03(\r\x12\x12\n\ncreated_ms\x18\x07 \x01(\x03\x12\x12\n\nupdated_ms\x18\x08 \x01(\x03\x12\x10\n\x08revision\x18\t \x01(\x04\x12\x10\n\x08sequence\x18\n \x01(\x04\x12\x0c\n\x04rest\x18\x0b \x01(\t\x12\"\n\x04\x66ile\x18\x0c \x01(\x0b\x32\x14.gaia.v1.FileVersion\"2\n\x0cSnapshotKeys\x12\"\n\x04keys\x18\x01 \x03(\x0b\x32\x14.gaia.v1.SnapshotKey\"\x80\x01\n\x0bSnapshotKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07\x61rrived\x18\x02 \x01(\x0b\x32\x14.gaia.v1.Publication\x12\x13\n\x0bleft_behind\x18\x03 \x01(\x08\x12\x13\n\x0bwas_written\x18\x04 \x01(\x08\x12\x12\n\narrived_as\x18\x05 \x01(\x04\"2\n\x0fSnapshotDropped\x12\r\n\x05names\x18\x01 \x03(\t\x12\x10\n\x08\x61ttempts\x18\x02 \x03(\r\"7\n\x13SnapshotWorkflowEnd\x12\r\n\x05steps\x18\x01 \x01(\r\x12\x11\n\tnames_crc\x18\x02 \x01(\x07\"W\n\x0eSnapshotEvents\x12\x1e\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x0e.gaia.v1.Event\x12%\n\x05names\x18\x02 \x03(\x0b\x32\x16.gaia.v1.SnapshotNames\"\x1e\n\rSnapshotNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x1e\n\x0cSnapshotTail\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x42J\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,39 +42,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SNAPSHOTDEPLOYMENT']._serialized_start=1022
   _globals['_SNAPSHOTDEPLOYMENT']._serialized_end=1144
   _globals['_SNAPSHOTWORKERS']._serialized_start=1146
-  _globals['_SNAPSHOTWORKERS']._serialized_end=1203
-  _globals['_SNAPSHOTHELD']._serialized_start=1205
-  _globals['_SNAPSHOTHELD']._serialized_end=1309
-  _globals['_SNAPSHOTLEFT']._serialized_start=1311
-  _globals['_SNAPSHOTLEFT']._serialized_end=1364
-  _globals['_SNAPSHOTANSWERS']._serialized_start=1366
-  _globals['_SNAPSHOTANSWERS']._serialized_end=1442
-  _globals['_SNAPSHOTWORKFLOW']._serialized_start=1445
-  _globals['_SNAPSHOTWORKFLOW']._serialized_end=1695
-  _globals['_SNAPSHOTCOMMANDS']._serialized_start=1697
-  _globals['_SNAPSHOTCOMMANDS']._serialized_end=1751
-  _globals['_SNAPSHOTSPECS']._serialized_start=1753
-  _globals['_SNAPSHOTSPECS']._serialized_end=1798
-  _globals['_SNAPSHOTRUNS']._serialized_start=1800
-  _globals['_SNAPSHOTRUNS']._serialized_end=1828
-  _globals['_SNAPSHOTSTEPS']._serialized_start=1831
-  _globals['_SNAPSHOTSTEPS']._serialized_end=2226
-  _globals['_SNAPSHOTARCHIVES']._serialized_start=2228
-  _globals['_SNAPSHOTARCHIVES']._serialized_end=2292
-  _globals['_SNAPSHOTARCHIVED']._serialized_start=2295
-  _globals['_SNAPSHOTARCHIVED']._serialized_end=2536
-  _globals['_SNAPSHOTKEYS']._serialized_start=2538
-  _globals['_SNAPSHOTKEYS']._serialized_end=2588
-  _globals['_SNAPSHOTKEY']._serialized_start=2591
-  _globals['_SNAPSHOTKEY']._serialized_end=2719
-  _globals['_SNAPSHOTDROPPED']._serialized_start=2721
-  _globals['_SNAPSHOTDROPPED']._serialized_end=2771
-  _globals['_SNAPSHOTWORKFLOWEND']._serialized_start=2773
-  _globals['_SNAPSHOTWORKFLOWEND']._serialized_end=2828
-  _globals['_SNAPSHOTEVENTS']._serialized_start=2830
-  _globals['_SNAPSHOTEVENTS']._serialized_end=2917
-  _globals['_SNAPSHOTNAMES']._serialized_start=2919
-  _globals['_SNAPSHOTNAMES']._serialized_end=2949
-  _globals['_SNAPSHOTTAIL']._serialized_start=2951
-  _globals['_SNAPSHOTTAIL']._serialized_end=2981
+  _globals['_SNAPSHOTWORKERS']._serialized_end=1222
+  _globals['_SNAPSHOTHELD']._serialized_start=1225
+  _globals['_SNAPSHOTHELD']._serialized_end=1408
+  _globals['_SNAPSHOTDEMAND']._serialized_start=1410
+  _globals['_SNAPSHOTDEMAND']._serialized_end=1482
+  _globals['_SNAPSHOTLEFT']._serialized_start=1484
+  _globals['_SNAPSHOTLEFT']._serialized_end=1537
+  _globals['_SNAPSHOTANSWERS']._serialized_start=1539
+  _globals['_SNAPSHOTANSWERS']._serialized_end=1615
+  _globals['_SNAPSHOTWORKFLOW']._serialized_start=1618
+  _globals['_SNAPSHOTWORKFLOW']._serialized_end=1868
+  _globals['_SNAPSHOTCOMMANDS']._serialized_start=1870
+  _globals['_SNAPSHOTCOMMANDS']._serialized_end=1924
+  _globals['_SNAPSHOTSPECS']._serialized_start=1926
+  _globals['_SNAPSHOTSPECS']._serialized_end=1971
+  _globals['_SNAPSHOTRUNS']._serialized_start=1973
+  _globals['_SNAPSHOTRUNS']._serialized_end=2001
+  _globals['_SNAPSHOTSTEPS']._serialized_start=2004
+  _globals['_SNAPSHOTSTEPS']._serialized_end=2399
+  _globals['_SNAPSHOTARCHIVES']._serialized_start=2401
+  _globals['_SNAPSHOTARCHIVES']._serialized_end=2465
+  _globals['_SNAPSHOTARCHIVED']._serialized_start=2468
+  _globals['_SNAPSHOTARCHIVED']._serialized_end=2709
+  _globals['_SNAPSHOTKEYS']._serialized_start=2711
+  _globals['_SNAPSHOTKEYS']._serialized_end=2761
+  _globals['_SNAPSHOTKEY']._serialized_start=2764
+  _globals['_SNAPSHOTKEY']._serialized_end=2892
+  _globals['_SNAPSHOTDROPPED']._serialized_start=2894
+  _globals['_SNAPSHOTDROPPED']._serialized_end=2944
+  _globals['_SNAPSHOTWORKFLOWEND']._serialized_start=2946
+  _globals['_SNAPSHOTWORKFLOWEND']._serialized_end=3001
+  _globals['_SNAPSHOTEVENTS']._serialized_start=3003
+  _globals['_SNAPSHOTEVENTS']._serialized_end=3090
+  _globals['_SNAPSHOTNAMES']._serialized_start=3092
+  _globals['_SNAPSHOTNAMES']._serialized_end=3122
+  _globals['_SNAPSHOTTAIL']._serialized_start=3124
+  _globals['_SNAPSHOTTAIL']._serialized_end=3154
 # @@protoc_insertion_point(module_scope)

@@ -80,24 +80,42 @@ class SnapshotDeployment(_message.Message):
     def __init__(self, last_uid: _Optional[int] = ..., doomed_uids: _Optional[_Iterable[int]] = ..., doomed_names: _Optional[_Iterable[str]] = ..., wiped_uids: _Optional[_Iterable[int]] = ..., wiped_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SnapshotWorkers(_message.Message):
-    __slots__ = ("workers",)
+    __slots__ = ("workers", "dismissed")
     WORKERS_FIELD_NUMBER: _ClassVar[int]
+    DISMISSED_FIELD_NUMBER: _ClassVar[int]
     workers: _containers.RepeatedCompositeFieldContainer[_journal_pb2.WorkerJoined]
-    def __init__(self, workers: _Optional[_Iterable[_Union[_journal_pb2.WorkerJoined, _Mapping]]] = ...) -> None: ...
+    dismissed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, workers: _Optional[_Iterable[_Union[_journal_pb2.WorkerJoined, _Mapping]]] = ..., dismissed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SnapshotHeld(_message.Message):
-    __slots__ = ("worker", "workflow_uids", "steps", "attempts", "stopping")
+    __slots__ = ("worker", "workflow_uids", "steps", "attempts", "stopping", "since_ms", "demanding", "demands")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_UIDS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    DEMANDING_FIELD_NUMBER: _ClassVar[int]
+    DEMANDS_FIELD_NUMBER: _ClassVar[int]
     worker: str
     workflow_uids: _containers.RepeatedScalarFieldContainer[int]
     steps: _containers.RepeatedScalarFieldContainer[int]
     attempts: _containers.RepeatedScalarFieldContainer[int]
     stopping: int
-    def __init__(self, worker: _Optional[str] = ..., workflow_uids: _Optional[_Iterable[int]] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., stopping: _Optional[int] = ...) -> None: ...
+    since_ms: _containers.RepeatedScalarFieldContainer[int]
+    demanding: _containers.RepeatedScalarFieldContainer[int]
+    demands: _containers.RepeatedCompositeFieldContainer[SnapshotDemand]
+    def __init__(self, worker: _Optional[str] = ..., workflow_uids: _Optional[_Iterable[int]] = ..., steps: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., stopping: _Optional[int] = ..., since_ms: _Optional[_Iterable[int]] = ..., demanding: _Optional[_Iterable[int]] = ..., demands: _Optional[_Iterable[_Union[SnapshotDemand, _Mapping]]] = ...) -> None: ...
+
+class SnapshotDemand(_message.Message):
+    __slots__ = ("milli_cpus", "memory_bytes", "gpus")
+    MILLI_CPUS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    GPUS_FIELD_NUMBER: _ClassVar[int]
+    milli_cpus: int
+    memory_bytes: int
+    gpus: int
+    def __init__(self, milli_cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., gpus: _Optional[int] = ...) -> None: ...
 
 class SnapshotLeft(_message.Message):
     __slots__ = ("workers", "incarnations")

@@ -1,4 +1,4 @@
-"""run, halt, expire, launch: change what a workflow does."""
+"""run, halt, expire, launch, drain: change what a workflow does, and who works on it."""
 
 import click
 
@@ -60,3 +60,14 @@ def launch(session: Session, names: tuple[str, ...], metadata: tuple[str, ...]) 
     with session.client() as flow:
         reply = flow.launch(names, {name: value for name, _, value in pairs})
     session.show(reply, lambda: changes.names(reply))
+
+
+@click.command()
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@with_session
+def drain(session: Session, names: tuple[str, ...]) -> None:
+    """Ask the workers with these NAMEs to take nothing new, finish what they run, and leave."""
+    with session.client() as flow:
+        reply = flow.drain(names)
+    session.show(reply, lambda: changes.names(reply))
+    session.hint("next: gaia workers")

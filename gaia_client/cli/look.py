@@ -84,12 +84,17 @@ def progress_on_stderr() -> Iterator[Progress]:
 
 def _plain_progress() -> Progress:
     pace, lines = Pace(), Lines()
+    told: set[str] = set()
 
     def show(status: dict[str, Any]) -> None:
         now = time.monotonic()
         pace.add(now, status)
         if lines.worth(now, status, final=at_rest(status)):
             click.echo(f"{pace.words(status)} ({_state(status)})", err=True)
+        for remark in status.get("remarks", ()):
+            if remark not in told:
+                told.add(remark)
+                click.echo(remark, err=True)
 
     return show
 
@@ -106,7 +111,7 @@ def _live_progress(bar: Any) -> Progress:
             task,
             total=total,
             completed=steps["complete"],
-            description=pace.words(status),
+            description="; ".join([pace.words(status), *status.get("remarks", ())[:1]]),
             state=f"[{render.state_style(status) or 'default'}]{_state(status)}[/]",
         )
 

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "run": Entry("Control", "control", "run", "Resume, or try failed Steps again."),
     "halt": Entry("Control", "control", "halt", "Stop what runs and start nothing more."),
     "expire": Entry("Control", "control", "expire", "Run Steps again, and all that depends on them."),
+    "drain": Entry("Control", "control", "drain", "Ask workers to finish what they run, and to leave."),
     "workflows": Entry("Look", "look", "workflows", "List workflows."),
     "status": Entry("Look", "look", "status", "Tell how a workflow stands."),
     "wait": Entry("Look", "look", "wait", "Wait until a workflow comes to rest."),

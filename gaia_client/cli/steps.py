@@ -8,6 +8,7 @@ import click
 
 from gaia_client.cli.session import Session, with_session
 from gaia_client.render import steps as render
+from gaia_client.render.workers import workers as workers_shown
 from gaia_core.wire.plain import STEP_STATES
 
 SHOWN_MAX: Final = 1_000
@@ -52,9 +53,9 @@ def explain(session: Session, workflow: str, step: str) -> None:
 @click.command()
 @with_session
 def workers(session: Session) -> None:
-    """List the workers: where they run, and how many attempts each holds."""
+    """List the workers: how they are, what they have and use of it, and what each holds since when."""
     with session.client() as flow:
         reply = flow.workers()
-    session.show(reply, lambda: render.workers(reply))
+    session.show(reply, lambda: workers_shown(reply))
     if not reply:
         session.hint("start one with: gaia worker · gaia launch NAME")

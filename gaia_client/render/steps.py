@@ -1,6 +1,5 @@
-"""Steps and workers as a person reads them: tables, how an attempt failed, and why a Step is where it is."""
+"""Steps as a person reads them: tables, how an attempt failed, and why a Step is where it is."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -29,25 +28,6 @@ def steps(reply: Sequence[dict[str, Any]], truncated: bool = False) -> list[Bloc
 def progress(said: dict[str, Any] | None) -> str:
     """Return how far an attempt is, "" where it does not say."""
     return events.progress(said) if said is not None else ""
-
-
-def workers(reply: Sequence[dict[str, Any]]) -> list[Block]:
-    """Show a table of workers."""
-    if not reply:
-        return [Text("No workers.", "dim")]
-    rows = tuple(
-        (
-            each["name"], each["pool"], f"{each['attempts']}/{each['slots']}", each["executor"], each["host"],
-            ", ".join(f"{name}={_shown(value)}" for name, value in sorted(each["metadata"].items())),
-        )
-        for each in reply
-    )  # fmt: skip
-    return [Grid(("WORKER", "POOL", "ATTEMPTS/SLOTS", "EXECUTOR", "HOST", "METADATA"), rows)]
-
-
-def _shown(value: object) -> str:
-    """Return a value of metadata as it was given on the command line, or else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def failure(begin: str, failed: dict[str, Any]) -> list[Block]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from gaia_client.render import steps
 from gaia_client.render.blocks import STYLES, Block, Grid, Text, moment
+from gaia_client.render.workers import workers
 from gaia_client.waiting import progress_words
 
 INPUTS_SHOWN: Final = 20
@@ -44,8 +45,9 @@ def status(reply: dict[str, Any]) -> list[Block]:
 
 
 def causes(reply: dict[str, Any]) -> list[Block]:
-    """Show why a workflow is not complete: the Keys it waits for, and the Steps that failed."""
-    return [*_inputs(reply), *failures(reply)]
+    """Show why a workflow is not complete: Keys it waits for, workers it has not, and Steps that failed."""
+    remarks = [Text(remark, "magenta") for remark in reply.get("remarks", ())]
+    return [*_inputs(reply), *remarks, *failures(reply)]
 
 
 def failures(reply: dict[str, Any]) -> list[Block]:
@@ -86,7 +88,7 @@ def _debug(reply: dict[str, Any]) -> list[Block]:
     blocks: list[Block] = [Text(f"revision {reply['revision']}", "dim"), *steps.steps(debug["steps"])]
     if debug["next-page-start"]:
         blocks.append(Text(f"… more with --page-start {debug['next-page-start']}", "dim"))
-    return [*blocks, *steps.workers(debug["workers"])]
+    return [*blocks, *workers(debug["workers"])]
 
 
 def _share(counts: dict[str, int]) -> str:

@@ -7,9 +7,9 @@ delivery failed or an earlier leader ordered it. Heartbeats are judged by that.
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from gaia_core.machine.effects import Effect, SendCancels, SendDispatches
+from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, SendDrain
 from gaia_core.machine.orders import Cancel, Dispatch, Drain, Inbox, Order
 from gaia_core.ports import CoordinatorBus
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
@@ -23,6 +23,10 @@ ORDERS_PER_RECORD_MAX: Final = 500
 
 ORDER_BYTES_MAX: Final = 960_000
 """Of one order alone: Kafka's client takes records below 1,000,000 bytes. Limits on requests keep orders far below."""
+
+
+Ordered: TypeAlias = tuple[AttemptId | None, Order]
+"""An order and the attempt that it is about; None for one about the worker itself."""
 
 
 class Unsent(NamedTuple):
@@ -48,10 +52,12 @@ class Inboxes:
         for name in self.sent.keys() - self._fleet.workers.keys():
             del self.sent[name]
         unsent: list[Unsent] = []
-        orders: dict[str, list[tuple[AttemptId, Order]]] = {}
+        orders: dict[str, list[Ordered]] = {}
         for effect in effects:
             if isinstance(effect, SendDispatches | SendCancels):
                 orders.setdefault(effect.worker, []).extend(self._orders(effect, unsent))
+            elif isinstance(effect, SendDrain):
+                orders.setdefault(effect.worker, []).append((None, Drain()))
         for name, ordered in orders.items():
             worker = self._fleet.workers.get(name)
             if worker is not None:
@@ -86,7 +92,7 @@ class Inboxes:
         sent = self.sent.get(worker.name, {})
         self.sent[worker.name] = {attempt: offset for attempt, offset in sent.items() if attempt in worker.held}
 
-    def _orders(self, effect: SendDispatches | SendCancels, unsent: list[Unsent]) -> Iterator[tuple[AttemptId, Order]]:
+    def _orders(self, effect: SendDispatches | SendCancels, unsent: list[Unsent]) -> Iterator[Ordered]:
         """Yield the orders of an effect; dispatches only of attempts that the worker still is to run."""
         if isinstance(effect, SendCancels):
             for index, number in effect.attempts:
@@ -106,7 +112,7 @@ class Inboxes:
                 else:
                     yield attempt, Dispatch(execution)
 
-    def _send(self, worker: Worker, ordered: list[tuple[AttemptId, Order]], unsent: list[Unsent]) -> None:
+    def _send(self, worker: Worker, ordered: list[Ordered], unsent: list[Unsent]) -> None:
         """Send orders in one record, or in halves where that cannot be."""
         inbox = Inbox(worker.name, worker.incarnation, self._term, tuple(order for _, order in ordered))
         record, cause = _encoded(inbox)
@@ -115,7 +121,7 @@ class Inboxes:
             self._send(worker, ordered[:middle], unsent)
             self._send(worker, ordered[middle:], unsent)
             return
-        attempts = tuple(attempt for attempt, _ in ordered)
+        attempts = tuple(attempt for attempt, _ in ordered if attempt is not None)
         if cause and (not record or len(record) > ORDER_BYTES_MAX):
             unsent += [Unsent(worker, attempt, cause) for attempt in attempts]
             return

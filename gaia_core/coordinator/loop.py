@@ -24,7 +24,7 @@ from gaia_core.errors import Bug, GaiaError, RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.archived import Archived, IsArchived
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, StoreEffect
+from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, SendDrain, StoreEffect
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import STOPPED
 from gaia_core.machine.outcomes import reports as enter_reports
@@ -123,6 +123,12 @@ class Loop:
     def reports_waiting(self) -> int:
         """Return how many records of reports were not taken in yet, as far as is known; from any thread."""
         return max(0, self._bus.seen_end() - self._reports_offset)
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Return why workers take nothing new, by their names; from any thread."""
+        workers = list(self.term.state.fleet.workers.values())
+        return {worker.name: worker.trouble for worker in workers if worker.trouble}
 
     def submit(self, request: rq.Request) -> "Future[Any]":
         """Queue a request; see `Intake.submit`."""
@@ -357,6 +363,8 @@ class Loop:
                 if verdict.lost:
                     handle(decision, rq.LoseAttempts(worker.name, worker.incarnation, tuple(verdict.lost)))
                 extra += self._orders_again(decision, worker, verdict.resend, verdict.cancel)
+                if worker.dismissed and not worker.draining:  # the order may never have come
+                    extra.append(SendDrain(worker.name))
 
     def _orders_again(
         self, decision: Decision, worker: Worker, resend: list[AttemptId], cancel: list[AttemptId]

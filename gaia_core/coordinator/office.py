@@ -106,6 +106,12 @@ class Office:
             return reign.standing
         return standby.standing if self.role == "standby" and standby is not None else None
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Return why workers take nothing new, by their names, as far as this server leads."""
+        reign = self._reign
+        return reign.troubles if reign is not None else {}
+
     def hold(self, ready: Callable[[str], None]) -> None:
         """Lead and stand by until `leave`.
 

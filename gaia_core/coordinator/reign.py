@@ -170,6 +170,11 @@ class Reign:
             int(upkeep.taken_s * 1000) if upkeep is not None else 0,
         )
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Return why workers take nothing new, by their names."""
+        return self._loop.troubles
+
     def settled(self) -> "Future[None]":
         """Return what is done once watchers were told of all that was answered; see `Publisher.settled`."""
         return self._publisher.settled()

@@ -39,6 +39,13 @@ class Refused:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkersAnswer:
+    """Names of workers."""
+
+    names: list[str]
+
+
 def remembered(answer: object) -> str:
     """Return what is kept of an answer, as JSON: names and reasons only while they are few."""
     return json.dumps(_kept(answer), separators=(",", ":"))
@@ -64,6 +71,8 @@ def _kept(answer: object) -> Mapping[str, Any]:
             return {"launched": answer.names}
         case Refused():
             return {"refused": answer.why}
+        case WorkersAnswer():
+            return {"names": answer.names}
     raise TypeError(f"no answer of a mutation: {answer!r}")
 
 
@@ -92,6 +101,8 @@ def again(state: Deployment, request: rq.Mutation, remembered: str) -> object:
             return Expired(**kept)
         case rq.Launch():
             return rq.Launched(tuple(kept["launched"]), is_new=False)
+        case rq.Drain():
+            return WorkersAnswer(**kept)
         case _:
             return FlowAnswer(**kept)
 

@@ -27,6 +27,13 @@ class SendCancels:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDrain:
+    """Tell a worker to finish what it runs, and to leave."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class LookUp:
     """See what lies in the store under these Keys, which no Step writes; answer by an Arrive request.
 
@@ -67,4 +74,4 @@ class DropArchive:
 
 
 StoreEffect: TypeAlias = LookUp | DeleteData | Archive | DropArchive
-Effect: TypeAlias = SendDispatches | SendCancels | StoreEffect
+Effect: TypeAlias = SendDispatches | SendCancels | SendDrain | StoreEffect

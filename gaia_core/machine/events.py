@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from gaia_core.machine.archived import Restored
+from gaia_core.scheduling.fleet import UNTOLD
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.events import WorkflowEvent
-from gaia_core.workflow.model import FileVersion
+from gaia_core.workflow.model import FileVersion, Resources
 
 UIDS_SKIPPED: Final = 1_000_000
 """More workflows than the entries can have begun that a damaged journal lost: a uid is never used for another one."""
@@ -18,7 +19,7 @@ EVENTS_SKIPPED: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
-    """An incarnation of a worker said hello, or said that it drains now."""
+    """An incarnation of a worker said hello, or that it drains now, is in trouble, or is well again."""
 
     worker: str
     incarnation: str
@@ -30,6 +31,17 @@ class WorkerJoined:
     host: str = ""
     draining: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    resources: Resources = UNTOLD
+    trouble: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDismissed:
+    """Somebody asked an incarnation to finish what it runs, and to leave."""
+
+    worker: str
+    incarnation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,7 @@ Event: TypeAlias = (
     WorkflowEvent
     | WorkerJoined
     | WorkerLeft
+    | WorkerDismissed
     | RequestAnswered
     | DataDeleted
     | WorkflowArchived

@@ -10,7 +10,9 @@ from gaia_core.machine import requests as rq
 from gaia_core.machine.checks import find
 from gaia_core.machine.diff import UPSTREAM, Affected
 from gaia_core.machine.state import Deployment
-from gaia_core.scheduling.fleet import Worker
+from gaia_core.machine.unplaced import unplaced
+from gaia_core.scheduling.amounts import demand_of
+from gaia_core.scheduling.ready import POOL_DEFAULT
 from gaia_core.workflow.graph import Graph, Key
 from gaia_core.workflow.interface import suggestion
 from gaia_core.workflow.model import Failure
@@ -177,10 +179,6 @@ def _why_not_running(state: Deployment, workflow: WorkflowState, step: Step) -> 
     most = workflow.properties.get("max_parallel")
     if most is not None and workflow.counts[StepState.RUNNING] >= most:
         return f"is ready; max_parallel lets {most} run at a time"
-    pool = step.options.over(workflow.commands[step.command].options).pool or "default"
-    workers: list[Worker] = list(state.fleet.of_pool(pool))
-    if not workers:
-        return f"is ready; there is no worker of pool {pool!r}"
-    if all(worker.draining for worker in workers):
-        return f"is ready; every worker of pool {pool!r} is leaving"
-    return f"is ready; every worker of pool {pool!r} is full"
+    options = step.options.over(workflow.commands[step.command].options)
+    pool, demand = options.pool or POOL_DEFAULT, demand_of(options.resources)
+    return f"is ready; {unplaced(state, pool, step, demand).words}"

@@ -89,4 +89,4 @@ def _depth(lane: Lane, pools: int) -> int:
     ready = workflow.counts[StepState.READY]
     most = workflow.properties.get("max_parallel")
     room = ready if most is None else max(0, int(most) - workflow.counts[StepState.RUNNING])
-    return min(ready, room, *([] if pools == 1 else [sum(map(len, lane.queues.values()))]))
+    return min(ready, room, *([] if pools == 1 else [lane.count]))

@@ -18,6 +18,7 @@ from gaia_core.machine import (
     queries,
     references,
     retention,
+    workers,
 )
 from gaia_core.machine import events as own
 from gaia_core.machine import requests as rq
@@ -41,11 +42,12 @@ _MUTATIONS: Final[dict[type, Callable[[Decision, Any], Any]]] = {
     rq.Halt: control.halt,
     rq.Expire: control.expire,
     rq.Launch: launching.launch,
+    rq.Drain: workers.drain,
 }
 
 _QUERIES: Final[dict[type, Callable[[Deployment, Any], Any]]] = {
     rq.ListWorkflows: queries.list_workflows,
-    rq.ListWorkers: queries.list_workers,
+    rq.ListWorkers: workers.list_workers,
     rq.ListSteps: queries.list_steps,
     rq.GetUid: queries.get_uid,
     rq.GetStatus: queries.get_status,
@@ -112,7 +114,7 @@ def answer_query(state: Deployment, request: rq.Request) -> Any:
 def dispatch(decision: Decision) -> None:
     """Give ready Steps to workers with credit."""
     grouped: dict[tuple[str, int], tuple[WorkflowState, list[Step]]] = {}
-    for worker, workflow, step in place(decision.state.fleet, decision.state.ready):
+    for worker, workflow, step in place(decision.state.fleet, decision.state.ready, decision.state.now_ms):
         grouped.setdefault((worker, workflow.uid), (workflow, []))[1].append(step)
     for (worker, uid), (workflow, steps) in grouped.items():
         indexes = tuple(step.index for step in steps)

@@ -34,6 +34,10 @@ WRITERS_TOLD_MAX: Final = 10
 
 _DIGEST: Final = re.compile(r"([A-Za-z0-9._:/-]{1,255}@)?sha256:[0-9a-f]{64}")
 
+TROUBLE_TOLD_MAX: Final = 300
+VERSION_TOLD_MAX: Final = 64
+"""Of what a worker says of itself so many characters are kept."""
+
 
 def any_term(_: Fence) -> bool:
     """Believe every fence's term."""
@@ -183,15 +187,18 @@ def _objection(decision: Decision, said: rp.WorkerReports, fence: Fence, is_of_t
 
 
 def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
-    """Enter a new incarnation, and that a known one drains; the earlier one of a name is lost at once.
+    """Enter a new incarnation, and that a known one drains, or is in trouble; the earlier one of a name is lost.
 
     One that left before and wakes up, as its heartbeats tell, is taken in again only while nobody has its name: two
     processes of one name would otherwise push each other out for ever.
     """
     fleet = decision.state.fleet
     known = fleet.workers.get(said.worker)
-    if known is not None and (known.incarnation, known.draining) == (said.incarnation, hello.draining):
-        return
+    trouble = hello.trouble[:TROUBLE_TOLD_MAX]
+    if known is not None and known.incarnation == said.incarnation:
+        if (known.draining, known.trouble) == (hello.draining, trouble):
+            return
+        hello = replace(hello, resources=known.resources)  # attempts were given by these
     if known is not None and known.incarnation != said.incarnation:
         if (said.worker, said.incarnation) in fleet.left:
             return
@@ -200,7 +207,8 @@ def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
     decision.emit(
         own.WorkerJoined(
             said.worker, said.incarnation, hello.pool, max(1, hello.slots), min(hello.prefetch, PREFETCH_MAX),
-            hello.partition, hello.executor, hello.host, hello.draining, hello.metadata,
+            hello.partition, hello.executor, hello.host, hello.draining, hello.metadata, hello.resources, trouble,
+            hello.version[:VERSION_TOLD_MAX],
         )
     )  # fmt: skip
 
@@ -211,7 +219,7 @@ def _failed(decision: Decision, worker: str, report: rp.Failed) -> str:
         _end_stopping(decision, worker, report.fence)
         return STOPPED
     holder = decision.state.fleet.workers[worker]
-    if report.unstarted and holder.draining:  # it gets nothing more, so this comes to an end
+    if report.unstarted and not holder.is_open:  # it gets nothing more for now, so this comes to an end
         fence = report.fence
         _give_back(decision, holder, [AttemptId(fence.workflow_uid, fence.step, fence.attempt)])
         return ""

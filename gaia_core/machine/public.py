@@ -121,7 +121,7 @@ class StepProgress:
 
 @dataclass(frozen=True, slots=True)
 class WorkerChanged:
-    """A worker joined, is draining, or left; for watchers only."""
+    """A worker joined, is draining, is in trouble or well again, or left; for watchers only."""
 
     worker: str
     change: str
@@ -297,8 +297,11 @@ class Announcer:
     def _about_workers(self, event: own.Event, now_ms: int) -> Iterator[Announcement]:
         """Yield what watchers are told of workers; nobody numbers it."""
         if isinstance(event, own.WorkerJoined):
-            change = "draining" if event.draining else "joined"
-            yield Announcement("", 0, 0, now_ms, WorkerChanged(event.worker, change, event.pool))
+            known = self.state.fleet.workers.get(event.worker)
+            was_in_trouble = known is not None and bool(known.trouble)
+            change = "draining" if event.draining else "trouble" if event.trouble else "joined"
+            change = "well" if change == "joined" and was_in_trouble else change
+            yield Announcement("", 0, 0, now_ms, WorkerChanged(event.worker, change, event.pool, event.trouble))
         elif isinstance(event, own.WorkerLeft):
             yield Announcement("", 0, 0, now_ms, WorkerChanged(event.worker, "left", "", event.reason))
 

@@ -1,6 +1,7 @@
 """What clients and workers may ask: answers of bounded size, made from the state as it is."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from gaia_core.errors import InvalidWorkflow, NotAllowedNow, Problem, UnknownName
@@ -9,6 +10,7 @@ from gaia_core.machine.checks import find, refuse_written
 from gaia_core.machine.decision import Decision
 from gaia_core.machine.effects import DeleteData, LookUp
 from gaia_core.machine.state import Deployment
+from gaia_core.machine.unplaced import remarks
 from gaia_core.workflow.execution import pinned_inputs
 from gaia_core.workflow.expire import SUGGESTIONS_MAX
 from gaia_core.workflow.interface import suggestion
@@ -61,7 +63,8 @@ def _no_step(workflow: WorkflowState, names: Sequence[str], number: int, rank: i
 
 def get_status(state: Deployment, request: rq.GetStatus) -> Status:
     """Return how a workflow stands."""
-    return status(find(state, request.workflow))
+    workflow = find(state, request.workflow)
+    return replace(status(workflow), remarks=remarks(state, workflow))
 
 
 def list_steps(state: Deployment, request: rq.ListSteps) -> tuple[list[StepView], int]:
@@ -107,14 +110,6 @@ def get_outside(state: Deployment, request: rq.GetOutside) -> rq.OutsideKeys | N
 def may_write(state: Deployment, request: rq.MayWrite) -> bool:
     """Tell whether workers hold attempts of a workflow."""
     return any(attempt.uid == request.uid for worker in state.fleet.workers.values() for attempt in worker.held)
-
-
-def list_workers(state: Deployment, _: rq.ListWorkers) -> list[rq.WorkerView]:
-    """Return every worker."""
-    return [
-        rq.WorkerView(w.name, w.incarnation, w.pool, w.slots, w.prefetch, len(w.held), w.executor, w.host, w.metadata)
-        for w in state.fleet.workers.values()
-    ]
 
 
 def get_files(state: Deployment, request: rq.GetFiles) -> tuple[Publication, ...]:

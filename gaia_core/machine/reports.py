@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from gaia_core.workflow.model import Failure, Fence, Publication
+from gaia_core.scheduling.fleet import UNTOLD
+from gaia_core.workflow.model import Failure, Fence, Publication, Resources
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What an incarnation is and where its inbox starts: its first word, and part of every heartbeat."""
+    """What an incarnation is and where its inbox starts: its first word, and part of every heartbeat.
+
+    Attributes:
+        resources: what attempts on it may demand together; what it does not tell is no limit.
+        trouble: why it takes nothing new for now; "" when it is well.
+    """
 
     pool: str
     slots: int
@@ -21,6 +27,8 @@ class Hello:
     version: str = ""
     draining: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    resources: Resources = UNTOLD
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,8 @@ class Failed:
 
     Attributes:
         outputs: those kept in spite of it.
-        unstarted: a worker that drains gives it back; the program was not started and never will be there.
+        unstarted: a worker that drains, or is in trouble, gives it back; the program was not started there, and never
+            will be in this attempt.
     """
 
     fence: Fence

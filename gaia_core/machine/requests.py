@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from gaia_core.errors import Problem
 from gaia_core.machine.archived import Restored
 from gaia_core.workflow.form.items import Reading
-from gaia_core.workflow.model import Command, FileVersion, Publication, StepSpec
+from gaia_core.workflow.model import Command, FileVersion, Publication, Resources, StepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,14 @@ class LaunchFailed:
 
     request: RequestId
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Ask workers to finish what they run, and to leave. Answer: WorkersAnswer."""
+
+    names: tuple[str, ...]
+    request: RequestId = NO_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,8 +478,35 @@ class LoseAttempts:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldView:
+    """One attempt that a worker holds.
+
+    Attributes:
+        step: "" of a Step that is no more.
+        since_ms: when it was dispatched.
+        stopping: it no longer counts, and its end is awaited.
+    """
+
+    workflow: str
+    step: str
+    attempt: int
+    since_ms: int
+    stopping: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerView:
-    """One worker as readers see it."""
+    """One worker as readers see it.
+
+    Attributes:
+        attempts: how many it holds.
+        credit: how many more it may be given now.
+        resources: what attempts on it may demand together.
+        used: what those demand that it holds.
+        draining: it takes nothing new, and leaves; or was asked to.
+        trouble: why it takes nothing new for now.
+        held: some of what it holds, the oldest first.
+    """
 
     name: str
     incarnation: str
@@ -482,9 +517,16 @@ class WorkerView:
     executor: str
     host: str
     metadata: Mapping[str, Any]
+    credit: int
+    resources: Resources
+    used: Resources
+    draining: bool
+    trouble: str
+    version: str
+    held: tuple[HeldView, ...]
 
 
-Mutation: TypeAlias = Upload | SetCommands | Merge | Remove | Delete | Run | Halt | Expire | Launch
+Mutation: TypeAlias = Upload | SetCommands | Merge | Remove | Delete | Run | Halt | Expire | Launch | Drain
 Query: TypeAlias = (
     ListWorkflows
     | ListWorkers

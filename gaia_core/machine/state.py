@@ -14,6 +14,7 @@ from gaia_core.machine.archived import Archived
 from gaia_core.machine.remembered import Answered, Answers
 from gaia_core.machine.resting import Resting
 from gaia_core.machine.timers import Timers
+from gaia_core.scheduling.amounts import NOTHING, Amounts, demand_of
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
 from gaia_core.scheduling.ready import ReadyQueue
 from gaia_core.workflow import events as ev
@@ -78,15 +79,8 @@ class Deployment:
     def apply(self, event: own.Event) -> Consequences:
         """Enter one event, as of `now_ms`, and return what followed from it."""
         match event:
-            case own.WorkerJoined():
-                self.fleet.join(
-                    Worker(
-                        event.worker, event.incarnation, event.pool, event.slots, event.prefetch, event.partition,
-                        event.executor, event.host, event.draining, event.metadata,
-                    )
-                )  # fmt: skip
-            case own.WorkerLeft():
-                self.fleet.leave(event.worker)
+            case own.WorkerJoined() | own.WorkerLeft() | own.WorkerDismissed():
+                self._apply_to_fleet(event)
             case own.RequestAnswered():
                 self.answered.remember(event.request_id, Answered(event.digest, event.answer, self.now_ms))
             case own.EntriesLost():
@@ -104,6 +98,21 @@ class Deployment:
             case _:
                 return self._apply_to_workflow(event)
         return Consequences()
+
+    def _apply_to_fleet(self, event: own.WorkerJoined | own.WorkerLeft | own.WorkerDismissed) -> None:
+        match event:
+            case own.WorkerJoined():
+                self.fleet.join(
+                    Worker(
+                        event.worker, event.incarnation, event.pool, event.slots, event.prefetch, event.partition,
+                        event.executor, event.host, event.draining, event.metadata, event.resources, event.trouble,
+                        event.version,
+                    )
+                )  # fmt: skip
+            case own.WorkerLeft():
+                self.fleet.leave(event.worker)
+            case own.WorkerDismissed():
+                self.fleet.dismiss(event.worker)
 
     def due(self, now_ms: int) -> list[tuple[int, int]]:
         """Return (uid, step) of every backoff that has ended by now_ms."""
@@ -221,8 +230,7 @@ class Deployment:
         followed = workflow.apply(event, self.now_ms) if workflow is not None else Consequences()
         match event:
             case ev.StepsDispatched():
-                for index, attempt in zip(event.steps, event.attempts, strict=True):
-                    self.fleet.assign(event.worker, AttemptId(event.uid, index, attempt))
+                self._assign(workflow, event)
                 self.ready.trim(event.uid)
             case ev.StepsCompleted() | ev.AttemptsEnded() | ev.AttemptsGivenBack():
                 for index, attempt in zip(event.steps, event.attempts, strict=True):
@@ -240,6 +248,12 @@ class Deployment:
                 self._queue(workflow, step)
         return followed
 
+    def _assign(self, workflow: WorkflowState | None, event: ev.StepsDispatched) -> None:
+        """Note what a worker was given, and what that demands, whatever becomes of its Steps meanwhile."""
+        for index, attempt in zip(event.steps, event.attempts, strict=True):
+            demand = _demand(workflow, workflow.steps[index]) if workflow is not None else NOTHING
+            self.fleet.assign(event.worker, AttemptId(event.uid, index, attempt), self.now_ms, demand)
+
     def _stop(self, uid: int, followed: Consequences) -> None:
         """Note that attempts are being stopped; their slots stay taken until their ends are known."""
         for step, attempt, worker in followed.stopped:
@@ -253,3 +267,8 @@ class Deployment:
             limit_ms = max(1, int(limit_s * 1000))
             timer = (step.ready_since_ms + limit_ms, workflow.uid, step.index, step.times_ready, limit_ms)
             self.queue_timers.push(timer)
+
+
+def _demand(workflow: WorkflowState, step: Step) -> Amounts:
+    """Return what an attempt of a Step demands."""
+    return demand_of(step.options.resources or workflow.commands[step.command].options.resources)

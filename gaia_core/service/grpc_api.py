@@ -15,6 +15,7 @@ from gaia_core.service.grpc_requests import (
     identity,
     read_commands,
     read_delete,
+    read_drain,
     read_expire,
     read_halt,
     read_merge,
@@ -179,6 +180,10 @@ class GaiaService(DataMethods):
             metadata, problems = parse_metadata(struct_to_properties(request.metadata))
             await self._launching.launch(request.names, metadata, identity(request), problems)
         return pb.LaunchResponse(names=request.names)
+
+    async def Drain(self, request: pb.DrainRequest, context: Any) -> pb.DrainResponse:
+        """Ask workers to leave."""
+        return pb.DrainResponse(names=(await self._change(request, read_drain)).names)
 
     async def _change(self, request: Any, read: Callable[[Any], rq.Request]) -> Any:
         """Read a request and wait for its answer."""

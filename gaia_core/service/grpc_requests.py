@@ -81,6 +81,11 @@ def read_expire(request: pb.ExpireRequest) -> rq.Expire | rq.PlanExpire:
     return rq.Expire(request.workflow, names, identity(request), _expected(request))
 
 
+def read_drain(request: pb.DrainRequest) -> rq.Drain:
+    """Return what asks workers to leave."""
+    return rq.Drain(tuple(request.names), identity(request))
+
+
 def read_watched(request: pb.WatchRequest) -> rq.GetUid:
     """Return what asks for the workflow that is to be watched, and for Steps of it; a watch begun again needs neither.
 

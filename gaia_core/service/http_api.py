@@ -33,6 +33,7 @@ def build(
     token: str,
     refused: Callable[[], Mapping[str, int]] = dict,
     expose: Expose | None = None,
+    troubles: Callable[[], Mapping[str, str]] = dict,
 ) -> ASGIApp:
     """Return the HTTP application.
 
@@ -44,13 +45,15 @@ def build(
         token: what clients must send, as a bearer token or as the password of any user; "" for none. Health needs none.
         refused: how many reports of workers did not count, by cause; the health page tells.
         expose: what is shown to Prometheus; None shows nothing.
+        troubles: why workers take nothing new, by name; the health page tells, too.
     """
 
     async def health(_: Request) -> JSONResponse:
         now = role()
         if not now:
             return JSONResponse({"status": "starting"}, 503)
-        return JSONResponse({"status": "ok", "role": now, "refused_reports": dict(refused())})
+        counted, told = dict(refused()), dict(troubles())
+        return JSONResponse({"status": "ok", "role": now, "refused_reports": counted, "workers_in_trouble": told})
 
     async def metrics(_: Request) -> Response:
         assert expose is not None

@@ -9,7 +9,7 @@ from gaia_core.machine.explain import Explanation
 from gaia_core.machine.public import Update
 from gaia_core.machine.requests import WorkerView
 from gaia_core.wire.files import failure_to_proto
-from gaia_core.wire.model import command_to_proto, properties_to_struct
+from gaia_core.wire.model import command_to_proto, properties_to_struct, resources_to_proto
 from gaia_core.wire.public import timestamp
 from gaia_core.workflow.model import Command
 from gaia_core.workflow.states import StepState
@@ -113,6 +113,7 @@ def status_message(status: Status) -> pb.StatusResponse:
         missing_inputs=status.missing_inputs,
         failed=failed,
         revision=status.revision,
+        remarks=status.remarks,
     )
 
 
@@ -151,6 +152,22 @@ def worker_messages(workers: Iterable[WorkerView]) -> list[pb.WorkerDebug]:
             executor=one.executor,
             host=one.host,
             metadata=properties_to_struct(one.metadata),
+            credit=one.credit,
+            resources=resources_to_proto(one.resources),
+            used=resources_to_proto(one.used),
+            draining=one.draining,
+            trouble=one.trouble,
+            version=one.version,
+            held=[
+                pb.HeldAttempt(
+                    workflow=held.workflow,
+                    step=held.step,
+                    attempt=held.attempt,
+                    since=timestamp(held.since_ms),
+                    stopping=held.stopping,
+                )
+                for held in one.held
+            ],
         )
         for one in workers
     ]

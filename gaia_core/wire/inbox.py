@@ -6,11 +6,12 @@ decoding, for a worker that wants to look at an order before it pays for the who
 
 from google.protobuf.message import DecodeError
 
-from gaia.v1 import model_pb2, worker_pb2
+from gaia.v1 import worker_pb2
 from gaia_core.errors import RequestError
 from gaia_core.machine.orders import Cancel, Dispatch, Drain, Inbox, Order
 from gaia_core.wire.files import fence_from_proto, fence_to_proto, publication_to_proto, publications_from_proto
-from gaia_core.workflow.model import Execution, Input, Output, Resources
+from gaia_core.wire.model import resources_from_proto, resources_to_proto
+from gaia_core.workflow.model import Execution, Input, Output
 
 
 def encode_inbox(inbox: Inbox) -> bytes:
@@ -88,7 +89,7 @@ def execution_to_proto(execution: Execution) -> worker_pb2.Dispatch:
         env=execution.env,
         workdir=execution.workdir,
         entrypoint=execution.entrypoint,
-        resources=_resources_to_proto(execution.resources),
+        resources=resources_to_proto(execution.resources),
         keep=execution.keep,
         inputs_by_rpc=execution.inputs_by_rpc,
     )
@@ -116,7 +117,7 @@ def execution_from_proto(message: worker_pb2.Dispatch) -> Execution:
         env=dict(message.env),
         workdir=message.workdir,
         entrypoint=tuple(message.entrypoint),
-        resources=_resources_from_proto(message.resources),
+        resources=resources_from_proto(message.resources),
         keep=message.keep,
         inputs_by_rpc=message.inputs_by_rpc,
         secrets=dict(message.secrets),
@@ -131,17 +132,3 @@ def _input_to_proto(item: Input) -> worker_pb2.Input:
 
 def _input_from_proto(message: worker_pb2.Input) -> Input:
     return Input(message.name, message.key, message.path, publications_from_proto(message.sources))
-
-
-def _resources_to_proto(resources: Resources) -> model_pb2.Resources | None:
-    if resources == Resources():
-        return None
-    return model_pb2.Resources(cpus=resources.cpus, memory_bytes=resources.memory_bytes, gpus=resources.gpus)
-
-
-def _resources_from_proto(message: model_pb2.Resources) -> Resources:
-    return Resources(
-        message.cpus if message.HasField("cpus") else None,
-        message.memory_bytes if message.HasField("memory_bytes") else None,
-        message.gpus if message.HasField("gpus") else None,
-    )

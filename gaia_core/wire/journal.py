@@ -17,7 +17,14 @@ from gaia_core.wire.files import (
     publication_to_proto,
     publications_from_proto,
 )
-from gaia_core.wire.model import command_from_proto, command_to_proto, step_from_proto, step_to_proto
+from gaia_core.wire.model import (
+    command_from_proto,
+    command_to_proto,
+    resources_from_proto,
+    resources_to_proto,
+    step_from_proto,
+    step_to_proto,
+)
 from gaia_core.wire.snapshot import decode_archived
 from gaia_core.workflow import events as ev
 
@@ -226,8 +233,15 @@ def _joined(event: own.WorkerJoined) -> pb.JournalEvent:
         host=event.host,
         draining=event.draining,
         metadata_json=json.dumps(dict(event.metadata)) if event.metadata else "",
+        resources=resources_to_proto(event.resources),
+        trouble=event.trouble,
+        version=event.version,
     )
     return pb.JournalEvent(worker_joined=message)
+
+
+def _dismissed(event: own.WorkerDismissed) -> pb.JournalEvent:
+    return pb.JournalEvent(worker_dismissed=pb.WorkerDismissed(worker=event.worker, incarnation=event.incarnation))
 
 
 def _left(event: own.WorkerLeft) -> pb.JournalEvent:
@@ -273,6 +287,7 @@ _ENCODE: Final[dict[type, Callable[[Any], pb.JournalEvent]]] = {
     ),
     own.WorkerJoined: _joined,
     own.WorkerLeft: _left,
+    own.WorkerDismissed: _dismissed,
     own.RequestAnswered: _answered,
 }
 
@@ -325,7 +340,11 @@ _DECODE: Final[dict[str, Callable[[Any], own.Event]]] = {
         m.host,
         m.draining,
         json.loads(m.metadata_json or "{}"),
+        resources_from_proto(m.resources),
+        m.trouble,
+        m.version,
     ),
+    "worker_dismissed": lambda m: own.WorkerDismissed(m.worker, m.incarnation),
     "workflow_archived": lambda m: own.WorkflowArchived(m.workflow_uid, file_from_proto(m.file), m.sequence, m.rest),
     "workflow_revived": lambda m: own.WorkflowRevived(m.workflow_uid, Restored(m.state, decode_archived)),
     "worker_left": lambda m: own.WorkerLeft(m.worker, m.incarnation, m.reason),

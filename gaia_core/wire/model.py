@@ -164,7 +164,7 @@ def _options_to_proto(options: Options) -> model_pb2.Options | None:
     return model_pb2.Options(
         timeout_s=options.timeout_s,
         retries=options.retries,
-        resources=_resources_to_proto(options.resources),
+        resources=_wanted_to_proto(options.resources),
         pool=options.pool,
         priority=options.priority,
         keep=options.keep,
@@ -172,10 +172,24 @@ def _options_to_proto(options: Options) -> model_pb2.Options | None:
     )
 
 
-def _resources_to_proto(wanted: Resources | None) -> model_pb2.Resources | None:
+def _wanted_to_proto(wanted: Resources | None) -> model_pb2.Resources | None:
     if wanted is None:
         return None
     return model_pb2.Resources(cpus=wanted.cpus, memory_bytes=wanted.memory_bytes, gpus=wanted.gpus)
+
+
+def resources_to_proto(resources: Resources) -> model_pb2.Resources | None:
+    """Encode compute; None where nothing is told."""
+    return None if resources == Resources() else _wanted_to_proto(resources)
+
+
+def resources_from_proto(message: model_pb2.Resources) -> Resources:
+    """Decode compute; an absent field is None."""
+    return Resources(
+        message.cpus if message.HasField("cpus") else None,
+        message.memory_bytes if message.HasField("memory_bytes") else None,
+        message.gpus if message.HasField("gpus") else None,
+    )
 
 
 def _options_from_proto(message: model_pb2.Options) -> Options:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gaia.v1 import api_pb2, events_pb2, logs_pb2, model_pb2
-from gaia_core.wire.model import command_from_proto, struct_to_properties
+from gaia_core.wire.model import command_from_proto, resources_from_proto, struct_to_properties
 from gaia_core.workflow.model import FailureClass
 from gaia_core.workflow.parse import command_to_plain
 
@@ -148,6 +148,8 @@ def status(message: api_pb2.StatusResponse) -> dict[str, Any]:
         "failed": [_failed(each) for each in message.failed],
         "revision": message.revision,
     }
+    if message.remarks:
+        plain["remarks"] = list(message.remarks)
     return {**plain, "debug": debug(message.debug)} if message.HasField("debug") else plain
 
 
@@ -229,7 +231,29 @@ def worker(message: api_pb2.WorkerDebug) -> dict[str, Any]:
         "executor": message.executor,
         "host": message.host,
         "metadata": struct_to_properties(message.metadata),
+        "credit": message.credit,
+        "resources": _resources(message.resources),
+        "used": _resources(message.used),
+        "draining": message.draining,
+        "trouble": message.trouble,
+        "version": message.version,
+        "held": [
+            {
+                "workflow": each.workflow,
+                "step": each.step,
+                "attempt": each.attempt,
+                "since": _time(each.since),
+                "stopping": each.stopping,
+            }
+            for each in message.held
+        ],
     }
+
+
+def _resources(message: model_pb2.Resources) -> dict[str, Any]:
+    """Return compute by the names that users write; None where it is not told."""
+    resources = resources_from_proto(message)
+    return {"cpus": resources.cpus, "memory": resources.memory_bytes, "gpus": resources.gpus}
 
 
 def _publication(message: model_pb2.Publication) -> dict[str, Any]:

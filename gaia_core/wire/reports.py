@@ -31,7 +31,12 @@ from gaia_core.wire.files import (
     publication_to_proto,
     publications_from_proto,
 )
-from gaia_core.wire.model import properties_to_struct, struct_to_properties
+from gaia_core.wire.model import (
+    properties_to_struct,
+    resources_from_proto,
+    resources_to_proto,
+    struct_to_properties,
+)
 from gaia_core.workflow.metadata import parse_metadata
 
 RECORD_BYTES_FULL: Final = 256 * 1024
@@ -196,6 +201,8 @@ def _hello_to_proto(report: Hello) -> worker_pb2.Hello:
         version=report.version,
         draining=report.draining,
         metadata=properties_to_struct(report.metadata) if report.metadata else None,
+        resources=resources_to_proto(report.resources),
+        trouble=report.trouble,
     )
 
 
@@ -211,6 +218,8 @@ def _hello_from_proto(message: worker_pb2.Hello) -> Hello:
         version=message.version,
         draining=message.draining,
         metadata=_metadata(message),
+        resources=resources_from_proto(message.resources),
+        trouble=message.trouble,
     )
 
 

@@ -20,10 +20,12 @@ from gaia_core.machine.archived import Archived
 from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.machine.remembered import Answered
 from gaia_core.machine.state import Deployment
+from gaia_core.scheduling.amounts import NOTHING, Amounts
 from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.version import VERSION
 from gaia_core.wire.chunks import framed, unframed
 from gaia_core.wire.files import file_from_proto, file_to_proto
+from gaia_core.wire.model import resources_from_proto, resources_to_proto
 from gaia_core.wire.public import announcement_of, event_message
 from gaia_core.wire.snapshot_workflow import Kept, WorkflowReader, by_count, by_size, by_weight, workflow_parts
 from gaia_core.workflow.states import StepState
@@ -175,7 +177,8 @@ def _state_parts(
     yield pb.SnapshotPart(deployment=deployment)
     workers = [state.fleet.workers[name] for name in sorted(state.fleet.workers)]
     for joined in by_size(map(_worker, workers)):
-        yield pb.SnapshotPart(workers=pb.SnapshotWorkers(workers=joined))
+        leaving = [one.worker for one in joined if state.fleet.workers[one.worker].dismissed]
+        yield pb.SnapshotPart(workers=pb.SnapshotWorkers(workers=joined, dismissed=leaving))
     for worker in workers:
         yield from _held(worker)
     for left in by_count(state.fleet.left):
@@ -202,6 +205,9 @@ def _worker(worker: Worker) -> journal_pb2.WorkerJoined:
         host=worker.host,
         draining=worker.draining,
         metadata_json=json.dumps(dict(worker.metadata), sort_keys=True) if worker.metadata else "",
+        resources=resources_to_proto(worker.resources),
+        trouble=worker.trouble,
+        version=worker.version,
     )
 
 
@@ -214,7 +220,12 @@ def _held(worker: Worker) -> Iterator[pb.SnapshotPart]:
             steps=[attempt.step for attempt, _ in held],
             attempts=[attempt.attempt for attempt, _ in held],
             stopping=sum(stopping for _, stopping in held),
+            since_ms=[worker.since_ms[attempt] for attempt, _ in held],
         )
+        for place, (attempt, _) in enumerate(held):
+            if attempt in worker.demands:
+                message.demanding.append(place)
+                message.demands.append(pb.SnapshotDemand(**worker.demands[attempt]._asdict()))
         yield pb.SnapshotPart(held=message)
 
 
@@ -279,18 +290,9 @@ def _feed(state: Deployment, part: pb.SnapshotPart) -> None:
             state.doomed.update(zip(part.deployment.doomed_uids, part.deployment.doomed_names, strict=True))
             state.wiped.update(zip(part.deployment.wiped_uids, part.deployment.wiped_names, strict=True))
         case "workers":
-            for one in part.workers.workers:
-                state.fleet.join(
-                    Worker(
-                        one.worker, one.incarnation, one.pool, one.slots, one.prefetch, one.partition, one.executor,
-                        one.host, one.draining, json.loads(one.metadata_json or "{}"),
-                    )
-                )  # fmt: skip
+            _feed_workers(state, part.workers)
         case "held":
-            held = state.fleet.workers[part.held.worker].held
-            attempts = map(AttemptId, part.held.workflow_uids, part.held.steps, part.held.attempts)
-            current = len(part.held.steps) - part.held.stopping
-            held.update((attempt, place >= current) for place, attempt in enumerate(attempts))
+            _feed_held(state.fleet.workers[part.held.worker], part.held)
         case "left":
             state.fleet.left.update(dict.fromkeys(zip(part.left.workers, part.left.incarnations, strict=True)))
         case "answers":
@@ -302,6 +304,32 @@ def _feed(state: Deployment, part: pb.SnapshotPart) -> None:
                 state.put_aside(_archived_from(archived))
         case other:
             raise SnapshotDamaged(f"A part of the kind {other!r} lies where it does not belong.")
+
+
+def _feed_workers(state: Deployment, workers: pb.SnapshotWorkers) -> None:
+    """Let workers be there."""
+    for one in workers.workers:
+        state.fleet.join(
+            Worker(
+                one.worker, one.incarnation, one.pool, one.slots, one.prefetch, one.partition, one.executor, one.host,
+                one.draining, json.loads(one.metadata_json or "{}"), resources_from_proto(one.resources), one.trouble,
+                one.version,
+            )
+        )  # fmt: skip
+    for name in workers.dismissed:
+        state.fleet.dismiss(name)
+
+
+def _feed_held(worker: Worker, held: pb.SnapshotHeld) -> None:
+    """Give a worker what it held."""
+    attempts = map(AttemptId, held.workflow_uids, held.steps, held.attempts)
+    current = len(held.steps) - held.stopping
+    demands = {
+        place: Amounts(one.milli_cpus, one.memory_bytes, one.gpus)
+        for place, one in zip(held.demanding, held.demands, strict=True)
+    }
+    for place, (attempt, since_ms) in enumerate(zip(attempts, held.since_ms, strict=True)):
+        worker.hold(attempt, since_ms, demands.get(place, NOTHING), stopping=place >= current)
 
 
 def _bytes_of(parts: Iterable[Message]) -> Iterator[bytes]:

@@ -17,14 +17,14 @@ from gaia_core.workflow.form.plain import command_to_plain, step_to_plain
 from gaia_core.workflow.form.properties import PROPERTY_DEPTH_MAX, parse_properties
 from gaia_core.workflow.form.steps import read_step
 from gaia_core.workflow.form.texts import name_problem, text_problem
-from gaia_core.workflow.form.values import INTEGER_MAX, memory_bytes
+from gaia_core.workflow.form.values import INTEGER_MAX
 from gaia_core.workflow.form.wording import at
 from gaia_core.workflow.model import Command, StepSpec
 from gaia_core.workflow.unknown import UNKNOWN_COMMAND, UNKNOWN_STEP
 
 __all__ = [
     "COMMAND_FIELDS", "INTEGER_MAX", "PROPERTY_DEPTH_MAX", "RESOURCE_FIELDS", "Parsed", "Reading", "at",
-    "command_to_plain", "memory_bytes", "name_problems", "parse_commands", "parse_properties", "parse_steps",
+    "command_to_plain", "name_problems", "parse_commands", "parse_properties", "parse_steps",
     "parse_workflow", "read_commands", "read_steps", "step_to_plain",
 ]  # fmt: skip
 

@@ -77,7 +77,7 @@ class Step:
         self.retry_at_ms = 0
         self.times_ready = 0
         self.ready_since_ms = 0
-        self.queued: object = None
+        self.queued: Any = None
         self.define(flat)
 
     def is_ready_since(self, times_ready: int) -> bool:

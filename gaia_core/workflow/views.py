@@ -67,6 +67,7 @@ class Status:
         waiting_inputs: Keys that are read and not there, those that no Step will produce first; at most 1,000.
         missing_inputs: only those that no Step will produce; at most 1,000.
         failed: at most 100.
+        remarks: what keeps ready Steps from running and will not pass by itself; of the deployment, not of these.
     """
 
     state: str
@@ -78,6 +79,7 @@ class Status:
     missing_inputs: tuple[str, ...]
     failed: tuple[FailedStep, ...]
     revision: int
+    remarks: tuple[str, ...] = ()
 
 
 def counts(workflow: WorkflowState) -> dict[str, int]:

@@ -132,6 +132,12 @@ class Executor(Protocol):
             sink: gets what the program writes, all of it before this returns.
         """
 
+    def trouble(self) -> str:
+        """Return why nothing new should be begun, in the same words as long as that is so; "" when all is well.
+
+        Cheap; may take seconds, or hang with the engine: a thread of its own asks.
+        """
+
     def cleanup(self, labels: Mapping[str, str]) -> int:
         """End and remove what earlier processes left under these labels; return how much that was.
 

@@ -94,6 +94,14 @@ class DockerExecutor:
             else:  # a call that timed out may have made it all the same
                 self._remove_stale(task)
 
+    def trouble(self) -> str:
+        """Tell whether the engine answers."""
+        try:
+            self._api.ping()
+        except (DockerException, OSError) as problem:
+            return f"the Docker engine does not answer: {words_of(problem)}"
+        return ""
+
     def cleanup(self, labels: Mapping[str, str]) -> int:
         """Kill and remove the containers that carry these labels; return how many there were.
 

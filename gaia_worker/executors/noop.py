@@ -20,6 +20,10 @@ class NoopExecutor:
         """Pretend that the program ended well."""
         return Exited(0)
 
+    def trouble(self) -> str:
+        """Depend on nothing that could be gone."""
+        return ""
+
     def cleanup(self, labels: Mapping[str, str]) -> int:  # noqa: ARG002 - a protocol's method
         """Find nothing to clean up."""
         return 0

@@ -138,6 +138,10 @@ class SandboxExecutor:
                     remove(folder)
         return killed
 
+    def trouble(self) -> str:
+        """Depend on nothing that could be gone."""
+        return ""
+
     def close(self) -> None:
         """End the guard; safe to call twice."""
         with self._guarding:

@@ -18,6 +18,8 @@ from gaia_core.machine.orders import Dispatch
 from gaia_core.machine.public import Announcer
 from gaia_core.machine.state import Deployment
 from gaia_core.ports import EventRecord, Record
+from gaia_core.scheduling import invariants as scheduling
+from gaia_core.scheduling.amounts import demand_of
 from gaia_core.wire.frame import unwrap
 from gaia_core.wire.inbox import decode_inbox
 from gaia_core.wire.journal import Entry, decode_entry
@@ -231,12 +233,14 @@ class History:
         for workflow in self.state.workflows.values():
             try:
                 invariants.check(workflow)
+                scheduling.check(self.state.fleet, self.state.ready, [workflow])
             except Exception as error:  # noqa: BLE001
                 yield Violation("journal replays", f"{workflow.name}: {error}")
 
     def _problems(self, offset: int, event: own.Event) -> Iterator[Violation]:
         match event:
             case ev.StepsDispatched():
+                yield from self._give(offset, event)
                 for step, attempt in zip(event.steps, event.attempts, strict=True):
                     yield from self._dispatch(offset, event, step, attempt)
             case ev.StepsCompleted():
@@ -269,6 +273,21 @@ class History:
             yield Violation("archives are true", f"workflow {event.uid} comes back at {offset} and was not away")
         elif sha256(event.restored.data).digest() != known.file.sha256:
             yield Violation("archives are true", f"{known.name!r} comes back at {offset} as it did not leave")
+
+    def _give(self, offset: int, event: ev.StepsDispatched) -> Iterator[Violation]:
+        """Make sure that the worker takes something, and that what it holds demands no more than it has."""
+        worker, workflow = self.state.fleet.workers.get(event.worker), self.state.by_uid.get(event.uid)
+        if worker is None or workflow is None:
+            return
+        if worker.draining or worker.dismissed or worker.trouble:
+            yield Violation("workers get what they take", f"{event.worker!r} takes nothing at offset {offset}")
+        used = worker.used
+        for index in event.steps:
+            if index in workflow.steps:
+                step = workflow.steps[index]
+                used = used.plus(demand_of(step.options.over(workflow.commands[step.command].options).resources))
+        if not used.fits(worker.capacity):
+            yield Violation("workers get what they take", f"{event.worker!r} is over-committed at offset {offset}")
 
     def _dispatch(self, offset: int, event: ev.StepsDispatched, step: int, attempt: int) -> Iterator[Violation]:
         workflow = self.state.by_uid.get(event.uid)

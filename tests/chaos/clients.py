@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from gaia_core.errors import AlreadyExists, GaiaError, NotLeading, RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.answers import remembered
-from gaia_core.workflow.model import Command, FileVersion, Options, Publication, StepSpec
+from gaia_core.workflow.model import Command, FileVersion, Options, Publication, Resources, StepSpec
 from tests.chaos.audit import IS_NOT_THERE, IS_THERE, Acknowledged
 from tests.chaos.servers import Server
 from tests.chaos.surroundings import SimStore
@@ -194,7 +194,9 @@ class Client(Process):
 
     def _step(self, number: int) -> StepSpec:
         random = self.world.random
-        name, options = f"s{number}", Options(retries=random.choice((0, 1, 3)))
+        cpus = random.choice((None, None, 0.5, 1.0, 2.0))
+        resources = Resources(cpus=cpus) if cpus else None
+        name, options = f"s{number}", Options(retries=random.choice((0, 1, 3)), resources=resources)
         kind = random.choice(("make", "copy", "copy", "copy", "sweep", "tree", "list", ENDLESS))
         source = random.choice([OUTSIDE, *(f"k{one}" for one in range(number))] if number else [OUTSIDE, "k9"])
         if kind in ("make", ENDLESS):

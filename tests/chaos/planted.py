@@ -19,7 +19,9 @@ from gaia_core.machine import outcomes, requests
 from gaia_core.machine.decision import Decision
 from gaia_core.machine.events import Event, WorkflowArchived
 from gaia_core.ports import EventRecord, Position, Record
+from gaia_core.scheduling.fleet import Worker
 from gaia_core.scheduling.heartbeats import Verdict, compare
+from gaia_core.scheduling.placement import PoolOpenings
 from gaia_core.wire.journal import Entry
 from gaia_core.wire.snapshot import Snapshot
 from gaia_core.workflow.state import Consequences
@@ -311,6 +313,16 @@ def sweeper_that_does_not_ask_whether_it_leads() -> Iterator[None]:
         yield
 
 
+def leader_that_over_commits() -> AbstractContextManager[Any]:
+    """Give a worker whatever it has a place for."""
+    return mock.patch.object(PoolOpenings, "_has_room", lambda _, seat, __: seat.held < seat.most)
+
+
+def leader_that_heeds_no_trouble() -> AbstractContextManager[Any]:
+    """Give a worker Steps as long as it does not leave."""
+    return mock.patch.object(Worker, "is_open", property(lambda worker: not worker.is_leaving))
+
+
 PLANTS: Final[dict[str, Plant]] = {
     plant.__name__: plant
     for plant in (
@@ -322,8 +334,13 @@ PLANTS: Final[dict[str, Plant]] = {
         leases_that_began_before_the_term, reports_passed_over, position_published_apart,
         ends_of_stopped_attempts_counted, snapshots_without_what_is_being_stopped, opening_that_reads_nothing,
         cut_up_to_the_newest_snapshot, archives_of_what_has_changed, sweeper_that_does_not_ask_whether_it_leads,
+        leader_that_over_commits, leader_that_heeds_no_trouble,
     )
 }  # fmt: skip
 
-BY_RULE: Final = {"sweeper_that_does_not_ask_whether_it_leads": "published files exist"}
+BY_RULE: Final = {
+    "sweeper_that_does_not_ask_whether_it_leads": "published files exist",
+    "leader_that_over_commits": "workers get what they take",
+    "leader_that_heeds_no_trouble": "workers get what they take",
+}
 """Bugs that come with another one, and by which rule they themselves are found."""

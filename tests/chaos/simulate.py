@@ -22,6 +22,7 @@ from gaia_core.coordinator import encoding, publisher
 from gaia_core.coordinator.entries import follow
 from gaia_core.coordinator.recovery import begin
 from gaia_core.coordinator.snapshots import Snapshots
+from gaia_core.machine import requests as rq
 from gaia_core.machine.public import Announcer
 from gaia_core.wire import frame
 from tests.chaos.audit import Recording, Violation, audit
@@ -161,6 +162,10 @@ class Simulation:
             lambda: random.choice(self.workers).kill(),
             lambda: random.choice(self.workers).pause(random.uniform(1, 60)),
             lambda: random.choice(self.workers).leave(),
+            lambda: random.choice(self.workers).fall_ill(random.uniform(1, 60)),
+            lambda: random.choice(self.workers).fall_ill(random.uniform(1, 60)),
+            self._dismiss,
+            self._dismiss,
             lambda: self.election.move(random.uniform(0, 40)),
             self._split,
             self._split,
@@ -179,6 +184,14 @@ class Simulation:
         for client in self.clients:
             if self.election.elected is not None:
                 client.turn_to(self.election.elected)
+
+    def _dismiss(self) -> None:
+        """Ask a worker to leave, of whoever may be asked; the answer counts for nothing."""
+        worker = self.world.random.choice(self.workers)
+        for server in self.servers:
+            if server.loop is not None:
+                worker.tell("is asked to leave")
+                server.submit(rq.Drain((worker.name,)))
 
     def _deafen(self) -> None:
         for server in self.servers:

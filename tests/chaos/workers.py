@@ -16,7 +16,7 @@ from gaia_core.errors import InboxLost, ObjectMissing, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Started
 from gaia_core.workflow.keys import is_tree, location
 from gaia_core.workflow.marks import attempt_mark
-from gaia_core.workflow.model import Execution, Failure, FailureClass, FileVersion, Output, Publication
+from gaia_core.workflow.model import Execution, Failure, FailureClass, FileVersion, Output, Publication, Resources
 from gaia_worker.agent import Agent, Say
 from gaia_worker.control import Control
 from gaia_worker.settings import WorkerSettings
@@ -25,6 +25,10 @@ from tests.chaos.world import Broken, Process, World
 
 HEARTBEAT_S: Final = 5.0
 ENDLESS_S: Final = 1e6
+HAS: Final = Resources(cpus=2.0)
+"""What every worker has: room for the largest Step alone."""
+
+ILL: Final = "its disk is full"
 ENDLESS: Final = "endless"
 """A Command whose program runs until it is stopped, or until peace comes."""
 
@@ -89,12 +93,15 @@ class SimWorker(Process):
     def __init__(self, world: World, name: str, slots: int, wire: Wire, store: SimStore) -> None:
         super().__init__(world, name)
         self.wire, self.store = wire, store
-        self._settings = WorkerSettings(name, slots, Path("/nowhere"), "simulated", prefetch=1, heartbeat_s=HEARTBEAT_S)
+        self._settings = WorkerSettings(
+            name, slots, Path("/nowhere"), "simulated", prefetch=1, heartbeat_s=HEARTBEAT_S, resources=HAS
+        )
         self.agent: Agent | None = None
         self.bus: SimWorkerBus | None = None
         self.slots: SimSlots | None = None
         self.is_leaving = False
         self.at_peace = False
+        self._ill_until_s = 0.0
         self._job: Job | None = None
         self._turn_at_s: float | None = None
         self._begun: set[tuple[int, int, int]] = set()
@@ -114,6 +121,7 @@ class SimWorker(Process):
         self.agent = Agent(
             self._settings, self.incarnation, self.bus, "model", self._end_of, self._now_s, slots=self.slots
         )
+        self.agent.health = lambda: ILL if self.world.now_s < self._ill_until_s else ""
         self.later(0.0, self.agent.begin)
         self._turn_by(self.world.now_s + 1.0)
 
@@ -132,6 +140,13 @@ class SimWorker(Process):
         if self.agent is not None:
             self.tell("drains")
             self.agent.drain()
+            self._wake()
+
+    def fall_ill(self, seconds: float) -> None:
+        """Be in trouble for a while."""
+        self.tell("is in trouble")
+        self._ill_until_s = self.world.now_s + seconds
+        if self.agent is not None:
             self._wake()
 
     def peace(self) -> None:

@@ -64,7 +64,8 @@ def _state(announcer: Announcer) -> Iterator[str]:
         yield (
             f"worker {worker.name} {worker.incarnation} {worker.pool} {worker.slots}+{worker.prefetch} "
             f"partition {worker.partition} {worker.executor} {worker.host} {worker.draining} "
-            f"{dict(worker.metadata)} holds {held}"
+            f"{dict(worker.metadata)} holds {held}, demands {tuple(worker.used)} of {worker.resources}, "
+            f"version {worker.version!r}, trouble {worker.trouble!r}, dismissed {worker.dismissed}"
         )
     yield f"left {list(state.fleet.left)}"
     for request_id, known in state.answered.items():

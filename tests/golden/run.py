@@ -149,13 +149,13 @@ def write() -> MemoryLog:
 
 def _first_workflow(writer: Writer) -> None:
     """Everything that happens to Steps and Keys."""
-    writer.hello("w", metadata={"zone": "north"})
+    writer.hello("w", metadata={"zone": "north"}, resources=Resources(2.5, 2**33, 2), version="0.1.0")
     properties = {"owner": "ada", "note": {"any": ["thing", 1, None]}, "max_parallel": 6}
     steps = (
         make("make", "made"),
         StepSpec("full", "full", {"in": "made"}, {"out": "full/out", "log": "full/log"}, {"COUNT": 4}),
         StepSpec("sweep", "copy", {"in": "outside/{{N}}"}, {"out": "swept/{{N}}"}, {"N": (1, 2.5, True, "four")}),
-        StepSpec("tree", "tree", {}, {"out": "tree/"}),
+        StepSpec("tree", "tree", {}, {"out": "tree/"}, {}, Options(resources=Resources(0.5, 2**30, 1))),
         StepSpec("list", "list", {"in": "swept/"}, {"out": "listed"}, {}, Options(retries=1)),
         StepSpec("whole", "pair", {"from": "made"}, {"to": "paired"}, {"WORD": "w"}),
         make("slow", "slow", options=Options(queue_timeout_s=5, pool="rare")),
@@ -191,6 +191,8 @@ def _archives(writer: Writer) -> None:
 def _others(writer: Writer) -> None:
     """Everything that happens to workflows and workers."""
     writer.open(b"second term.....")
+    writer.hello("w", trouble="the disk is full")
+    writer.ask(rq.Drain(("w",), rq.RequestId("request 3", b"digest 3")))
     writer.hello("w", draining=True)
     writer.hello("v")
     given_back = [Fence(*attempt) for attempt in writer.driver.state.fleet.workers["w"].held]

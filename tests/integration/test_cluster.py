@@ -137,3 +137,40 @@ def test_surroundings_that_do_not_answer_are_told_in_a_line(cluster: Cluster, tm
         assert words in process.said()
         assert "Traceback" not in process.said()
         assert len(process.said().splitlines()) <= 2, process.said()
+
+
+def test_workers_take_what_they_have_room_for_fall_ill_and_leave_when_asked(cluster: Cluster) -> None:
+    """A worker without room on its disk takes nothing and says so; one that is asked to leave ends what it runs."""
+    cluster.server()
+    cluster.worker("ill", "sandbox", environ={"GAIA_DISK_FREE_MIN": "100%"})
+    small = cluster.worker("small", "sandbox", environ={"GAIA_CPUS": "1.5"})
+    flow = cluster.client()
+
+    def known() -> dict[str, dict[str, Any]]:
+        return {worker["name"]: worker for worker in flow.workers()}
+
+    wait_until(lambda: len(known()) == 2 and known()["ill"]["trouble"], "both are there, and one is ill", deadline_s=60)
+    assert "100% of the disk is free" in known()["ill"]["trouble"]
+    assert known()["small"]["resources"]["cpus"] == 1.5
+    command = {
+        "name": "nap",
+        "image": "any",
+        "command": ["sh", "-c", "sleep 2; echo > {{out}}"],
+        "outputs": {"out": "/o/o"},
+    }
+    demand = {"command": "nap", "outputs": {"out": "{{N}}"}, "resources": {"cpus": 1}}
+    steps = [
+        {**demand, "name": "s", "vars": {"N": ["a", "b"]}},
+        {**demand, "name": "large", "resources": {"cpus": 2}, "vars": {"N": "large"}},
+    ]
+    flow.upload("flow", {}, [command], steps)
+    wait_until(lambda: known()["small"]["attempts"] == 1, "one runs")
+    assert known()["small"]["used"]["cpus"] == 1
+    assert flow.status("flow")["steps"]["ready"] == 2
+    assert flow.drain(["small"]) == ["small"]
+    assert small.process.wait(timeout=60) == 0
+    assert "The worker left: drained." in small.said()
+    assert flow.status("flow")["steps"] == {
+        "waiting": 0, "ready": 2, "running": 0, "retrying": 0, "complete": 1, "failed": 0,
+    }  # fmt: skip
+    assert list(known()) == ["ill"]

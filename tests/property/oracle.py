@@ -4,7 +4,7 @@ Knows nothing of graphs, counters, queues or events. Workers are known only by w
 where is the machine's choice; the oracle learns it (`Oracle.adopt`) and says whether it was allowed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -37,6 +37,7 @@ class Step:
     writes: tuple[str, ...]
     pool: str = "default"
     retries: int = 0
+    cpus: int = 0
     phase: str = "open"
     attempt: int = 0
     worker: str = ""
@@ -51,8 +52,8 @@ class Step:
 
     def is_like(self, other: "Step") -> bool:
         """Tell whether another definition says the same."""
-        return (self.commands, self.reads, self.writes, self.pool, self.retries) == (
-            other.commands, other.reads, other.writes, other.pool, other.retries,
+        return (self.commands, self.reads, self.writes, self.pool, self.retries, self.cpus) == (
+            other.commands, other.reads, other.writes, other.pool, other.retries, other.cpus,
         )  # fmt: skip
 
     @property
@@ -144,19 +145,38 @@ def _reads(reader: Step, writer: Step) -> bool:
 
 @dataclass
 class Worker:
-    """One incarnation, with the attempts it was given, in order; True for those being stopped."""
+    """One incarnation, with the attempts it was given, in order; True for those being stopped.
+
+    `demands` are the processors that each of these was given with.
+    """
 
     incarnation: str
     pool: str
     slots: int
     prefetch: int
     draining: bool = False
+    trouble: str = ""
+    cpus: int = 2
+    dismissed: bool = False
     held: dict[Attempt, bool] = field(default_factory=dict)
+    demands: dict[Attempt, int] = field(default_factory=dict)
 
     @property
-    def has_credit(self) -> bool:
-        """Tell whether it may be given more."""
-        return not self.draining and len(self.held) < self.slots + self.prefetch
+    def is_open(self) -> bool:
+        """Tell whether it may be given anything."""
+        return not (self.draining or self.dismissed or self.trouble)
+
+    @property
+    def used(self) -> int:
+        """Return the processors that all it holds demands."""
+        return sum(self.demands[attempt] for attempt in self.held)
+
+    def takes(self, cpus: int, *, kept_free: bool = False) -> bool:
+        """Tell whether it may be given a Step; one that is kept free takes none with demands, one less of others."""
+        if kept_free and cpus:
+            return False
+        places = self.slots + self.prefetch - kept_free
+        return self.is_open and len(self.held) < places and self.used + cpus <= (self.cpus if cpus else self.used)
 
 
 class Oracle:
@@ -336,7 +356,7 @@ class Oracle:
         """Let an incarnation say hello; one that left before may not take its name from another one."""
         known = self.workers.get(name)
         if known is not None and known.incarnation == worker.incarnation:
-            known.draining = worker.draining
+            known.draining, known.trouble = worker.draining, worker.trouble
             return
         if known is not None and (name, worker.incarnation) in self.left:
             return
@@ -363,7 +383,7 @@ class Oracle:
             return how == "CANCELLED"
         if how == "COMPLETED":
             self._step_of(attempt).phase = "complete"
-        elif how == "UNSTARTED" and worker.draining:
+        elif how == "UNSTARTED" and not worker.is_open:
             self._step_of(attempt).phase = "open"
         else:
             self._fail(attempt, "LOST" if how in ("CANCELLED", "UNSTARTED") else how)
@@ -391,18 +411,26 @@ class Oracle:
         assert flow.is_runnable(name), f"{name} was dispatched although its inputs are not there"
         assert attempt == flow.numbered.get(name, 0) + 1, f"attempt {attempt} of {name} follows {step.attempt}"
         assert self.workers[worker].pool == step.pool, f"{name} went to the wrong pool"
-        assert self.workers[worker].has_credit, f"{name} went to a worker without credit"
+        assert self.workers[worker].takes(step.cpus), f"{name} went to a worker without room"
         step.phase, step.attempt, step.worker = "running", attempt, worker
         flow.numbered[name] = attempt
         self.workers[worker].held[flow_name, step.label, attempt] = False
+        self.workers[worker].demands[flow_name, step.label, attempt] = step.cpus
         return flow_name, step.label, attempt
 
-    def idle(self) -> Iterator[str]:
-        """Yield every Step that could run now and does not, for no reason."""
+    def idle(self, kept_free: Collection[str]) -> Iterator[str]:
+        """Yield every Step that could run now and does not, for no reason.
+
+        Args:
+            kept_free: workers that wait for a Step that finds no room.
+        """
         for flow in self.flows.values():
             full = flow.max_parallel is not None and flow.running() >= flow.max_parallel
             for name, step in flow.steps.items():
-                credit = any(w.pool == step.pool and w.has_credit for w in self.workers.values())
+                credit = any(
+                    worker.pool == step.pool and worker.takes(step.cpus, kept_free=who in kept_free)
+                    for who, worker in self.workers.items()
+                )
                 if step.phase == "open" and credit and not (flow.halted or full) and flow.is_runnable(name):
                     yield name
 

@@ -17,12 +17,23 @@ from gaia_core.errors import RequestError
 from gaia_core.machine import public
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
-from gaia_core.machine.effects import LookUp
+from gaia_core.machine.effects import LookUp, SendDrain
 from gaia_core.machine.public import Announcer
+from gaia_core.scheduling.placement import RESERVE_AFTER_MS
 from gaia_core.workflow import invariants
 from gaia_core.workflow.events import StepsDispatched
 from gaia_core.workflow.execution import execution_of
-from gaia_core.workflow.model import Command, Failure, FailureClass, Fence, FileVersion, Options, Publication, StepSpec
+from gaia_core.workflow.model import (
+    Command,
+    Failure,
+    FailureClass,
+    Fence,
+    FileVersion,
+    Options,
+    Publication,
+    Resources,
+    StepSpec,
+)
 from tests.property import oracle as naive
 from tests.unit.machine.deployment import Driver, restored, snapshot
 
@@ -52,6 +63,7 @@ class Draft:
     retries: int
     pool: str
     is_pair: bool = False
+    cpus: int = 0
 
     @property
     def command(self) -> str:
@@ -65,7 +77,11 @@ class Draft:
             {f"r{n}": key for n, key in enumerate(self.reads)},
             {f"w{n}": key for n, key in enumerate(self.writes)},
             {"n": self.sweep or 1},
-            Options(retries=self.retries, pool=None if self.pool == "default" else self.pool),
+            Options(
+                retries=self.retries,
+                pool=None if self.pool == "default" else self.pool,
+                resources=Resources(cpus=self.cpus) if self.cpus else None,
+            ),
         )
 
     def steps(self) -> dict[str, naive.Step]:
@@ -81,7 +97,7 @@ class Draft:
             for name, (taken, made) in parts.items():
                 leaf = f"r{len(taken)}w{len(made)}"
                 commands = (self.command, leaf) if self.is_pair else (leaf,)
-                found[name] = naive.Step(self.name, element, commands, taken, made, self.pool, self.retries)
+                found[name] = naive.Step(self.name, element, commands, taken, made, self.pool, self.retries, self.cpus)
         return found
 
     def _keys(self, keys: Iterable[str], n: int) -> tuple[str, ...]:
@@ -97,6 +113,7 @@ drafts = st.builds(
     st.integers(0, 2),
     st.sampled_from(["default", "default", "default", "gpu"]),
     st.sampled_from([False, False, True]),
+    st.sampled_from([0, 0, 0, 1, 1, 2, 3]),
 )
 
 
@@ -284,15 +301,35 @@ class Deployment(RuleBasedStateMachine):
 
     # -- workers
 
-    @rule(name=workers, incarnation=incarnations, draining=st.sampled_from([False, False, False, True]))
-    def join(self, name: str, incarnation: str, draining: bool = False) -> None:
-        """Let an incarnation say hello: for the first time, with its heartbeats, when it drains or has woken up."""
+    @rule(
+        name=workers,
+        incarnation=incarnations,
+        draining=st.sampled_from([False, False, False, True]),
+        trouble=st.sampled_from(["", "", "", "ill"]),
+    )
+    def join(self, name: str, incarnation: str, draining: bool = False, trouble: str = "") -> None:
+        """Let an incarnation say hello: at first, with heartbeats, when it drains, is ill or well, or has woken up."""
         pool = "gpu" if name == "g" else "default"
         slots = 2 if incarnation == "i1" else 1
-        self.oracle.join(name, naive.Worker(incarnation, pool, slots, 1, draining))
-        hello = rp.Hello(pool, slots, 1, 0, 0, "noop", "host", draining=draining)
+        cpus = 3 if incarnation == "i1" else 2
+        self.oracle.join(name, naive.Worker(incarnation, pool, slots, 1, draining, trouble, cpus))
+        resources = Resources(cpus=cpus)
+        hello = rp.Hello(pool, slots, 1, 0, 0, "noop", "host", draining=draining, resources=resources, trouble=trouble)
         self.driver.say(name, hello, rp.Heartbeat(0, ()), incarnation=incarnation)
         self.follow()
+
+    @rule(names=st.lists(workers, min_size=1, max_size=2))
+    def dismiss(self, names: list[str]) -> None:
+        """Ask workers to leave; unknown ones are refused, and then nobody was asked."""
+        request = rq.Drain(tuple(names))
+        if not set(names) <= set(self.oracle.workers):
+            return self.refused(request, "UnknownName")
+        asked = [name for name in dict.fromkeys(names) if not self.driver.state.fleet.workers[name].is_leaving]
+        for name in names:
+            self.oracle.workers[name].dismissed |= not self.oracle.workers[name].draining
+        self.driver.ask(request)
+        assert [effect.worker for effect in self.driver.effects if isinstance(effect, SendDrain)] == asked
+        return self.follow()
 
     @precondition(lambda self: self.oracle.workers)
     @rule(data=st.data(), goodbye=st.booleans())
@@ -470,9 +507,18 @@ class Deployment(RuleBasedStateMachine):
     @invariant()
     def nothing_waits_without_a_reason(self) -> None:
         """A Step that may run does, while its pool has credit, and no workflow runs more than it may."""
-        assert not list(self.oracle.idle())
+        reserved = self.driver.state.ready.reserved.values()
+        assert not list(self.oracle.idle({kept.worker for kept in reserved}))
         for flow in self.oracle.flows.values():
             assert flow.max_parallel is None or flow.running() <= flow.max_parallel
+
+    @invariant()
+    def a_worker_is_kept_free_only_for_what_waits(self) -> None:
+        """For a Step that could run, was ready for long, and is no larger than the worker."""
+        for kept in self.driver.state.ready.reserved.values():
+            assert self.driver.now_ms - kept.step.ready_since_ms >= RESERVE_AFTER_MS
+            worker = self.oracle.workers.get(kept.worker)
+            assert worker is None or kept.demand.milli_cpus <= worker.cpus * 1000
 
     @invariant()
     def inputs_are_pinned_to_what_complete_writers_published(self) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
+from gaia_core.sizes import bytes_of
 from gaia_core.workflow.form.fields import ABSENT, Form
 from gaia_core.workflow.form.texts import name_problem
-from gaia_core.workflow.form.values import INT32_MAX, INTEGER_MAX, memory_bytes
+from gaia_core.workflow.form.values import INT32_MAX, INTEGER_MAX
 from gaia_core.workflow.form.wording import at, kind
 from gaia_core.workflow.model import NO_OPTIONS, Options, Resources
 
@@ -49,7 +50,7 @@ def _memory(form: Form) -> int | None:
     value = form.take("memory")
     if value is ABSENT:
         return None
-    amount = memory_bytes(value) if isinstance(value, str) else value
+    amount = bytes_of(value) if isinstance(value, str) else value
     if isinstance(amount, bool) or not isinstance(amount, int):
         form.refuse("memory", f'must be a number of bytes or text such as "512M" or "2GiB", not {kind(value)}')
     elif not 0 < amount <= INTEGER_MAX:

@@ -1,7 +1,6 @@
 """What is wrong with scalars, and numbers as they were meant: 1 stays 1 through JSON, YAML and protobuf."""
 
 import math
-import re
 from typing import Any, Final
 
 from gaia_core.workflow.form.texts import token_problem
@@ -11,8 +10,6 @@ INTEGER_MAX: Final = 2**53
 """Numbers travel as doubles in protobuf's Value and in JSON of many languages; beyond this they would change."""
 
 INT32_MAX: Final = 2**31 - 1
-
-_MEMORY = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) ?(?:([kmgtp])i?)?b?", re.IGNORECASE)
 
 
 def scalar_problem(value: object) -> str | None:
@@ -36,14 +33,3 @@ def number_kept(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and abs(value) <= INTEGER_MAX:
         return int(value)
     return value
-
-
-def memory_bytes(text: str) -> int | None:
-    """Return the bytes that "512M" or "2GiB" stand for, or None; every unit is a power of 1024.
-
-    Source: docker's `--memory`, where M, MB and MiB are the same.
-    """
-    match = _MEMORY.fullmatch(text.strip())
-    if not match:
-        return None
-    return int(float(match[1]) * 1024 ** " kmgtp".index((match[2] or " ").lower()))

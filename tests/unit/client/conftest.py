@@ -19,7 +19,7 @@ from gaia_core.errors import GaiaError, NoLongerKept
 
 METHODS = (
     "Workflows", "Upload", "Command", "Merge", "Remove", "Delete", "Run", "Halt", "Status", "Steps", "Explain",
-    "Workers", "Expire", "Launch", "List", "Announce",
+    "Workers", "Expire", "Launch", "Drain", "List", "Announce",
 )  # fmt: skip
 
 KINDS = tuple(field.name for field in events_pb2.Event.DESCRIPTOR.oneofs_by_name["event"].fields)

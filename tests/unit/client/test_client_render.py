@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gaia.v1 import api_pb2, model_pb2
 from gaia_client.progress import Lines, Pace, duration
-from gaia_client.render import blocks, changes, files, workflows
+from gaia_client.render import blocks, changes, files, workers, workflows
+from gaia_core.wire import plain
 
 COUNTS = {"waiting": 0, "ready": 0, "running": 0, "retrying": 0, "complete": 0, "failed": 0}
 
@@ -85,12 +87,36 @@ def test_other_answers_have_lines() -> None:
     ]
     assert blocks.lines(changes.expired({"steps": ["a"], "keys": ["k"]})) == ["run again 1: a", "keys 1: k"]
     step = {"name": "s", "state": "waiting", "command": "c", "attempt": 0, "worker": "", "missing-inputs": 2}
-    worker = {"name": "w", "pool": "", "slots": 2, "attempts": 1, "executor": "noop", "host": "h", "metadata": {}}
+    told = api_pb2.WorkerDebug(name="w", slots=2, attempts=1, executor="noop", host="h")
+    worker = plain.worker(told)
     lines = blocks.lines(workflows.status(status(debug={"steps": [step], "workers": [worker], "next-page-start": 9})))
     assert "… more with --page-start 9" in lines
     assert "revision 7" in lines
     assert "revision 7" not in blocks.lines(workflows.status(status()))
-    assert lines[-1].split() == ["w", "1/2", "noop", "h"]
+    assert lines[-1].split() == ["w", "well", "1/2", "0/any", "0", "B/any", "0/any", "noop", "h"]
+
+
+def test_a_worker_is_shown_with_its_health_and_what_it_holds() -> None:
+    """What is used of what there is; words of trouble in a line of their own; what runs before what waits."""
+    used, there = model_pb2.Resources(cpus=1.5, memory_bytes=2**30), model_pb2.Resources(cpus=4, memory_bytes=2**33)
+    held = [api_pb2.HeldAttempt(workflow="f", step=f"s{n}", attempt=1, stopping=n == 1) for n in range(3)]
+    sick = api_pb2.WorkerDebug(
+        name="a", pool="p", slots=2, attempts=30, resources=there, used=used, trouble="the disk is full", held=held
+    )
+    leaving = api_pb2.WorkerDebug(name="b", pool="p", draining=True, version="0.1.0")
+    shown = [line.split() for line in blocks.lines(workers.workers([plain.worker(sick), plain.worker(leaving)]))]
+    assert shown[1][:9] == ["a", "p", "trouble", "30/2", "1.5/4", "1.0", "GiB/8.0", "GiB", "0/any"]
+    assert shown[2][:4] == ["b", "p", "leaving", "0/0"]
+    assert shown[2][-1] == "0.1.0"
+    assert " ".join(shown[3]) == "a takes nothing new: the disk is full"
+    assert [line[2] for line in shown[6:9]] == ["s0", "s1", "s2"]
+    assert [" ".join(line[6:]) for line in shown[6:9]] == ["", "is being stopped", "waits for a slot"]
+    assert " ".join(shown[9]) == "… and 27 more"
+
+
+def test_remarks_are_shown_with_the_status() -> None:
+    """What keeps ready Steps from running is told before the Steps that failed."""
+    assert "no worker" in blocks.lines(workflows.status(status(remarks=["no worker"])))
 
 
 @pytest.mark.parametrize(

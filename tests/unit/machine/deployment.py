@@ -12,6 +12,7 @@ from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import reports
 from gaia_core.machine.public import Announcer
 from gaia_core.machine.state import PIECES_PER_ENTRY, Deployment
+from gaia_core.scheduling import invariants as scheduling
 from gaia_core.wire.journal import Entry, decode_entry, encode_entry
 from gaia_core.wire.snapshot import Place, Snapshot, decode_snapshot, digest, encode_snapshot
 from gaia_core.workflow import invariants
@@ -80,7 +81,7 @@ class Driver:
     def join(self, worker: str = "w", slots: int = 100, prefetch: int = 0, **more: Any) -> None:
         """Let a worker say hello."""
         incarnation = more.pop("incarnation", "i1")
-        hello = rp.Hello(more.pop("pool", "default"), slots, prefetch, 0, 0, "noop", "host")
+        hello = rp.Hello(more.pop("pool", "default"), slots, prefetch, 0, 0, "noop", "host", **more)
         self.say(worker, hello, incarnation=incarnation)
 
     def upload(
@@ -142,8 +143,7 @@ class Driver:
             announcer = Announcer()
             announcer.state = getattr(self, name)
             setattr(self, name, restored(announcer).state)
-        for workflow in self.state.workflows.values():
-            invariants.check(workflow)
+        self._check()
         assert snapshot(self.replica) == snapshot(self.state)
 
     def sent(self) -> tuple[list[str], list[str]]:
@@ -156,6 +156,13 @@ class Driver:
             for index, _ in one.attempts
         ]
         return dispatched, cancelled
+
+    def _check(self) -> None:
+        """Recount everything, on both sides."""
+        for state in (self.state, self.replica):
+            for workflow in state.workflows.values():
+                invariants.check(workflow)
+            scheduling.check(state.fleet, state.ready, state.workflows.values())
 
     def _incarnation(self, step: Step) -> str:
         worker = self.state.fleet.workers.get(step.worker)
@@ -174,8 +181,7 @@ class Driver:
             self.replica.apply(event)
         for state in (self.state, self.replica):
             state.tidy(PIECES_PER_ENTRY)
-        for workflow in self.state.workflows.values():
-            invariants.check(workflow)
+        self._check()
         assert snapshot(self.replica) == snapshot(self.state)
         assert digest(self.replica) == digest(self.state)
 
@@ -216,8 +222,12 @@ def snapshot(state: Deployment) -> Any:
         for name, flow in state.workflows.items()
     }
     workers = {
-        name: (w.incarnation, w.slots, w.prefetch, list(w.held.items())) for name, w in state.fleet.workers.items()
-    }
+        name: (
+            w.incarnation, w.slots, w.prefetch, list(w.held.items()), dict(w.since_ms), dict(w.demands), w.used,
+            w.resources, w.trouble, w.dismissed,
+        )
+        for name, w in state.fleet.workers.items()
+    }  # fmt: skip
     return state.now_ms, state.last_uid, flows, workers, dict(state.answered), dict(state.doomed), dict(state.wiped)
 
 

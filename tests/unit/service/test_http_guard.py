@@ -81,6 +81,7 @@ def test_health_needs_no_token() -> None:
         "status": "ok",
         "role": "leader",
         "refused_reports": {},
+        "workers_in_trouble": {},
     }
 
 

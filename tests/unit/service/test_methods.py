@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
 from gaia.client import Gaia
 from gaia.v1 import api_pb2
 from gaia_core.errors import GaiaError, InvalidWorkflow, NotAllowedNow, UnknownName
+from gaia_core.machine.orders import Drain
 from gaia_core.machine.reports import Completed, Failed
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
 from tests.support.waiting import wait_until
@@ -137,18 +139,41 @@ def test_explain_tells_why_a_step_waits_runs_and_ran(flow: Gaia, hand: Hand) -> 
 def test_workers_are_listed(flow: Gaia) -> None:
     """Each with its pool, slots, and how much it holds."""
     wait_until(lambda: flow.workers() and flow.workers()[0]["attempts"] == 3, "it has three Steps")
-    assert flow.workers() == [
-        {
-            "name": "w",
-            "pool": "default",
-            "slots": 10,
-            "prefetch": 0,
-            "attempts": 3,
-            "executor": "noop",
-            "host": "host",
-            "metadata": {},
-        }
+    (worker,) = flow.workers()
+    held = worker.pop("held")
+    assert worker == {
+        "name": "w",
+        "pool": "default",
+        "slots": 10,
+        "prefetch": 0,
+        "attempts": 3,
+        "executor": "noop",
+        "host": "host",
+        "metadata": {},
+        "credit": 7,
+        "resources": {"cpus": None, "memory": None, "gpus": None},
+        "used": {"cpus": 0, "memory": 0, "gpus": 0},
+        "draining": False,
+        "trouble": "",
+        "version": "",
+    }
+    assert [(one["workflow"], one["step"], one["attempt"], one["stopping"]) for one in held] == [
+        ("flow", f"s-{n}", 1, False) for n in (1, 2, 3)
     ]
+    assert all(one["since"].endswith("Z") for one in held)
+
+
+def test_workers_are_asked_to_leave(flow: Gaia, hand: Hand) -> None:
+    """The order reaches the worker, again while it does not say that it drains; unknown names are refused."""
+    with pytest.raises(UnknownName) as refusal:
+        flow.drain(["w", "v"])
+    assert [str(problem) for problem in refusal.value.problems] == ["names[1]: there is no worker 'v'"]
+    assert not flow.workers()[0]["draining"]
+    assert flow.drain(["w"]) == ["w"]
+    assert flow.workers()[0]["draining"]
+    wait_until(lambda: Drain() in hand.read(), "the order")
+    hand.beat(*hand.fences().values())
+    wait_until(lambda: Drain() in hand.read(), "the order, again")
 
 
 def test_remove_takes_steps_out(flow: Gaia, hand: Hand) -> None:
@@ -316,3 +341,22 @@ def test_what_lies_within_a_tree_is_listed(flow: Gaia, hand: Hand) -> None:
     make_tree(flow, hand, *(FileVersion(f"wood/{name}", "1", 1, b"") for name in ("deep/a", "deep/b", "edge")))
     for prefix, names in (("wood/deep/", ["deep/a", "deep/b"]), ("wood/e", ["edge"]), ("wood/x", []), ("woods", [])):
         assert [file["key"] for file in flow.ls("flow", prefix)] == [f"wood/{name}" for name in names]
+
+
+def test_the_words_of_a_worker_in_trouble_are_shown(served: Served, flow: Gaia, hand: Hand) -> None:
+    """By `workers` and by /healthz, until it is well; it is given nothing meanwhile."""
+    assert httpx.get(f"http://{served.config.http_listen}/healthz").json()["workers_in_trouble"] == {}
+    hand.hello(trouble="the disk is full")
+    wait_until(lambda: flow.workers()[0]["trouble"] == "the disk is full", "it is shown")
+    told = httpx.get(f"http://{served.config.http_listen}/healthz").json()
+    assert told["workers_in_trouble"] == {"w": "the disk is full"}
+    assert flow.workers()[0]["credit"] == 0
+    hand.hello()
+    wait_until(lambda: flow.workers()[0]["credit"] == 7, "it is well")
+
+
+def test_what_no_worker_can_ever_run_is_a_remark_of_the_status(flow: Gaia) -> None:
+    """Told with the Step and the pool; a status without such Steps has none."""
+    assert "remarks" not in flow.status("flow")
+    flow.merge("flow", [{**SWEEP, "name": "g", "pool": "gpu", "outputs": {"out": "g/{{n}}"}}])
+    assert flow.status("flow")["remarks"] == ["g-1 is ready, and there is no worker of pool 'gpu'"]

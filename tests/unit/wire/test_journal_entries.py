@@ -12,7 +12,7 @@ from gaia_core.machine.archived import Restored
 from gaia_core.wire.journal import Entry, Opening, decode_entry, encode_entry, from_ranges, to_ranges
 from gaia_core.wire.snapshot import decode_archived
 from gaia_core.workflow import events as ev
-from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
+from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication, Resources
 from gaia_core.workflow.parse import parse_commands, parse_steps
 
 text = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -124,7 +124,11 @@ EVENTS: dict[type, st.SearchStrategy[own.Event]] = {
         text,
         st.booleans(),
         st.dictionaries(text, text, max_size=2),
+        st.builds(Resources, st.none() | st.floats(0, 99), st.none() | number, st.none() | number),
+        text,
+        text,
     ),
+    own.WorkerDismissed: st.builds(own.WorkerDismissed, text, text),
     own.WorkerLeft: st.builds(own.WorkerLeft, text, text, text),
     own.RequestAnswered: st.builds(own.RequestAnswered, text, st.binary(max_size=9), text),
 }

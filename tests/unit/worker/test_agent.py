@@ -14,7 +14,7 @@ from gaia_core.machine.orders import Drain
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
 from gaia_core.ports import Aside
 from gaia_core.wire.inbox import execution_from_proto
-from gaia_core.workflow.model import Execution, Failure, FailureClass
+from gaia_core.workflow.model import Execution, Failure, FailureClass, Resources
 from gaia_worker.agent import Agent, RunAttempt
 from gaia_worker.control import Control
 from gaia_worker.outbox import Outbox
@@ -365,3 +365,46 @@ def test_an_inbox_that_does_not_answer_is_asked_again() -> None:
     bus = ScriptedBus(away, [inbox(dispatch(0))])
     assert agent(bus).run() == "drained"
     assert steps(bus.reports(*ENDS)) == [0]
+
+
+def test_a_worker_in_trouble_gives_back_what_waits_and_takes_nothing_until_it_is_well() -> None:
+    """It says so before anything follows from it; what runs is finished; well again, it takes new attempts."""
+    programs, trouble = Programs(), [""]
+
+    def fall_ill() -> None:
+        programs.wait_started(1)
+        trouble[0] = "the disk is full"
+
+    def recover() -> None:
+        trouble[0] = ""
+        programs.let_go.set()
+
+    bus = ScriptedBus(
+        [inbox(dispatch(0), dispatch(1))],
+        fall_ill,
+        [inbox(dispatch(2))],
+        recover,
+        [],
+        [inbox(dispatch(3))],
+        lambda: programs.wait_started(2),
+    )
+    made = agent(bus, programs.run)
+    made.health = lambda: trouble[0]
+    assert made.run() == "drained"
+    given_back = bus.reports(Failed)
+    assert sorted(steps(given_back)) == [1, 2]
+    assert {(end.failure.kind, end.failure.message, end.unstarted) for end in given_back} == {  # type: ignore[union-attr]
+        (FailureClass.LOST, "the worker takes nothing new: the disk is full", True)
+    }
+    assert sorted(steps(bus.reports(Completed))) == [0, 3]
+    assert [hello.trouble for hello in bus.reports(Hello)] == ["", "the disk is full", "", ""]  # type: ignore[union-attr]
+    said = bus.reports()
+    ill = next(place for place, one in enumerate(said) if isinstance(one, Hello) and one.trouble)
+    assert all(said.index(end) > ill for end in given_back)
+
+
+def test_hello_tells_what_a_worker_has() -> None:
+    """The coordinator gives it no more than that."""
+    bus = ScriptedBus()
+    agent(bus, resources=Resources(2.0, 3, 1)).run()  # type: ignore[arg-type]
+    assert bus.reports(Hello)[0].resources == Resources(2.0, 3, 1)  # type: ignore[union-attr]

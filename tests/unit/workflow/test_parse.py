@@ -347,16 +347,6 @@ def test_a_workflow_is_checked_as_far_as_it_is_understood() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("512", 512), ("1k", 1024), ("512M", 512 * 1024**2), ("1.5 GB", 1536 * 1024**2), ("2GiB", 2 * 1024**3),
-     ("1Ti", 1024**4), ("-1M", None), ("M", None), ("1X", None), ("", None)],
-)  # fmt: skip
-def test_memory_units(text: str, expected: int | None) -> None:
-    """Units of memory are powers of 1024, with or without i and B."""
-    assert parse.memory_bytes(text) == expected
-
-
 @given(ANYTHING)
 def test_nothing_raises(value: object) -> None:
     """Whatever is given, the answer is problems and never an exception."""
