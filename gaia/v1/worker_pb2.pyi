@@ -43,7 +43,7 @@ class InboxEntry(_message.Message):
     def __init__(self, dispatch: _Optional[_Union[Dispatch, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class Dispatch(_message.Message):
-    __slots__ = ("fence", "workflow", "step_name", "command_name", "image", "argv", "inputs", "outputs", "stdout", "timeout_s", "network", "env", "workdir", "entrypoint", "resources", "keep", "inputs_by_rpc")
+    __slots__ = ("fence", "workflow", "step_name", "command_name", "image", "argv", "inputs", "outputs", "stdout", "timeout_s", "network", "env", "workdir", "entrypoint", "resources", "keep", "inputs_by_rpc", "reuse")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class Dispatch(_message.Message):
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     KEEP_FIELD_NUMBER: _ClassVar[int]
     INPUTS_BY_RPC_FIELD_NUMBER: _ClassVar[int]
+    REUSE_FIELD_NUMBER: _ClassVar[int]
     fence: Fence
     workflow: str
     step_name: str
@@ -85,7 +86,8 @@ class Dispatch(_message.Message):
     resources: _model_pb2.Resources
     keep: str
     inputs_by_rpc: bool
-    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., workflow: _Optional[str] = ..., step_name: _Optional[str] = ..., command_name: _Optional[str] = ..., image: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., stdout: _Optional[str] = ..., timeout_s: _Optional[float] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., keep: _Optional[str] = ..., inputs_by_rpc: _Optional[bool] = ...) -> None: ...
+    reuse: bool
+    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., workflow: _Optional[str] = ..., step_name: _Optional[str] = ..., command_name: _Optional[str] = ..., image: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., stdout: _Optional[str] = ..., timeout_s: _Optional[float] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., keep: _Optional[str] = ..., inputs_by_rpc: _Optional[bool] = ..., reuse: _Optional[bool] = ...) -> None: ...
 
 class Input(_message.Message):
     __slots__ = ("name", "key", "path", "sources")

@@ -91,6 +91,7 @@ def execution_to_proto(execution: Execution) -> worker_pb2.Dispatch:
         resources=_resources_to_proto(execution.resources),
         keep=execution.keep,
         inputs_by_rpc=execution.inputs_by_rpc,
+        reuse=execution.reuse,
     )
 
 
@@ -114,6 +115,7 @@ def execution_from_proto(message: worker_pb2.Dispatch) -> Execution:
         resources=_resources_from_proto(message.resources),
         keep=message.keep,
         inputs_by_rpc=message.inputs_by_rpc,
+        reuse=message.reuse,
     )
 
 

@@ -33,6 +33,7 @@ def command_to_proto(command: Command) -> model_pb2.Command:
         entrypoint=command.entrypoint,
         steps=[step_to_proto(step) for step in command.steps],
         var_names=command.var_names,
+        reuse=command.reuse or None,
     )
 
 
@@ -65,6 +66,7 @@ def command_from_proto(message: model_pb2.Command) -> Command:
         entrypoint=tuple(message.entrypoint),
         steps=tuple(step_from_proto(step) for step in message.steps),
         var_names=tuple(message.var_names),
+        reuse=message.reuse,
     )
 
 

@@ -59,6 +59,7 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
         resources=options.resources or Resources(),
         keep=options.keep or "",
         inputs_by_rpc=by_rpc,
+        reuse=command.reuse,
     )
 
 

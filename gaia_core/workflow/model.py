@@ -86,6 +86,7 @@ class Command:
         stdout: internal path that receives standard output alone.
         steps: inner Steps of a composite, whose Keys are names within it; () for any other Command.
         var_names: a composite's vars that have no default.
+        reuse: its Steps may run one after the other in a container that stays.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Command:
     entrypoint: tuple[str, ...] = ()
     steps: "tuple[StepSpec, ...]" = ()
     var_names: tuple[str, ...] = ()
+    reuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,7 @@ class Execution:
         argv: the program and its arguments.
         stdout: internal path that receives standard output alone, or "".
         inputs_by_rpc: the sources of the inputs are left out here and asked for by the Inputs method.
+        reuse: it may run in a container in which others ran before.
     """
 
     fence: Fence
@@ -241,3 +244,4 @@ class Execution:
     resources: Resources = Resources()
     keep: str = ""
     inputs_by_rpc: bool = False
+    reuse: bool = False

@@ -47,6 +47,7 @@ FULL = Command(
     env={"KEY": "{{WORD}}"},
     workdir="/work",
     entrypoint=("tini", "--"),
+    reuse=True,
 )
 PAIR = Command(
     "pair",

@@ -170,6 +170,7 @@ def order(what: Execution, contents: Mapping[FileVersion, str]) -> list[str]:
         "env": plain(dict(what.env)) if what.env else "",
         "workdir": what.workdir,
         "entrypoint": " ".join(what.entrypoint),
+        "reuse": "yes" if what.reuse else "",
         "resources": _resources(what.resources),
         "keep": what.keep,
     }

@@ -21,7 +21,7 @@ from gaia_core.workflow.unknown import UNKNOWN_STEP, UNKNOWN_VALUE
 
 COMMAND_FIELDS: Final = (
     *("name", "image", "command", "inputs", "outputs", "vars", "stdout"),
-    *(*OPTION_FIELDS, "network", "env", "workdir", "entrypoint"),
+    *(*OPTION_FIELDS, "network", "env", "workdir", "entrypoint", "reuse"),
 )
 COMPOSITE_FIELDS: Final = ("name", "steps", "inputs", "outputs", "vars", *OPTION_FIELDS)
 
@@ -54,6 +54,7 @@ def _leaf(form: Form) -> Command:
         env=form.texts("env", variable_problem, token_problem),
         workdir=form.text("workdir", workdir_problem),
         entrypoint=form.tokens("entrypoint"),
+        reuse=form.flag("reuse") or False,
     )
 
 

@@ -23,6 +23,7 @@ def command_to_plain(command: Command) -> dict[str, Any]:
         env=dict(command.env),
         workdir=command.workdir,
         entrypoint=list(command.entrypoint),
+        reuse=command.reuse or None,
     )
 
 

@@ -45,6 +45,7 @@ COMMANDS = st.builds(
     env=st.dictionaries(NAME, TEXT, max_size=3),
     workdir=st.none() | PATH,
     entrypoint=st.lists(TEXT, max_size=2).map(tuple),
+    reuse=st.booleans(),
 )
 STEPS = st.builds(
     StepSpec,

@@ -66,6 +66,7 @@ EXECUTIONS = st.builds(
     resources=st.builds(Resources, st.none() | st.floats(0, 1e3), st.none() | UINT64, st.none() | UINT32),
     keep=WORDS,
     inputs_by_rpc=st.booleans(),
+    reuse=st.booleans(),
 )
 ORDERS = st.one_of(st.builds(Dispatch, EXECUTIONS), st.builds(Cancel, FENCES, WORDS), st.builds(Drain))
 REPORTS = st.one_of(

@@ -63,6 +63,7 @@ def test_full_command() -> None:
                 "env": {"HOME": ""},
                 "workdir": "/",
                 "entrypoint": ["/bin/sh", "-c"],
+                "reuse": True,
             }
         ]
     )
@@ -80,6 +81,7 @@ def test_full_command() -> None:
         env={"HOME": ""},
         workdir="/",
         entrypoint=("/bin/sh", "-c"),
+        reuse=True,
     )
 
 
@@ -164,7 +166,7 @@ def test_examples_are_sound(folder: str) -> None:
         ({"resources": {"gpu": 1}}, "resources.gpu", "did you mean 'gpus'?"),
         ({"imagee": "x"}, "imagee", "did you mean 'image'?"),
         ({"zzz": 1}, "zzz", "there are: name, image"),
-        ({"reuse": True}, "reuse", "not supported yet"),
+        ({"reuse": "yes"}, "reuse", "must be true or false"),
     ],
 )  # fmt: skip
 def test_command_rules(fields: dict[str, Any], place: str, words: str) -> None:
@@ -339,6 +341,7 @@ def test_a_command_is_shown_as_it_was_written() -> None:
         "queue_timeout": 5,
         "resources": {"cpus": 2},
         "network": True,
+        "reuse": True,
     }
     (command,), problems = parse.parse_commands([plain])
     assert problems == []
