@@ -44,6 +44,10 @@ class Task:
         mounts: in the order in which they are made, a folder before what lies in it.
         workdir: absolute path to start in, "" for the executor's default.
         timeout_s: time after which the program is asked to end, and killed after a grace.
+        reuse: it may run where others of the same kind ran before; an executor may ignore it.
+        words_count: what the program writes is a result of it, of which nothing may be missing.
+        area: folder of the worker in which an executor may keep files of its own, on the file system of the mounts'
+            sources; None for none.
     """
 
     name: str
@@ -57,13 +61,22 @@ class Task:
     network: bool = False
     resources: Resources = NO_DEMAND
     timeout_s: float = 3600.0
+    reuse: bool = False
+    words_count: bool = True
+    area: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The program ended by itself, or was never found (127) or not executable (126) as a shell would say."""
+    """The program ended by itself, or was never found (127) or not executable (126) as a shell would say.
+
+    Attributes:
+        image_digest: what the image's name stood for: `name@sha256:…` where a registry gave it, else the engine's own
+            `sha256:…`; "" where there is no image. Two ends that differ only in it are the same end.
+    """
 
     code: int
+    image_digest: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,9 @@ class Executor(Protocol):
 
     def describe(self) -> str:
         """Return one line for logs: what it is and what it does not do."""
+
+    def trouble(self) -> str:
+        """Say in one sentence why no program can be run just now; "" when all is well. Cheap: nobody is asked."""
 
     def run(self, task: Task, cancelled: threading.Event, sink: Sink) -> Exit:
         """Run the program to its end and tell how it ended; nothing of it is left running.

@@ -16,6 +16,10 @@ class NoopExecutor:
         """Return one line for logs."""
         return "noop: Steps complete at once; no program is run and nothing is written"
 
+    def trouble(self) -> str:
+        """Find nothing wrong."""
+        return ""
+
     def run(self, task: Task, cancelled: threading.Event, sink: Sink) -> Exit:  # noqa: ARG002 - a protocol's method
         """Pretend that the program ended well."""
         return Exited(0)

@@ -81,6 +81,10 @@ class SandboxExecutor:
         """Return one line for logs."""
         return "sandbox (bubblewrap): images are ignored, programs are the host's; no limits on processors and memory"
 
+    def trouble(self) -> str:
+        """Find nothing wrong: what the sandbox needs does not go away."""
+        return ""
+
     def problem(self) -> str | None:
         """Return why the sandbox does not work here, or None when it does."""
         words: list[bytes] = []

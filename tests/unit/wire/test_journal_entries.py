@@ -51,8 +51,8 @@ commands = st.fixed_dictionaries(
     {"name": name, "image": name, "command": st.lists(name, min_size=1, max_size=3)},
     optional={
         "inputs": paths, "outputs": paths, "vars": st.dictionaries(name, scalar, max_size=2), "stdout": st.just("/o"),
-        "network": st.booleans(), "env": st.dictionaries(name, name, max_size=2), "workdir": st.just("/w"), "reuse": st.booleans(),
-        "entrypoint": st.lists(name, min_size=1, max_size=2), **options,
+        "network": st.booleans(), "env": st.dictionaries(name, name, max_size=2), "workdir": st.just("/w"),
+        "entrypoint": st.lists(name, min_size=1, max_size=2), "reuse": st.booleans(), **options,
     },
 ).map(lambda plain: parse_commands([plain])[0][0])  # fmt: skip
 keys = st.dictionaries(name, name, max_size=2)
