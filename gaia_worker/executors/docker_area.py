@@ -79,6 +79,7 @@ class Area:
         for folder in self._temporary:
             folder.mkdir()
             folder.chmod(SHARED_TEMPORARY)
+        self._lent: dict[Path, tuple[int, int, int]] = {}
         self.mounts = (
             *(Mount(place, shape.target, shape.read_only) for shape, place in zip(shapes, self._places, strict=True)),
             *(Mount(folder, path, read_only=False) for folder, path in zip(self._temporary, temporary, strict=True)),
@@ -93,6 +94,7 @@ class Area:
                 shutil.copymode(mount.source, place)
             else:
                 _copy(mount.source, place)
+                self._lent[place] = _state(place)
 
     def take_back(self, mounts: Sequence[Mount]) -> None:
         """Put back what the task left, and empty the rest.
@@ -106,7 +108,7 @@ class Area:
                 mode = stat.S_IMODE(place.stat().st_mode)
                 _move_children(place, mount.source, points)
                 mount.source.chmod(mode)
-            elif not mount.read_only and _differ(place, mount.source):
+            elif _state(place) != self._lent.get(place):  # else its own source may be newer: standard output goes there
                 _copy(place, mount.source)
         for folder in self._temporary:
             _empty(folder)
@@ -190,9 +192,10 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copystat(source, target)
 
 
-def _differ(one: Path, other: Path) -> bool:
-    ours, theirs = one.stat(), other.stat()
-    return (ours.st_mtime_ns, ours.st_size, ours.st_mode) != (theirs.st_mtime_ns, theirs.st_size, theirs.st_mode)
+def _state(file: Path) -> tuple[int, int, int]:
+    """Return what changes when a file is written."""
+    facts = file.stat()
+    return facts.st_mtime_ns, facts.st_size, facts.st_mode
 
 
 def _empty(folder: Path) -> None:

@@ -23,7 +23,7 @@ from docker.errors import APIError  # type: ignore[import-untyped,unused-ignore]
 from gaia_core.workflow.model import Resources
 from gaia_worker.executors.base import EngineFailed, Exit, Exited, OutOfMemory, Sink, Task
 from gaia_worker.executors.docker_area import Area, AreaBroken, Shape, shapes_of
-from gaia_worker.executors.docker_container import NOT_FOUND, creation, environment, refused_code
+from gaia_worker.executors.docker_container import NOT_EXECUTABLE, NOT_FOUND, creation, environment, refused_code
 from gaia_worker.executors.docker_engine import Engine, words_of
 from gaia_worker.executors.docker_images import Image, Images
 from gaia_worker.executors.docker_removal import Removals
@@ -41,6 +41,8 @@ IDLE_MAX: Final = 16
 
 TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - inside the container
 CODE_POLL_S: Final = 0.05
+CONFLICT: Final = 409
+GONE: Final = 404
 REFUSAL_BYTES: Final = 4096
 
 HOLD: Final = ("sh", "-c", "while read -r _; do :; done")
@@ -99,6 +101,12 @@ class WarmContainers:
             end = warm.run(task, cancelled, sink, grace_s)
             is_fit = end == Exited(0) and warm.is_clean()
             warm.give_back(task, is_dead=not is_fit)
+        except _Ended:
+            is_fit = False
+            warm.give_back(task, is_dead=True)
+            if warm.has_no_shell():
+                self._give_up(task, image)
+            return None
         except AreaBroken as problem:
             is_fit = False
             return EngineFailed(f"the files of a warm container: {problem}")
@@ -156,15 +164,20 @@ class WarmContainers:
             words = words_of(problem)
             if self._engine.learn(words, warm.asked):
                 return self._make(task, shapes, image, area)
-            if "executable file not found" not in words and "no such file or directory" not in words:
+            if refused_code(words) is None:
                 raise
-            self._unfit.add(image.id)
-            log.warning("image cannot be reused, it has no sh", extra={"image": task.image, "cause": words})
+            self._give_up(task, image)
             return None
         except BaseException:
             self._throw_away(warm)
             raise
         return warm
+
+    def _give_up(self, task: Task, image: Image) -> None:
+        """Remember that an image has nothing to hold a container with; its tasks get containers of their own."""
+        if image.id not in self._unfit:
+            self._unfit.add(image.id)
+            log.warning("containers of an image cannot be reused, it has no sh", extra={"image": task.image})
 
     def _throw_away(self, warm: "_Warm") -> None:
         warm.let_go()
@@ -172,6 +185,10 @@ class WarmContainers:
             self._removals.remove(warm.container, warm.area.remove)
         else:
             warm.area.remove()
+
+
+class _Ended(Exception):
+    """A warm container ended before it was given its next task."""
 
 
 class _Warm:
@@ -209,22 +226,36 @@ class _Warm:
         watch.check()
         if watch.ended_by is not None:
             return watch.ended_by
-        made = self._api.exec_create(
-            self.container,
-            [*task.entrypoint, *task.argv],
-            user=self._engine.user,
-            environment=environment(self._engine, task.env),
-            workdir=task.workdir or None,
-        )
+        exec_id, file = self._begin(task)
         said = b""
-        with Streams(self._api.exec_start(made["Id"], socket=True)) as streams:
+        with Streams(file) as streams:
             for stream, data in streams.read(watch.check):
                 said = (said + data)[-REFUSAL_BYTES:]
                 sink(stream, data)
-        ended = self._ended(made["Id"], watch)
+        ended = self._ended(exec_id, watch)
         if watch.ended_by is not None:
             return watch.ended_by
         return self._judge(ended, said)
+
+    def _begin(self, task: Task) -> tuple[str, Any]:
+        """Start the task's program; return the name that the engine has for it, and its streams."""
+        try:
+            made = self._api.exec_create(
+                self.container,
+                [*task.entrypoint, *task.argv],
+                user=self._engine.user,
+                environment=environment(self._engine, task.env),
+                workdir=task.workdir or None,
+            )
+            return made["Id"], self._api.exec_start(made["Id"], socket=True)
+        except APIError as problem:
+            if problem.status_code in (CONFLICT, GONE):
+                raise _Ended from problem
+            raise
+
+    def has_no_shell(self) -> bool:
+        """Tell whether it ended since there is no program in the image to hold it."""
+        return int(self._api.inspect_container(self.container)["State"]["ExitCode"]) in (NOT_EXECUTABLE, NOT_FOUND)
 
     def is_clean(self) -> bool:
         """Tell whether nothing is left of the last task but what it wrote where it may."""

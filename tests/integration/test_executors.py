@@ -418,6 +418,7 @@ def test_stale_container_of_the_same_name_is_replaced(
 
     api.create_container(busybox_image, ["sleep", "1000"], name=name, labels={"gaia.deployment": name})
     assert run() == Exited(0)
+    wait_until(lambda: not api.containers(all=True, filters={"name": name}), "the name to be free")
     foreign = api.create_container(busybox_image, ["true"], name=name)["Id"]
     assert isinstance(run(), EngineFailed)
     api.remove_container(foreign)
