@@ -56,6 +56,7 @@ class DockerExecutor:
         if task.area is not None:
             self._areas.add(task.area)
         try:
+            self._engine.knock()
             end = self._warm.run(task, cancelled, sink, TERMINATE_GRACE_S) if task.reuse else None
             if end is not None:
                 return end

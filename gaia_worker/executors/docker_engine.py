@@ -110,6 +110,7 @@ class Engine:
     def look(self) -> bool:
         """Ask it whether it is there; remember what came of that, and tell whether it is."""
         try:
+            self.knock()
             self._probe.ping()
         except ENGINE_ERRORS as problem:
             self._know(f"the Docker engine at {self.host} does not answer: {words_of(problem)}")
@@ -117,13 +118,18 @@ class Engine:
             self._know("")
         return not self._trouble
 
+    def knock(self) -> None:
+        """Raise OSError if it takes no new connections; the library would leave a socket behind for each refusal."""
+        with _connected(self.host):
+            pass
+
     def lets_in(self) -> bool:
         """Tell whether it takes new connections: one that is being stopped still answers on those it has."""
         try:
-            with _connected(self.host):
-                return True
+            self.knock()
         except OSError:
             return False
+        return True
 
     def close(self) -> None:
         """Stop looking and close the connections; safe to call twice."""
@@ -155,7 +161,7 @@ def find_hosts() -> list[str]:
 
 def open_engine(host: str) -> Engine:
     """Return the engine that answers at an address; raises one of ENGINE_ERRORS where none does."""
-    with _connected(host):  # the library would leave a socket behind for each refusal
+    with _connected(host):  # see Engine.knock
         pass
     api = docker.APIClient(base_url=host, version="auto", timeout=PROBE_S, max_pool_size=CONNECTIONS)
     try:

@@ -57,6 +57,7 @@ class Removals:
 
     def now(self, container: str) -> None:
         """Kill and remove a container before returning; raises one of ENGINE_ERRORS where that fails."""
+        self._engine.knock()
         with suppress(NotFound):
             try:
                 self._engine.api.remove_container(container, v=True, force=True)
@@ -68,6 +69,7 @@ class Removals:
 
     def now_if_ours(self, name: str, deployment: str) -> bool:
         """Kill and remove a container by name if this deployment made it; tell whether there was such a one."""
+        self._engine.knock()
         try:
             found = self._engine.api.inspect_container(name)
         except NotFound:

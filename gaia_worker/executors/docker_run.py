@@ -28,6 +28,9 @@ WAIT_S: Final = 1.0
 BACK_S: Final = 90.0
 """How long an engine may be away while it is started again, before what ran in it is given up."""
 
+KILL_TOLD_S: Final = 0.5
+"""The engine tells of a kill after it is done, so perhaps a little after the end of the program."""
+
 BACK_POLL_S: Final = 0.5
 SIGNALLED: Final = 128
 """Codes above it are those of programs that a signal ended."""
@@ -191,8 +194,9 @@ class Run:
     def _was_killed_by_others(self, container: str, state: Mapping[str, Any]) -> bool:
         """Tell whether somebody ended the container through the engine, as `docker stop` and `docker kill` do."""
         wanted = {"container": [container], "event": ["kill"]}
-        since, until = (f"{_seconds(state[name]):.6f}" for name in ("StartedAt", "FinishedAt"))
-        return any(True for _ in self._api.events(since=since, until=until, filters=wanted, decode=True))
+        since_s, until_s = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"]) + KILL_TOLD_S
+        events = self._api.events(since=f"{since_s:.6f}", until=f"{until_s:.6f}", filters=wanted, decode=True)
+        return any(True for _ in events)
 
     def _come_back(self, container: str) -> None:
         """Return once the engine is there again and the container still runs; anything else is an engine's failure."""
@@ -201,6 +205,7 @@ class Run:
             if self._cancelled.wait(BACK_POLL_S):
                 raise Interrupted
             with suppress(*ENGINE_ERRORS):
+                self._engine.knock()
                 if self._state(container) != "running":
                     raise EngineRestarted("the engine was stopped while the program ran; how it ended is not known")
                 break

@@ -281,10 +281,13 @@ class _Warm:
 
     def _ended(self, exec_id: str, watch: Watch) -> Any:
         """Return what the engine knows of a program once it has ended; it may have closed its streams long before."""
-        while (state := self._api.exec_inspect(exec_id))["Running"] or state["ExitCode"] is None:
+        while True:
+            self._engine.knock()
+            state = self._api.exec_inspect(exec_id)
+            if not state["Running"] and state["ExitCode"] is not None:
+                return state
             watch.check()
             time.sleep(CODE_POLL_S)
-        return state
 
     def _judge(self, ended: Any, said: bytes) -> Exit:
         code = int(ended["ExitCode"])
