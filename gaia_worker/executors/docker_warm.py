@@ -12,7 +12,7 @@ What cannot be served this way gets a container of its own; the end is the same.
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,9 @@ IDLE_MAX: Final = 16
 
 TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - inside the container
 CODE_POLL_S: Final = 0.05
+OVER_POLL_S: Final = 2.0
+"""How often a running program is asked for, which costs the engine little."""
+
 CONFLICT: Final = 409
 GONE: Final = 404
 REFUSAL_BYTES: Final = 4096
@@ -191,6 +194,10 @@ class _Ended(Exception):
     """A warm container ended before it was given its next task."""
 
 
+class _Over(Exception):
+    """A program has ended, though its streams are open."""
+
+
 class _Warm:
     """One container that stays, and the places that it sees of the host."""
 
@@ -228,14 +235,31 @@ class _Warm:
             return watch.ended_by
         exec_id, file = self._begin(task)
         said = b""
-        with Streams(file) as streams:
-            for stream, data in streams.read(watch.check):
+        with Streams(file) as streams, suppress(_Over):
+            for stream, data in streams.read(self._looking(exec_id, watch)):
                 said = (said + data)[-REFUSAL_BYTES:]
                 sink(stream, data)
         ended = self._ended(exec_id, watch)
         if watch.ended_by is not None:
             return watch.ended_by
         return self._judge(ended, said)
+
+    def _looking(self, exec_id: str, watch: Watch) -> Callable[[], None]:
+        """Return what is to be done while the program's streams are open.
+
+        A process that it left behind may hold them open. In a container of its own that would end with it.
+        """
+        next_s = time.monotonic() + OVER_POLL_S
+
+        def look() -> None:
+            nonlocal next_s
+            watch.check()
+            if time.monotonic() > next_s:
+                if not self._api.exec_inspect(exec_id)["Running"]:
+                    raise _Over
+                next_s = time.monotonic() + OVER_POLL_S
+
+        return look
 
     def _begin(self, task: Task) -> tuple[str, Any]:
         """Start the task's program; return the name that the engine has for it, and its streams."""

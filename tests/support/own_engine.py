@@ -24,17 +24,17 @@ class OwnEngine:
     """A dockerd with a containerd of its own; the images given to it are taken from the engine that answers."""
 
     def __init__(self, folder: Path, *, live_restore: bool) -> None:
-        program = find_program("dockerd")
-        if program is None or os.geteuid() != 0:
-            raise ServiceMissing("an engine of one's own needs dockerd and root")
+        program, unshare = find_program("dockerd"), find_program("unshare")
+        if program is None or unshare is None or os.geteuid() != 0:
+            raise ServiceMissing("an engine of one's own needs dockerd, unshare and root")
         self.host = f"unix://{folder}/docker.sock"
         self._folder = folder
         self._log = folder / "dockerd.log"
-        self._command = [
-            program, "--host", self.host, "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"),
-            "--pidfile", str(folder / "docker.pid"), "--bridge=none", "--iptables=false", "--ip-masq=false",
-            "--log-level=warn", *(["--live-restore"] if live_restore else []),
-        ]  # fmt: skip
+        # Without a bridge it removes that of the machine, so it has a network of its own.
+        self._command = [unshare, "--net", program, "--host", self.host, "--bridge=none", "--iptables=false"]
+        self._command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
+        self._command += ["--pidfile", str(folder / "docker.pid"), "--ip-masq=false", "--log-level=warn"]
+        self._command += ["--live-restore"] if live_restore else []
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
