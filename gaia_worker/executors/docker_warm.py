@@ -44,6 +44,8 @@ CODE_POLL_S: Final = 0.05
 OVER_POLL_S: Final = 2.0
 """How often a running program is asked for, which costs the engine little."""
 
+LAST_WORDS_S: Final = 0.5
+
 CONFLICT: Final = 409
 GONE: Final = 404
 REFUSAL_BYTES: Final = 4096
@@ -250,14 +252,16 @@ class _Warm:
         A process that it left behind may hold them open. In a container of its own that would end with it.
         """
         next_s = time.monotonic() + OVER_POLL_S
+        is_over = False
 
         def look() -> None:
-            nonlocal next_s
+            nonlocal next_s, is_over
             watch.check()
             if time.monotonic() > next_s:
-                if not self._api.exec_inspect(exec_id)["Running"]:
+                if is_over:  # and its last words were read meanwhile
                     raise _Over
-                next_s = time.monotonic() + OVER_POLL_S
+                is_over = not self._api.exec_inspect(exec_id)["Running"]
+                next_s = time.monotonic() + (LAST_WORDS_S if is_over else OVER_POLL_S)
 
         return look
 
