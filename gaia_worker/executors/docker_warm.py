@@ -50,6 +50,13 @@ CONFLICT: Final = 409
 GONE: Final = 404
 REFUSAL_BYTES: Final = 4096
 
+PIDS_FILES: Final = (
+    "/sys/fs/cgroup/pids/docker/{}/pids.current",
+    "/sys/fs/cgroup/docker/{}/pids.current",
+    "/sys/fs/cgroup/system.slice/docker-{}.scope/pids.current",
+)
+"""Where the kernel counts the threads of a container, with control groups 1 and 2, under an engine of this machine."""
+
 HOLD: Final = ("sh", "-c", "while read -r _; do :; done")
 """Waits for the end of its standard input, which is that of the worker: nothing warm outlives a killed one."""
 
@@ -287,9 +294,7 @@ class _Warm:
 
     def is_clean(self) -> bool:
         """Tell whether nothing is left of the last task but what it wrote where it may."""
-        return (
-            len(self._api.top(self.container)["Processes"]) <= self._own_processes and self._changed() == self._changes
-        )
+        return self._processes() <= self._own_processes and self._changed() == self._changes
 
     def give_back(self, task: Task, *, is_dead: bool) -> None:
         """Put what the task wrote where its attempt looks for it; kill first what may still write."""
@@ -306,6 +311,13 @@ class _Warm:
     def _own_processes(self) -> int:
         """The shell that waits, and the engine's init above it."""
         return 2 if self.asked.init else 1
+
+    def _processes(self) -> int:
+        """Return how many run in it: the kernel tells at once where it is ours, else the engine, which looks at all."""
+        for pattern in PIDS_FILES:
+            with suppress(OSError, ValueError):
+                return int(Path(pattern.format(self.container)).read_text(encoding="ascii"))
+        return len(self._api.top(self.container)["Processes"])
 
     def _ended(self, exec_id: str, watch: Watch) -> Any:
         """Return what the engine knows of a program once it has ended; it may have closed its streams long before."""
