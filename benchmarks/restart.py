@@ -15,13 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gaia_core.app import embedded_store, snapshots_in
 from gaia_core.backends.folder import FolderStore
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.memory import MemoryEventLog, MemoryEvents
 from gaia_core.backends.sqlite import SqliteJournal
+from gaia_core.config import load
 from gaia_core.coordinator.loop import Clock
 from gaia_core.coordinator.reign import Duties, Reign
-from gaia_core.coordinator.snapshots import Snapshots, snapshot_folder
+from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.taking import take
 from gaia_core.coordinator.term import Term
 from gaia_core.machine import events as own
@@ -66,6 +68,11 @@ def write(term: Term, *events: Any) -> None:
     term.append(events, 10**12, 0)
 
 
+def store_in(folder: Path) -> FolderStore:
+    """Return the store that `gaia up` would have in a data folder."""
+    return embedded_store(load({}, {"GAIA_DATA": str(folder)}, {}))
+
+
 def timed(what: str, act: Callable[[], Any]) -> Any:
     """Do something and print how long it took, on the clock and of a processor."""
     start, start_cpu = time.monotonic(), time.process_time()
@@ -82,7 +89,7 @@ def restart(folder: Path, end: int, snapshots: Snapshots | None, what: str) -> N
     published.position = Position(end - 1)
     shutil.copy(folder / "journal.sqlite", folder / "copy.sqlite")  # each restart finds the same
     journal, bus = SqliteJournal(folder / "copy.sqlite", "NORMAL"), InProcessBus()
-    store = FolderStore(folder / "store")
+    store = store_in(folder)
     reign = Reign(journal, bus, lambda: MemoryEventLog(published), store, CLOCK, DUTIES, print)
     timed(what, lambda: reign.open("here:1", "benchmark", snapshots))
     assert journal.bounds()[1] >= end + 2, "an opening, and what was dispatched"
@@ -93,9 +100,9 @@ def restart(folder: Path, end: int, snapshots: Snapshots | None, what: str) -> N
 def main() -> None:
     """Measure one thing in this process; without a thing to measure, all of them, each in one of its own."""
     folder, what, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    store = FolderStore(folder / "store")
+    store = store_in(folder)
     store.check()
-    snapshots = Snapshots(store, snapshot_folder("benchmark"))
+    snapshots = snapshots_in(store, None)
     journal = SqliteJournal(folder / "journal.sqlite", "NORMAL")
     end = journal.bounds()[1]
     if what != "fill":

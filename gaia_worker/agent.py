@@ -22,6 +22,7 @@ from gaia_core.wire.inbox import execution_from_proto, parse_inbox
 from gaia_core.workflow.model import Execution, Failure, FailureClass, Fence
 from gaia_worker.control import Control, lost
 from gaia_worker.outbox import Outbox
+from gaia_worker.seen import Seen
 from gaia_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -95,8 +96,8 @@ class Agent:
         self._slots = slots or ThreadPoolExecutor(settings.slots, thread_name_prefix=f"{settings.name}-slot")
         self._held: dict[Key, Held] = {}
         self._holding = threading.Lock()
-        self._seen: set[Key] = set()
-        self._cancelled_ahead: set[Key] = set()
+        self._seen: Seen[Key] = Seen(clock)
+        self._cancelled_ahead: Seen[Key] = Seen(clock)
         self._term = 0
         self._draining = threading.Event()
         self._stopping = threading.Event()
@@ -200,12 +201,11 @@ class Agent:
         """Begin an attempt unless it was seen before, was cancelled ahead of its dispatch, or comes too late."""
         fence = order.fence
         key = (fence.workflow_uid, fence.step, fence.attempt)
-        if key in self._seen:
+        if key in self._seen or key in self._held:
             return
         self._seen.add(key)
         self._busy_at = self._clock()
         if key in self._cancelled_ahead:
-            self._cancelled_ahead.discard(key)
             self._outbox.add(Cancelled(fence_from_proto(fence)))
         elif self._draining.is_set():
             self._announce_drain()

@@ -30,6 +30,7 @@ from gaia_core.machine.outcomes import reports as enter_reports
 from gaia_core.machine.public import Announcement, started
 from gaia_core.machine.queries import unfinished
 from gaia_core.machine.reports import Failed, Heartbeat, Hello, WorkerReports
+from gaia_core.machine.state import PIECES_PER_ENTRY
 from gaia_core.ports import Aside, CoordinatorBus, Journal, ReportBatch, SetAside, nowhere
 from gaia_core.scheduling.fleet import AttemptId, Worker
 from gaia_core.scheduling.heartbeats import compare
@@ -231,6 +232,7 @@ class Loop:
             self._confirmed_s = now_s
         self._tell_started()
         self._perform(decision.effects + extra)
+        state.tidy(PIECES_PER_ENTRY)
         return answers
 
     def _tell_started(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from gaia_core.machine import events as own
 from gaia_core.machine.archived import Archived
 from gaia_core.machine.reports import Started, WorkerReports
-from gaia_core.machine.state import Deployment
+from gaia_core.machine.state import PIECES_PER_ENTRY, Deployment
 from gaia_core.workflow import events as ev
 from gaia_core.workflow.model import Failure, FileVersion, Publication
 from gaia_core.workflow.state import Consequences, WorkflowState
@@ -235,6 +235,7 @@ class Announcer:
                 told += self._number(present, self._came_to_rest(present), now_ms)
                 self.updates.append(self._update(present))
         self._forget_deleted(touched, told)
+        self.state.tidy(PIECES_PER_ENTRY)
         return told
 
     def standing(self) -> list[Update]:

@@ -4,6 +4,8 @@ Routes an event to its workflow and keeps the fleet, the ready queue, the backof
 step with it. Replay and the live leader run the same code.
 """
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -25,6 +27,10 @@ REVIVED_MS: Final = 60_000
 WIPED_MAX: Final = 10_000
 """What was deleted long before that is not written any more: uploads end within days."""
 
+PIECES_PER_ENTRY: Final = 10_000
+"""Of workflows that are gone, to be taken apart with each entry: some milliseconds."""
+
+_NOTHING_LEFT: Final = object()
 
 RetryTimer: TypeAlias = tuple[int, int, int, int]
 """When it is due, uid, Step, attempt."""
@@ -48,6 +54,7 @@ class Deployment:
         archived_names: uid → name of those. An index.
         resting: which workflows are finished, and since when. An index.
         wiped: uid → name of the latest of those whose files were deleted; a lost worker may still upload one.
+        gone: workflows that have left memory, to be taken apart by `tidy`; nothing else knows them.
     """
 
     def __init__(self) -> None:
@@ -66,6 +73,7 @@ class Deployment:
         self.resting = Resting()
         self.wiped: dict[int, str] = {}
         self.answered = Answers()
+        self.gone: deque[Iterator[None]] = deque()
 
     def apply(self, event: own.Event) -> Consequences:
         """Enter one event, as of `now_ms`, and return what followed from it."""
@@ -117,6 +125,13 @@ class Deployment:
                 found.append((uid, index))
         return found
 
+    def tidy(self, most: int) -> None:
+        """Take apart so many pieces, at most, of workflows that have left memory."""
+        while most and self.gone:
+            most -= 1
+            if next(self.gone[0], _NOTHING_LEFT) is _NOTHING_LEFT:
+                self.gone.popleft()
+
     def _is_retrying(self, timer: RetryTimer) -> bool:
         _, uid, index, attempt = timer
         step = self._step(uid, index)
@@ -162,6 +177,7 @@ class Deployment:
         workflow = self.by_uid.pop(event.uid)
         del self.workflows[workflow.name]
         self.ready.drop(event.uid)
+        self.gone.append(workflow.take_apart())
         line = replace(summary(workflow), archived=True)
         self.put_aside(Archived(event.uid, line, event.sequence, event.rest, event.file))
 
@@ -185,6 +201,7 @@ class Deployment:
         running = workflow.in_state(StepState.RUNNING)
         followed = Consequences(stopped=[(step, step.attempt, step.worker) for step in running])
         self._stop(event.uid, followed)
+        self.gone.append(workflow.take_apart())
         return followed
 
     def _wiped(self, event: own.DataDeleted) -> None:

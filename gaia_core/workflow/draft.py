@@ -129,6 +129,7 @@ def _check_graph(workflow: WorkflowState | None, draft: Draft) -> None:
         overlay.graph.link(step, _known(inputs), _known(flat.outputs))
         steps.append((place, step))
     draft.problems += overlay.cycles(steps)
+    overlay.close()
 
 
 def _rivalry(key: str, flat: FlatStep, other: str, rival: Step) -> str:

@@ -266,6 +266,27 @@ class Graph:
         self._note(key)
         self._note_origin(key)
 
+    def take_apart(self) -> Iterator[None]:
+        """Let go of everything, one Key or folder with each step of the iteration; of no use afterwards."""
+        while self.keys:
+            _, key = self.keys.popitem()
+            key.writer = None
+            key.feeds = {}
+            while key.readers:
+                key.readers.pop()
+                yield
+            yield
+        for seen in (self.missing, self.awaited, self.outside):
+            seen.clear()
+        while self.folders:
+            _, folder = self.folders.popitem()
+            folder.tree = None
+            folder.folders = []
+            while folder.keys:
+                folder.keys.popitem()
+                yield
+            yield
+
     def _folder(self, path: str) -> Folder:
         """Return the folder of this path, made with all above it where new."""
         known = self.folders.get(path)

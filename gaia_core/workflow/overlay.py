@@ -18,6 +18,11 @@ class Overlay:
         self.graph = Graph()
         self.replaced: set[Step] = set()
 
+    def close(self) -> None:
+        """Let go of the drafted Steps: Steps and Keys are circles, which only the garbage collector would free."""
+        for _ in self.graph.take_apart():
+            pass
+
     def keys_over(self, name: str) -> Iterator[Key]:
         """Yield every Key of either graph that overlaps a name."""
         yield from self.graph.all_over(name)

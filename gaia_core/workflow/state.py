@@ -122,6 +122,14 @@ class Step:
         return f"Step({self.name!r}, {self.state.word})"
 
 
+def _emptied(steps: dict[Any, Step]) -> Iterator[None]:
+    """Empty an index of Steps, one with each step of the iteration; the ready queue is held by none of them then."""
+    while steps:
+        _, step = steps.popitem()
+        step.queued = None
+        yield
+
+
 def by_index(steps: Iterable[Step]) -> list[Step]:
     """Return Steps in the order of their indexes."""
     return sorted(steps, key=attrgetter("index"))
@@ -220,6 +228,26 @@ class WorkflowState:
         for step in by_index({step for command in commands for step in self.users.get(command, ())}):
             found.setdefault(id(step.spec), (step.spec, {}))[1][step.element] = step
         return list(found.values())
+
+    def take_apart(self) -> Iterator[None]:
+        """Let go of everything, a small piece with each step of the iteration; of no use afterwards.
+
+        Steps and Keys hold each other, so only the garbage collector would free a workflow that nobody needs any more,
+        and it hardly ever looks; and to free a million Steps at once would hold up everything else.
+        """
+        yield from _emptied(self.steps)
+        yield from _emptied(self.by_name)
+        for members in self.members:
+            if members is not None:
+                members.clear()
+        for index in (self.by_alias, self.users):
+            while index:
+                _, steps = index.popitem()
+                while steps:
+                    steps.popitem()
+                    yield
+                yield
+        yield from self.graph.take_apart()
 
     def apply(self, event: ev.WorkflowEvent, now_ms: int) -> Consequences:
         """Enter one event and return what followed from it."""

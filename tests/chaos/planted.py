@@ -22,6 +22,7 @@ from gaia_core.scheduling.heartbeats import Verdict, compare
 from gaia_core.wire.journal import Entry
 from gaia_core.wire.snapshot import Snapshot
 from gaia_worker.agent import Agent
+from gaia_worker.seen import Seen
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -185,7 +186,7 @@ def worker_that_forgets_attempts() -> AbstractContextManager[Any]:
     dispatch = Agent._dispatch
 
     def forgetful(self: Agent, order: Any) -> None:
-        self._seen.clear()
+        self._seen = Seen(self._clock)
         dispatch(self, order)
 
     return mock.patch.object(Agent, "_dispatch", forgetful)

@@ -11,7 +11,7 @@ from gaia_core.machine.events import Event
 from gaia_core.machine.handle import dispatch, handle
 from gaia_core.machine.outcomes import reports
 from gaia_core.machine.public import Announcer
-from gaia_core.machine.state import Deployment
+from gaia_core.machine.state import PIECES_PER_ENTRY, Deployment
 from gaia_core.wire.journal import Entry, decode_entry, encode_entry
 from gaia_core.wire.snapshot import Place, Snapshot, decode_snapshot, digest, encode_snapshot
 from gaia_core.workflow import invariants
@@ -172,6 +172,8 @@ class Driver:
         self.replica.now_ms = entry.now_ms
         for event in entry.events:
             self.replica.apply(event)
+        for state in (self.state, self.replica):
+            state.tidy(PIECES_PER_ENTRY)
         for workflow in self.state.workflows.values():
             invariants.check(workflow)
         assert snapshot(self.replica) == snapshot(self.state)

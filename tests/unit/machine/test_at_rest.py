@@ -277,7 +277,7 @@ DERIVED: dict[type, set[str]] = {
     Folder: {"folders", "keys", "parent", "path", "tree"},
     Worker: set(),
     Fleet: set(),
-    Deployment: {"archived_names", "by_uid", "queue_timers", "ready", "resting", "served_since_ms", "timers"},
+    Deployment: {"archived_names", "by_uid", "gone", "queue_timers", "ready", "resting", "served_since_ms", "timers"},
     Announcer: {"updates"},
 }  # fmt: skip
 """What follows from the rest and is made anew."""
