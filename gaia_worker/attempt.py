@@ -90,6 +90,7 @@ class Attempts:
         self.fetch_inputs = fetch_inputs
         self.wall_clock = wall_clock
         self.scratch = settings.scratch.absolute() / settings.name
+        self.area = settings.scratch.absolute() / "executor" / settings.name
 
     def run(self, execution: Execution, control: Control, say: Say) -> Completed | Failed | Cancelled:
         """Run one attempt to its end and return the report of it."""
@@ -105,6 +106,7 @@ class Attempts:
         found = self.executor.cleanup(labels)
         remove_folder(self.scratch)
         self.remover.clear()
+        remove_folder(self.area)
         if found:
             log.warning("leftovers removed", extra={"worker": self.settings.name, "count": found})
 
@@ -258,6 +260,9 @@ class _Attempt:
             network=execution.network,
             resources=execution.resources,
             timeout_s=execution.timeout_s,
+            reuse=execution.reuse,
+            words_count=bool(self._plan.stdout or self._plan.both),
+            area=self._attempts.area,
         )
 
     def _judge(self, end: Exit) -> Exited:

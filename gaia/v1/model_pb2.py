@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13gaia/v1/model.proto\x12\x07gaia.v1\x1a\x1cgoogle/protobuf/struct.proto\"o\n\tResources\x12\x11\n\x04\x63pus\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cmemory_bytes\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12\x11\n\x04gpus\x18\x03 \x01(\rH\x02\x88\x01\x01\x42\x07\n\x05_cpusB\x0f\n\r_memory_bytesB\x07\n\x05_gpus\"\x86\x02\n\x07Options\x12\x16\n\ttimeout_s\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07retries\x18\x02 \x01(\rH\x01\x88\x01\x01\x12%\n\tresources\x18\x03 \x01(\x0b\x32\x12.gaia.v1.Resources\x12\x11\n\x04pool\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x15\n\x08priority\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x11\n\x04keep\x18\x06 \x01(\tH\x04\x88\x01\x01\x12\x1c\n\x0fqueue_timeout_s\x18\x07 \x01(\x01H\x05\x88\x01\x01\x42\x0c\n\n_timeout_sB\n\n\x08_retriesB\x07\n\x05_poolB\x0b\n\t_priorityB\x07\n\x05_keepB\x12\n\x10_queue_timeout_s\"\xfc\x05\n\x07\x43ommand\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12,\n\x06inputs\x18\x04 \x03(\x0b\x32\x1c.gaia.v1.Command.InputsEntry\x12.\n\x07outputs\x18\x05 \x03(\x0b\x32\x1d.gaia.v1.Command.OutputsEntry\x12(\n\x04vars\x18\x06 \x03(\x0b\x32\x1a.gaia.v1.Command.VarsEntry\x12\x13\n\x06stdout\x18\x07 \x01(\tH\x00\x88\x01\x01\x12!\n\x07options\x18\x08 \x01(\x0b\x32\x10.gaia.v1.Options\x12\x14\n\x07network\x18\t \x01(\x08H\x01\x88\x01\x01\x12&\n\x03\x65nv\x18\n \x03(\x0b\x32\x19.gaia.v1.Command.EnvEntry\x12\x14\n\x07workdir\x18\x0b \x01(\tH\x02\x88\x01\x01\x12\x12\n\nentrypoint\x18\x0c \x03(\t\x12\x1c\n\x05steps\x18\r \x03(\x0b\x32\r.gaia.v1.Step\x12\x11\n\tvar_names\x18\x0e \x03(\t\x12.\n\x07secrets\x18\x0f \x03(\x0b\x32\x1d.gaia.v1.Command.SecretsEntry\x12\x17\n\x0fkeep_entrypoint\x18\x14 \x01(\x08\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x43\n\tVarsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value:\x02\x38\x01\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_stdoutB\n\n\x08_networkB\n\n\x08_workdir\"\xeb\x02\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12)\n\x06inputs\x18\x03 \x03(\x0b\x32\x19.gaia.v1.Step.InputsEntry\x12+\n\x07outputs\x18\x04 \x03(\x0b\x32\x1a.gaia.v1.Step.OutputsEntry\x12%\n\x04vars\x18\x05 \x03(\x0b\x32\x17.gaia.v1.Step.VarsEntry\x12!\n\x07options\x18\x06 \x01(\x0b\x32\x10.gaia.v1.Options\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x43\n\tVarsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value:\x02\x38\x01\"O\n\x0b\x46ileVersion\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\"g\n\x0bPublication\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x14.gaia.v1.FileVersion\x12&\n\x08manifest\x18\x03 \x01(\x0b\x32\x14.gaia.v1.FileVersion\"/\n\x08Manifest\x12#\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x14.gaia.v1.FileVersion\"\x89\x01\n\x07\x46\x61ilure\x12$\n\x05\x63lass\x18\x01 \x01(\x0e\x32\x15.gaia.v1.FailureClass\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\texit_code\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08log_tail\x18\x04 \x01(\t\x12\x0f\n\x07passing\x18\x05 \x01(\x08\x42\x0c\n\n_exit_code*\xcc\x02\n\x0c\x46\x61ilureClass\x12\x1d\n\x19\x46\x41ILURE_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x41ILURE_CLASS_COMMAND\x10\x01\x12\x19\n\x15\x46\x41ILURE_CLASS_TIMEOUT\x10\x02\x12\x1f\n\x1b\x46\x41ILURE_CLASS_OUT_OF_MEMORY\x10\x03\x12 \n\x1c\x46\x41ILURE_CLASS_OUTPUT_MISSING\x10\x04\x12\x1f\n\x1b\x46\x41ILURE_CLASS_INPUT_MISSING\x10\x05\x12\x17\n\x13\x46\x41ILURE_CLASS_IMAGE\x10\x06\x12\x17\n\x13\x46\x41ILURE_CLASS_STORE\x10\x07\x12\x16\n\x12\x46\x41ILURE_CLASS_LOST\x10\x08\x12\x1f\n\x1b\x46\x41ILURE_CLASS_INPUT_CHANGED\x10\t\x12\x18\n\x14\x46\x41ILURE_CLASS_ENGINE\x10\nBJ\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13gaia/v1/model.proto\x12\x07gaia.v1\x1a\x1cgoogle/protobuf/struct.proto\"o\n\tResources\x12\x11\n\x04\x63pus\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cmemory_bytes\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12\x11\n\x04gpus\x18\x03 \x01(\rH\x02\x88\x01\x01\x42\x07\n\x05_cpusB\x0f\n\r_memory_bytesB\x07\n\x05_gpus\"\x86\x02\n\x07Options\x12\x16\n\ttimeout_s\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07retries\x18\x02 \x01(\rH\x01\x88\x01\x01\x12%\n\tresources\x18\x03 \x01(\x0b\x32\x12.gaia.v1.Resources\x12\x11\n\x04pool\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x15\n\x08priority\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x11\n\x04keep\x18\x06 \x01(\tH\x04\x88\x01\x01\x12\x1c\n\x0fqueue_timeout_s\x18\x07 \x01(\x01H\x05\x88\x01\x01\x42\x0c\n\n_timeout_sB\n\n\x08_retriesB\x07\n\x05_poolB\x0b\n\t_priorityB\x07\n\x05_keepB\x12\n\x10_queue_timeout_s\"\x9a\x06\n\x07\x43ommand\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12,\n\x06inputs\x18\x04 \x03(\x0b\x32\x1c.gaia.v1.Command.InputsEntry\x12.\n\x07outputs\x18\x05 \x03(\x0b\x32\x1d.gaia.v1.Command.OutputsEntry\x12(\n\x04vars\x18\x06 \x03(\x0b\x32\x1a.gaia.v1.Command.VarsEntry\x12\x13\n\x06stdout\x18\x07 \x01(\tH\x00\x88\x01\x01\x12!\n\x07options\x18\x08 \x01(\x0b\x32\x10.gaia.v1.Options\x12\x14\n\x07network\x18\t \x01(\x08H\x01\x88\x01\x01\x12&\n\x03\x65nv\x18\n \x03(\x0b\x32\x19.gaia.v1.Command.EnvEntry\x12\x14\n\x07workdir\x18\x0b \x01(\tH\x02\x88\x01\x01\x12\x12\n\nentrypoint\x18\x0c \x03(\t\x12\x1c\n\x05steps\x18\r \x03(\x0b\x32\r.gaia.v1.Step\x12\x11\n\tvar_names\x18\x0e \x03(\t\x12.\n\x07secrets\x18\x0f \x03(\x0b\x32\x1d.gaia.v1.Command.SecretsEntry\x12\x12\n\x05reuse\x18\x10 \x01(\x08H\x03\x88\x01\x01\x12\x17\n\x0fkeep_entrypoint\x18\x14 \x01(\x08\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x43\n\tVarsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value:\x02\x38\x01\x1a*\n\x08\x45nvEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_stdoutB\n\n\x08_networkB\n\n\x08_workdirB\x08\n\x06_reuse\"\xeb\x02\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12)\n\x06inputs\x18\x03 \x03(\x0b\x32\x19.gaia.v1.Step.InputsEntry\x12+\n\x07outputs\x18\x04 \x03(\x0b\x32\x1a.gaia.v1.Step.OutputsEntry\x12%\n\x04vars\x18\x05 \x03(\x0b\x32\x17.gaia.v1.Step.VarsEntry\x12!\n\x07options\x18\x06 \x01(\x0b\x32\x10.gaia.v1.Options\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x43\n\tVarsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value:\x02\x38\x01\"O\n\x0b\x46ileVersion\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\"g\n\x0bPublication\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x14.gaia.v1.FileVersion\x12&\n\x08manifest\x18\x03 \x01(\x0b\x32\x14.gaia.v1.FileVersion\"/\n\x08Manifest\x12#\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x14.gaia.v1.FileVersion\"\x89\x01\n\x07\x46\x61ilure\x12$\n\x05\x63lass\x18\x01 \x01(\x0e\x32\x15.gaia.v1.FailureClass\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\texit_code\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08log_tail\x18\x04 \x01(\t\x12\x0f\n\x07passing\x18\x05 \x01(\x08\x42\x0c\n\n_exit_code*\xcc\x02\n\x0c\x46\x61ilureClass\x12\x1d\n\x19\x46\x41ILURE_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x41ILURE_CLASS_COMMAND\x10\x01\x12\x19\n\x15\x46\x41ILURE_CLASS_TIMEOUT\x10\x02\x12\x1f\n\x1b\x46\x41ILURE_CLASS_OUT_OF_MEMORY\x10\x03\x12 \n\x1c\x46\x41ILURE_CLASS_OUTPUT_MISSING\x10\x04\x12\x1f\n\x1b\x46\x41ILURE_CLASS_INPUT_MISSING\x10\x05\x12\x17\n\x13\x46\x41ILURE_CLASS_IMAGE\x10\x06\x12\x17\n\x13\x46\x41ILURE_CLASS_STORE\x10\x07\x12\x16\n\x12\x46\x41ILURE_CLASS_LOST\x10\x08\x12\x1f\n\x1b\x46\x41ILURE_CLASS_INPUT_CHANGED\x10\t\x12\x18\n\x14\x46\x41ILURE_CLASS_ENGINE\x10\nBJ\n\x13io.gaiaworkflows.v1P\x01Z1github.com/gaia-workflows/gaia/gen/gaia/v1;gaiav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,38 +49,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STEP_OUTPUTSENTRY']._serialized_options = b'8\001'
   _globals['_STEP_VARSENTRY']._loaded_options = None
   _globals['_STEP_VARSENTRY']._serialized_options = b'8\001'
-  _globals['_FAILURECLASS']._serialized_start=1949
-  _globals['_FAILURECLASS']._serialized_end=2281
+  _globals['_FAILURECLASS']._serialized_start=1979
+  _globals['_FAILURECLASS']._serialized_end=2311
   _globals['_RESOURCES']._serialized_start=62
   _globals['_RESOURCES']._serialized_end=173
   _globals['_OPTIONS']._serialized_start=176
   _globals['_OPTIONS']._serialized_end=438
   _globals['_COMMAND']._serialized_start=441
-  _globals['_COMMAND']._serialized_end=1205
-  _globals['_COMMAND_INPUTSENTRY']._serialized_start=916
-  _globals['_COMMAND_INPUTSENTRY']._serialized_end=961
-  _globals['_COMMAND_OUTPUTSENTRY']._serialized_start=963
-  _globals['_COMMAND_OUTPUTSENTRY']._serialized_end=1009
-  _globals['_COMMAND_VARSENTRY']._serialized_start=1011
-  _globals['_COMMAND_VARSENTRY']._serialized_end=1078
-  _globals['_COMMAND_ENVENTRY']._serialized_start=1080
-  _globals['_COMMAND_ENVENTRY']._serialized_end=1122
-  _globals['_COMMAND_SECRETSENTRY']._serialized_start=1124
-  _globals['_COMMAND_SECRETSENTRY']._serialized_end=1170
-  _globals['_STEP']._serialized_start=1208
-  _globals['_STEP']._serialized_end=1571
-  _globals['_STEP_INPUTSENTRY']._serialized_start=916
-  _globals['_STEP_INPUTSENTRY']._serialized_end=961
-  _globals['_STEP_OUTPUTSENTRY']._serialized_start=963
-  _globals['_STEP_OUTPUTSENTRY']._serialized_end=1009
-  _globals['_STEP_VARSENTRY']._serialized_start=1011
-  _globals['_STEP_VARSENTRY']._serialized_end=1078
-  _globals['_FILEVERSION']._serialized_start=1573
-  _globals['_FILEVERSION']._serialized_end=1652
-  _globals['_PUBLICATION']._serialized_start=1654
-  _globals['_PUBLICATION']._serialized_end=1757
-  _globals['_MANIFEST']._serialized_start=1759
-  _globals['_MANIFEST']._serialized_end=1806
-  _globals['_FAILURE']._serialized_start=1809
-  _globals['_FAILURE']._serialized_end=1946
+  _globals['_COMMAND']._serialized_end=1235
+  _globals['_COMMAND_INPUTSENTRY']._serialized_start=936
+  _globals['_COMMAND_INPUTSENTRY']._serialized_end=981
+  _globals['_COMMAND_OUTPUTSENTRY']._serialized_start=983
+  _globals['_COMMAND_OUTPUTSENTRY']._serialized_end=1029
+  _globals['_COMMAND_VARSENTRY']._serialized_start=1031
+  _globals['_COMMAND_VARSENTRY']._serialized_end=1098
+  _globals['_COMMAND_ENVENTRY']._serialized_start=1100
+  _globals['_COMMAND_ENVENTRY']._serialized_end=1142
+  _globals['_COMMAND_SECRETSENTRY']._serialized_start=1144
+  _globals['_COMMAND_SECRETSENTRY']._serialized_end=1190
+  _globals['_STEP']._serialized_start=1238
+  _globals['_STEP']._serialized_end=1601
+  _globals['_STEP_INPUTSENTRY']._serialized_start=936
+  _globals['_STEP_INPUTSENTRY']._serialized_end=981
+  _globals['_STEP_OUTPUTSENTRY']._serialized_start=983
+  _globals['_STEP_OUTPUTSENTRY']._serialized_end=1029
+  _globals['_STEP_VARSENTRY']._serialized_start=1031
+  _globals['_STEP_VARSENTRY']._serialized_end=1098
+  _globals['_FILEVERSION']._serialized_start=1603
+  _globals['_FILEVERSION']._serialized_end=1682
+  _globals['_PUBLICATION']._serialized_start=1684
+  _globals['_PUBLICATION']._serialized_end=1787
+  _globals['_MANIFEST']._serialized_start=1789
+  _globals['_MANIFEST']._serialized_end=1836
+  _globals['_FAILURE']._serialized_start=1839
+  _globals['_FAILURE']._serialized_end=1976
 # @@protoc_insertion_point(module_scope)

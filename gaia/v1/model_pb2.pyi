@@ -62,7 +62,7 @@ class Options(_message.Message):
     def __init__(self, timeout_s: _Optional[float] = ..., retries: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., pool: _Optional[str] = ..., priority: _Optional[int] = ..., keep: _Optional[str] = ..., queue_timeout_s: _Optional[float] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("name", "image", "command", "inputs", "outputs", "vars", "stdout", "options", "network", "env", "workdir", "entrypoint", "steps", "var_names", "secrets", "keep_entrypoint")
+    __slots__ = ("name", "image", "command", "inputs", "outputs", "vars", "stdout", "options", "network", "env", "workdir", "entrypoint", "steps", "var_names", "secrets", "reuse", "keep_entrypoint")
     class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +113,7 @@ class Command(_message.Message):
     STEPS_FIELD_NUMBER: _ClassVar[int]
     VAR_NAMES_FIELD_NUMBER: _ClassVar[int]
     SECRETS_FIELD_NUMBER: _ClassVar[int]
+    REUSE_FIELD_NUMBER: _ClassVar[int]
     KEEP_ENTRYPOINT_FIELD_NUMBER: _ClassVar[int]
     name: str
     image: str
@@ -129,8 +130,9 @@ class Command(_message.Message):
     steps: _containers.RepeatedCompositeFieldContainer[Step]
     var_names: _containers.RepeatedScalarFieldContainer[str]
     secrets: _containers.ScalarMap[str, str]
+    reuse: bool
     keep_entrypoint: bool
-    def __init__(self, name: _Optional[str] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., vars: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., stdout: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., var_names: _Optional[_Iterable[str]] = ..., secrets: _Optional[_Mapping[str, str]] = ..., keep_entrypoint: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., vars: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., stdout: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., var_names: _Optional[_Iterable[str]] = ..., secrets: _Optional[_Mapping[str, str]] = ..., reuse: _Optional[bool] = ..., keep_entrypoint: _Optional[bool] = ...) -> None: ...
 
 class Step(_message.Message):
     __slots__ = ("name", "command", "inputs", "outputs", "vars", "options")

@@ -43,7 +43,7 @@ class InboxEntry(_message.Message):
     def __init__(self, dispatch: _Optional[_Union[Dispatch, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class Dispatch(_message.Message):
-    __slots__ = ("fence", "workflow", "step_name", "command_name", "image", "argv", "inputs", "outputs", "stdout", "timeout_s", "network", "env", "workdir", "entrypoint", "resources", "keep", "inputs_by_rpc", "secrets", "keep_entrypoint")
+    __slots__ = ("fence", "workflow", "step_name", "command_name", "image", "argv", "inputs", "outputs", "stdout", "timeout_s", "network", "env", "workdir", "entrypoint", "resources", "keep", "inputs_by_rpc", "secrets", "reuse", "keep_entrypoint")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class Dispatch(_message.Message):
     KEEP_FIELD_NUMBER: _ClassVar[int]
     INPUTS_BY_RPC_FIELD_NUMBER: _ClassVar[int]
     SECRETS_FIELD_NUMBER: _ClassVar[int]
+    REUSE_FIELD_NUMBER: _ClassVar[int]
     KEEP_ENTRYPOINT_FIELD_NUMBER: _ClassVar[int]
     fence: Fence
     workflow: str
@@ -95,8 +96,9 @@ class Dispatch(_message.Message):
     keep: str
     inputs_by_rpc: bool
     secrets: _containers.ScalarMap[str, str]
+    reuse: bool
     keep_entrypoint: bool
-    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., workflow: _Optional[str] = ..., step_name: _Optional[str] = ..., command_name: _Optional[str] = ..., image: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., stdout: _Optional[str] = ..., timeout_s: _Optional[float] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., keep: _Optional[str] = ..., inputs_by_rpc: _Optional[bool] = ..., secrets: _Optional[_Mapping[str, str]] = ..., keep_entrypoint: _Optional[bool] = ...) -> None: ...
+    def __init__(self, fence: _Optional[_Union[Fence, _Mapping]] = ..., workflow: _Optional[str] = ..., step_name: _Optional[str] = ..., command_name: _Optional[str] = ..., image: _Optional[str] = ..., argv: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., stdout: _Optional[str] = ..., timeout_s: _Optional[float] = ..., network: _Optional[bool] = ..., env: _Optional[_Mapping[str, str]] = ..., workdir: _Optional[str] = ..., entrypoint: _Optional[_Iterable[str]] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., keep: _Optional[str] = ..., inputs_by_rpc: _Optional[bool] = ..., secrets: _Optional[_Mapping[str, str]] = ..., reuse: _Optional[bool] = ..., keep_entrypoint: _Optional[bool] = ...) -> None: ...
 
 class Input(_message.Message):
     __slots__ = ("name", "key", "path", "sources")

@@ -92,6 +92,7 @@ def execution_to_proto(execution: Execution) -> worker_pb2.Dispatch:
         resources=resources_to_proto(execution.resources),
         keep=execution.keep,
         inputs_by_rpc=execution.inputs_by_rpc,
+        reuse=execution.reuse,
     )
     if execution.secrets:  # an empty map costs as much as three other fields
         message.secrets.update(execution.secrets)
@@ -122,6 +123,7 @@ def execution_from_proto(message: worker_pb2.Dispatch) -> Execution:
         inputs_by_rpc=message.inputs_by_rpc,
         secrets=dict(message.secrets),
         keeps_entrypoint=message.keep_entrypoint,
+        reuse=message.reuse,
     )
 
 

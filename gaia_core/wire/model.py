@@ -36,6 +36,7 @@ def command_to_proto(command: Command) -> model_pb2.Command:
         var_names=command.var_names,
         secrets=command.secrets,
         keep_entrypoint=command.keeps_entrypoint,
+        reuse=command.reuse or None,
     )
 
 
@@ -70,6 +71,7 @@ def command_from_proto(message: model_pb2.Command) -> Command:
         var_names=tuple(message.var_names),
         secrets=dict(message.secrets),
         keeps_entrypoint=message.keep_entrypoint,
+        reuse=message.reuse,
     )
 
 

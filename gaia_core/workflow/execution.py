@@ -61,6 +61,7 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
         inputs_by_rpc=by_rpc,
         secrets=command.secrets,
         keeps_entrypoint=command.keeps_entrypoint,
+        reuse=command.reuse,
     )
 
 

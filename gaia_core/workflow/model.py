@@ -91,6 +91,7 @@ class Command:
         keeps_entrypoint: the image's own entrypoint runs, with the command as its arguments.
         steps: inner Steps of a composite, whose Keys are names within it; () for any other Command.
         var_names: a composite's vars that have no default.
+        reuse: its Steps may run one after the other in a container that stays.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Command:
     secrets: Mapping[str, str] = field(default_factory=_nothing)
     steps: "tuple[StepSpec, ...]" = ()
     var_names: tuple[str, ...] = ()
+    reuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,7 @@ class Execution:
         keeps_entrypoint: argv are arguments of the image's own entrypoint.
         stdout: internal path that receives standard output alone, or "".
         inputs_by_rpc: the sources of the inputs are left out here and asked for by the Inputs method.
+        reuse: it may run in a container in which others ran before.
     """
 
     fence: Fence
@@ -252,3 +255,4 @@ class Execution:
     inputs_by_rpc: bool = False
     secrets: Mapping[str, str] = field(default_factory=_nothing)
     keeps_entrypoint: bool = False
+    reuse: bool = False

@@ -46,6 +46,10 @@ class Task:
         tmp: folder of the host, to be made, for what the program writes to /tmp where that is not the image's.
         timeout_s: time after which the program is asked to end, and killed after a grace.
         keeps_entrypoint: the image's own entrypoint runs, with argv as its arguments; without any, with the image's.
+        reuse: it may run where others of the same kind ran before; an executor may ignore it.
+        words_count: what the program writes is a result of it, of which nothing may be missing.
+        area: folder of the worker in which an executor may keep files of its own, on the file system of the mounts'
+            sources; None for none.
     """
 
     name: str
@@ -61,6 +65,9 @@ class Task:
     resources: Resources = NO_DEMAND
     timeout_s: float = 3600.0
     keeps_entrypoint: bool = False
+    reuse: bool = False
+    words_count: bool = True
+    area: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,9 @@ class Executor(Protocol):
     def describe(self) -> str:
         """Return one line for logs: what it is and what it does not do."""
 
+    def trouble(self) -> str:
+        """Say why nothing new should be begun, in the same words as long as that is so; "" when all is well. Cheap."""
+
     def run(self, task: Task, cancelled: threading.Event, sink: Sink) -> Exit:
         """Run the program to its end and tell how it ended; nothing of it is left running.
 
@@ -130,12 +140,6 @@ class Executor(Protocol):
             task: what to run.
             cancelled: once set, the program is killed at once.
             sink: gets what the program writes, all of it before this returns.
-        """
-
-    def trouble(self) -> str:
-        """Return why nothing new should be begun, in the same words as long as that is so; "" when all is well.
-
-        Cheap; may take seconds, or hang with the engine: a thread of its own asks.
         """
 
     def cleanup(self, labels: Mapping[str, str]) -> int:

@@ -16,13 +16,13 @@ class NoopExecutor:
         """Return one line for logs."""
         return "noop: Steps complete at once; no program is run and nothing is written"
 
+    def trouble(self) -> str:
+        """Find nothing wrong."""
+        return ""
+
     def run(self, task: Task, cancelled: threading.Event, sink: Sink) -> Exit:  # noqa: ARG002 - a protocol's method
         """Pretend that the program ended well."""
         return Exited(0)
-
-    def trouble(self) -> str:
-        """Depend on nothing that could be gone."""
-        return ""
 
     def cleanup(self, labels: Mapping[str, str]) -> int:  # noqa: ARG002 - a protocol's method
         """Find nothing to clean up."""

@@ -74,6 +74,10 @@ class SandboxExecutor:
             limits = f"{limited} are limited by cgroups v{self._home.version}"
         return f"sandbox (bubblewrap): images are ignored, programs are the host's; {limits}"
 
+    def trouble(self) -> str:
+        """Find nothing wrong: what the sandbox needs does not go away."""
+        return ""
+
     def problem(self) -> str | None:
         """Return why the sandbox does not work here, or None when it does."""
         words: list[bytes] = []
@@ -137,10 +141,6 @@ class SandboxExecutor:
                 if self._life not in folder.name:
                     remove(folder)
         return killed
-
-    def trouble(self) -> str:
-        """Depend on nothing that could be gone."""
-        return ""
 
     def close(self) -> None:
         """End the guard; safe to call twice."""

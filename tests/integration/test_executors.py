@@ -17,8 +17,9 @@ import pytest
 from gaia_core.errors import Unavailable
 from gaia_core.workflow.model import Resources
 from gaia_worker.executors import choose, docker
-from gaia_worker.executors.base import Exited, Task
+from gaia_worker.executors.base import EngineFailed, Exited, ImageFailed, OutOfMemory, Task
 from tests.contract.executor_site import sandbox
+from tests.support.waiting import wait_until
 
 SECONDS_FOR_QUICK = 20
 
@@ -47,7 +48,7 @@ def test_unknown_image_is_told_quickly(ran: Callable[..., Any]) -> None:
     """An image that cannot be had is told in the engine's words, within seconds."""
     began_s = time.monotonic()
     end = ran(image="registry.invalid/gaia/no-such-image:1")
-    assert isinstance(end, docker.ImageFailed)
+    assert isinstance(end, ImageFailed)
     assert "registry.invalid" in end.message
     assert time.monotonic() - began_s < SECONDS_FOR_QUICK
 
@@ -55,14 +56,14 @@ def test_unknown_image_is_told_quickly(ran: Callable[..., Any]) -> None:
 def test_memory_beyond_the_limit(ran: Callable[..., Any], busybox_image: str) -> None:
     """A program that takes more memory than it was given is told apart from one that was killed."""
     limited = Resources(memory_bytes=16 << 20)
-    assert ran(image=busybox_image, argv=("tail", "/dev/zero"), resources=limited) == docker.OutOfMemory()
+    assert ran(image=busybox_image, argv=("tail", "/dev/zero"), resources=limited) == OutOfMemory()
     assert ran(image=busybox_image, argv=("sh", "-c", "kill -9 $$"), resources=limited) == Exited(137)
 
 
 def test_leftovers_of_a_killed_worker_are_removed(docker_executor: docker.DockerExecutor, busybox_image: str) -> None:
     """Containers are found by deployment and worker; those of others are left alone."""
     mine, other = uuid.uuid4().hex, uuid.uuid4().hex
-    api = docker_executor._api
+    api = docker_executor._engine.api
     for deployment in (mine, other):
         labels = {"gaia.deployment": deployment, "gaia.worker": "w1"}
         api.start(api.create_container(busybox_image, ["sleep", "1000"], labels=labels)["Id"])
@@ -76,7 +77,7 @@ def test_stale_container_of_the_same_name_is_replaced(
     docker_executor: docker.DockerExecutor, busybox_image: str
 ) -> None:
     """A container that a killed worker left under the attempt's name gives way; somebody else's does not."""
-    api, name = docker_executor._api, f"gaia-test-{uuid.uuid4().hex[:12]}"
+    api, name = docker_executor._engine.api, f"gaia-test-{uuid.uuid4().hex[:12]}"
     task = Task(name=name, image=busybox_image, argv=("true",), labels={"gaia.deployment": name})
 
     def run() -> Any:
@@ -84,8 +85,9 @@ def test_stale_container_of_the_same_name_is_replaced(
 
     api.create_container(busybox_image, ["sleep", "1000"], name=name, labels={"gaia.deployment": name})
     assert run() == Exited(0)
+    wait_until(lambda: not api.containers(all=True, filters={"name": name}), "the name to be free")
     foreign = api.create_container(busybox_image, ["true"], name=name)["Id"]
-    assert isinstance(run(), docker.EngineFailed)
+    assert isinstance(run(), EngineFailed)
     api.remove_container(foreign)
 
 

@@ -171,6 +171,7 @@ def order(what: Execution, contents: Mapping[FileVersion, str]) -> list[str]:
         "workdir": what.workdir,
         "entrypoint": "the image's own" if what.keeps_entrypoint else " ".join(what.entrypoint),
         "secrets": plain(dict(what.secrets)) if what.secrets else "",
+        "reuse": "yes" if what.reuse else "",
         "resources": _resources(what.resources),
         "keep": what.keep,
     }

@@ -28,7 +28,7 @@ from gaia_core.workflow.unknown import UNKNOWN_STEP, UNKNOWN_VALUE
 
 COMMAND_FIELDS: Final = (
     *("name", "image", "command", "inputs", "outputs", "vars", "stdout"),
-    *(*OPTION_FIELDS, "network", "env", "secrets", "workdir", "entrypoint"),
+    *(*OPTION_FIELDS, "network", "env", "secrets", "workdir", "entrypoint", "reuse"),
 )
 KEEP: Final = "keep"
 """The entrypoint of a Command that wants the image's own."""
@@ -67,6 +67,7 @@ def _leaf(form: Form) -> Command:
         workdir=form.text("workdir", workdir_problem),
         entrypoint=() if keeps_entrypoint else form.tokens("entrypoint", f", or {KEEP!r} for the image's own"),
         keeps_entrypoint=keeps_entrypoint,
+        reuse=form.flag("reuse") or False,
     )
 
 

@@ -12,8 +12,6 @@ from gaia_core.workflow.unknown import UNKNOWN
 
 ABSENT: Final = object()
 
-_NOT_YET: Final = {"reuse": "is not supported yet"}
-
 
 @dataclass(slots=True)
 class Form:
@@ -53,7 +51,7 @@ class Form:
             if not isinstance(field, str):
                 self.problems.append(Problem(self.place, f"field names are strings, not {kind(field)}"))
             elif field not in allowed:
-                self.refuse(field, _NOT_YET.get(field) or elsewhere.get(field) or unknown_field(field, allowed))
+                self.refuse(field, elsewhere.get(field) or unknown_field(field, allowed))
 
     def text(self, field: str, check: TextCheck) -> str | None:
         """Return a string that passes the check, or None."""

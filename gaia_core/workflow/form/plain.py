@@ -25,6 +25,7 @@ def command_to_plain(command: Command) -> dict[str, Any]:
         secrets=dict(command.secrets),
         workdir=command.workdir,
         entrypoint=KEEP if command.keeps_entrypoint else list(command.entrypoint),
+        reuse=command.reuse or None,
     )
 
 

@@ -21,7 +21,7 @@ from gaia_core.workflow.model import StepSpec, VarValue
 from gaia_core.workflow.unknown import UNKNOWN, UNKNOWN_VALUE
 
 STEP_FIELDS: Final = ("name", "command", "inputs", "outputs", "vars", *OPTION_FIELDS)
-COMMAND_ONLY_FIELDS: Final = ("image", "stdout", "network", "env", "secrets", "workdir", "entrypoint")
+COMMAND_ONLY_FIELDS: Final = ("image", "stdout", "network", "env", "secrets", "workdir", "entrypoint", "reuse")
 
 _STEP_FIELD_SET: Final = frozenset(STEP_FIELDS)
 _OF_COMMANDS: Final = dict.fromkeys(COMMAND_ONLY_FIELDS, "is a field of Commands, not of Steps")

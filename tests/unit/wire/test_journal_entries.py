@@ -53,7 +53,7 @@ commands = st.fixed_dictionaries(
         "inputs": paths, "outputs": paths, "vars": st.dictionaries(name, scalar, max_size=2), "stdout": st.just("/o"),
         "network": st.booleans(), "env": st.dictionaries(name, name, max_size=2), "workdir": st.just("/w"),
         "entrypoint": st.lists(name, min_size=1, max_size=2) | st.just("keep"),
-        "secrets": st.dictionaries(name, name, max_size=2), **options,
+        "secrets": st.dictionaries(name, name, max_size=2), "reuse": st.booleans(), **options,
     },
 ).map(lambda plain: parse_commands([plain])[0][0])  # fmt: skip
 keys = st.dictionaries(name, name, max_size=2)

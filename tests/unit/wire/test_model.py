@@ -48,6 +48,7 @@ COMMANDS = st.builds(
     env=st.dictionaries(VARIABLE, TEXT, max_size=3),
     secrets=st.dictionaries(VARIABLE | NAME.map("/run/secrets/{}".format), NAME, max_size=3),
     workdir=st.none() | PATH,
+    reuse=st.booleans(),
 )
 COMMANDS = st.builds(
     lambda command, kept: replace(command, entrypoint=kept[0], keeps_entrypoint=kept[1]), COMMANDS, ENTRYPOINT

@@ -68,6 +68,7 @@ EXECUTIONS = st.builds(
     inputs_by_rpc=st.booleans(),
     secrets=st.dictionaries(NAMES, NAMES, max_size=2),
     keeps_entrypoint=st.booleans(),
+    reuse=st.booleans(),
 )
 ORDERS = st.one_of(st.builds(Dispatch, EXECUTIONS), st.builds(Cancel, FENCES, WORDS), st.builds(Drain))
 REPORTS = st.one_of(

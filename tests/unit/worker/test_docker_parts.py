@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from docker.errors import APIError
+from docker.errors import APIError, ImageNotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gaia_core.errors import ConfigError
 from gaia_worker.executors import docker_images
 from gaia_worker.executors.choose import choose_executor
-from gaia_worker.executors.docker import split_frames
-from gaia_worker.executors.docker_images import ImageProblem, Images, Interrupted
+from gaia_worker.executors.docker_images import Image, ImageProblem, Images, Interrupted
+from gaia_worker.executors.docker_streams import split_frames
+from tests.support.waiting import wait_until
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50))), st.lists(st.integers(1, 40)))
@@ -36,17 +39,25 @@ class Registry:
 
     def __init__(self, *answers: object) -> None:
         self.answers = list(answers)
-        self.pulls = 0
+        self.pulls: list[tuple[str, str | None]] = []
+        self.images: set[str] = set()
 
-    def inspect_image(self, image: str) -> None:
-        raise APIError("no such image")
+    def inspect_image(self, image: str) -> dict[str, Any]:
+        if image not in self.images:
+            raise ImageNotFound("no such image")
+        return {"Id": "sha256:1", "RepoDigests": ["other@sha256:2", f"{image.partition(':')[0]}@sha256:3"]}
 
-    def pull(self, image: str, **options: object) -> list[dict[str, Any]]:
-        self.pulls += 1
+    def pull(self, image: str, tag: str | None, **options: object) -> Iterator[dict[str, Any]]:
+        self.pulls.append((image, tag))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return [answer]  # type: ignore[list-item]
+        if isinstance(answer, threading.Event):
+            yield {"status": "waiting"}
+            assert answer.wait(10)
+            answer = {"status": "done"}
+        self.images |= {image} if "error" not in answer else set()  # type: ignore[operator]
+        yield answer  # type: ignore[misc]
 
 
 @pytest.fixture(autouse=True)
@@ -59,16 +70,38 @@ def test_failed_pull_is_told_in_the_engines_words_and_remembered() -> None:
     registry = Registry(APIError("500", explanation="pull access denied"))
     images = Images(registry)
     for _ in range(3):
-        with pytest.raises(ImageProblem, match="'nope': pull access denied"):
-            images.pull("nope", threading.Event())
-    assert registry.pulls == 1
+        with pytest.raises(ImageProblem, match="'nope:1': pull access denied"):
+            images.find("nope:1", threading.Event())
+    assert registry.pulls == [("nope:1", None)]
 
 
 def test_failure_that_passes_is_bridged() -> None:
     """A registry that is slow or busy for a moment does not fail a Step."""
     registry = Registry({"error": "net/http: TLS handshake timeout"}, {"error": "toomanyrequests"}, {"status": "done"})
-    Images(registry).pull("busy", threading.Event())
-    assert registry.pulls == 3
+    Images(registry).find("busy", threading.Event())
+    assert registry.pulls == [("busy", "latest")] * 3
+
+
+def test_image_is_told_by_what_its_own_registry_calls_it() -> None:
+    """A name stands for an id, by which containers are made, and for a digest that others can pull."""
+    registry = Registry({"status": "done"})
+    images = Images(registry)
+    assert images.find("here.example:5000/a/b:1", threading.Event()).digest == "sha256:1"
+    registry.images.add("some:1")
+    assert images.find("some:1", threading.Event()) == Image("sha256:1", "some@sha256:3")
+
+
+def test_many_who_want_an_image_wait_for_one_pull() -> None:
+    """A hundred Steps of a new image ask its registry once."""
+    gate = threading.Event()
+    registry = Registry(gate)
+    images = Images(registry)
+    with ThreadPoolExecutor(8) as pool:
+        found = [pool.submit(images.find, "some:1", threading.Event()) for _ in range(8)]
+        wait_until(lambda: registry.pulls, "the pull")
+        gate.set()
+        assert {each.result(10).id for each in found} == {"sha256:1"}
+    assert len(registry.pulls) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,16 +121,22 @@ def test_failure_that_passes_is_bridged() -> None:
 def test_what_passes_is_told_from_what_does_not(words: str, is_passing: bool) -> None:
     """A registry that does not answer may do so later; what it refuses it will refuse again."""
     with pytest.raises(ImageProblem) as caught:
-        Images(Registry(*[{"error": words}] * 3)).pull("some", threading.Event())
+        Images(Registry(*[{"error": words}] * 3)).find("some", threading.Event())
     assert caught.value.is_passing == is_passing
 
 
 def test_cancelled_attempt_stops_waiting_for_its_image() -> None:
-    """A cancel ends the pull that only this attempt waits for."""
-    cancelled = threading.Event()
-    cancelled.set()
-    with pytest.raises(Interrupted):
-        Images(Registry({"status": "pulling"})).pull("big", cancelled)
+    """A registry that says nothing holds up no cancel, and another attempt that wants the image still gets it."""
+    gate, cancelled = threading.Event(), threading.Event()
+    images = Images(Registry(gate))
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(images.find, "big", threading.Event())
+        one = pool.submit(images.find, "big", cancelled)
+        cancelled.set()
+        with pytest.raises(Interrupted):
+            one.result(10)
+        gate.set()
+        assert other.result(10).id == "sha256:1"
 
 
 def test_unknown_executor_is_refused_with_the_known_ones() -> None:

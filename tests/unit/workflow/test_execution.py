@@ -62,6 +62,7 @@ def test_everything_is_spliced() -> None:
         workdir="/work/{{n}}",
         entrypoint=("sh", "{{out}}"),
         secrets={"TOKEN": "hub", "/run/secrets/key": "key"},
+        reuse=True,
     )
     driver.upload(
         StepSpec("s", "c", {"in": "k"}, {"out": "o/{{n}}"}, {"n": 1.5}, Options(timeout_s=9, resources=Resources(2))),
@@ -78,6 +79,7 @@ def test_everything_is_spliced() -> None:
     assert made.inputs == (Input("in", "k", "/in/1.5", (published("k", "outside 1"),)),)
     assert made.outputs == (Output("out", "o/1.5", "/out/1.5"),)
     assert (made.timeout_s, made.resources, made.keep, made.network) == (9, Resources(2), "on_failure", True)
+    assert made.reuse
 
 
 def test_the_steps_options_win_and_defaults_fill_the_gaps(driver: Driver) -> None:

@@ -64,6 +64,7 @@ def test_full_command() -> None:
                 "secrets": {"TOKEN": "hub-token", "/run/secrets/key.pem": "key"},
                 "workdir": "/",
                 "entrypoint": ["/bin/sh", "-c"],
+                "reuse": True,
             }
         ]
     )
@@ -82,6 +83,7 @@ def test_full_command() -> None:
         workdir="/",
         entrypoint=("/bin/sh", "-c"),
         secrets={"TOKEN": "hub-token", "/run/secrets/key.pem": "key"},
+        reuse=True,
     )
 
 
@@ -217,7 +219,7 @@ def test_examples_are_sound(folder: str) -> None:
         ({"resources": {"gpu": 1}}, "resources.gpu", "did you mean 'gpus'?"),
         ({"imagee": "x"}, "imagee", "did you mean 'image'?"),
         ({"zzz": 1}, "zzz", "there are: name, image"),
-        ({"reuse": True}, "reuse", "not supported yet"),
+        ({"reuse": "yes"}, "reuse", "must be true or false"),
     ],
 )  # fmt: skip
 def test_command_rules(fields: dict[str, Any], place: str, words: str) -> None:
@@ -382,6 +384,7 @@ def test_a_command_is_shown_as_it_was_written() -> None:
         "queue_timeout": 5,
         "resources": {"cpus": 2},
         "network": True,
+        "reuse": True,
     }
     (command,), problems = parse.parse_commands([plain])
     assert problems == []
