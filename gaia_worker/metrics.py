@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -157,18 +157,26 @@ class _MeteredStore:
         """Store a small object."""
         return self._put(lambda: self._wrapped.put_bytes(bucket, path, data, mark))
 
-    def open(self, bucket: str | None, path: str, version: str) -> Iterator[bytes]:
-        """Yield the content of a version."""
-        size_bytes = 0
+    def put_open(
+        self, bucket: str | None, path: str, source: BinaryIO, mark: str = "", sure: Callable[[], object] = bool
+    ) -> Stored:
+        """Store what an open file holds."""
+        return self._put(lambda: self._wrapped.put_open(bucket, path, source, mark, sure))
+
+    def open(
+        self, bucket: str | None, path: str, version: str, start: int = 0, size_bytes: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield the content of a version, or a part of it; a file in parts counts once."""
+        moved_bytes = 0
         try:
-            for chunk in self._wrapped.open(bucket, path, version):
-                size_bytes += len(chunk)
+            for chunk in self._wrapped.open(bucket, path, version, start, size_bytes):
+                moved_bytes += len(chunk)
                 yield chunk
         except StoreError:
             self._meter.store_failed()
-            self._meter.moved("down", 0, size_bytes)
+            self._meter.moved("down", 0, moved_bytes)
             raise
-        self._meter.moved("down", 1, size_bytes)
+        self._meter.moved("down", int(start == 0), moved_bytes)
 
     def _put(self, put: Callable[[], Stored]) -> Stored:
         try:

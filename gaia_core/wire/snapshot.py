@@ -211,9 +211,15 @@ def _worker(worker: Worker) -> journal_pb2.WorkerJoined:
     )
 
 
+def _place(held: tuple[AttemptId, bool]) -> tuple[bool, AttemptId | tuple[()]]:
+    """Return what to sort by: current attempts stay as they were dispatched, since the first of them have the slots."""
+    attempt, is_stopping = held
+    return is_stopping, attempt if is_stopping else ()
+
+
 def _held(worker: Worker) -> Iterator[pb.SnapshotPart]:
     """Yield what a worker holds, those attempts last that are being stopped."""
-    for held in by_count(sorted(worker.held.items(), key=lambda one: (one[1], one[0]))):
+    for held in by_count(sorted(worker.held.items(), key=_place)):
         message = pb.SnapshotHeld(
             worker=worker.name,
             workflow_uids=[attempt.uid for attempt, _ in held],

@@ -79,6 +79,10 @@ class Run:
                 return self._run(container, grace_s)
             except _EngineLacks:
                 self._removals.now(container)
+            except BaseException:
+                if not self._engine.trouble():  # what is written cannot be taken: its program still runs
+                    self._removals.now(container)
+                raise
             finally:
                 self._removals.remove(container)
 

@@ -460,11 +460,15 @@ def silent_workers_were_silent(recording: Recording, entries: list[tuple[int, En
 
 
 def _lags(entries: Iterable[tuple[int, Entry]], times: Mapping[int, float]) -> dict[int, float]:
-    """Return what to add to a term's own time to have the journal's: an append may take long after its decision."""
+    """Return what to add to a term's own time to have the journal's: an append may take long after its decision.
+
+    Openings tell nothing: a term's own time only begins when it is caught up.
+    """
     lags: dict[int, float] = {}
     for offset, entry in entries:
-        term = offset if entry.opening is not None else entry.opening_offset
-        lags[term] = min(lags.get(term, inf), times[offset] - entry.now_ms / 1000)
+        if entry.opening is None:
+            term = entry.opening_offset
+            lags[term] = min(lags.get(term, inf), times[offset] - entry.now_ms / 1000)
     return lags
 
 

@@ -311,3 +311,16 @@ def test_every_attribute_is_in_the_snapshot_or_follows_from_it(kind: Any) -> Non
     names = set(getattr(kind, "__slots__", ())) or set(vars(kind()))
     assert names == DERIVED[kind] | KEPT[kind]
     assert not DERIVED[kind] & KEPT[kind]
+
+
+def test_a_worker_s_attempts_keep_their_order() -> None:
+    """Those that were dispatched first have the slots, and are the ones that a loss is counted for."""
+    driver = Driver()
+    driver.join(slots=1, prefetch=1)
+    driver.upload(make("late", "x", options=Options(priority=0)), name="one")
+    driver.upload(make("waits", "x"), name="two")
+    driver.ask(rq.Expire("one", ("late",)))
+    driver.say("w", rp.Cancelled(driver.fence("late", "one", attempt=1)))
+    assert list(driver.state.fleet.workers["w"].held) == [(2, 0, 1), (1, 0, 2)]
+    driver.restart()
+    assert list(driver.state.fleet.workers["w"].held) == [(2, 0, 1), (1, 0, 2)]

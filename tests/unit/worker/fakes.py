@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from gaia_core.errors import ObjectMissing, StoreError
@@ -100,6 +101,10 @@ class DictStore:
         """Keep an open file's content as a new version."""
         sure()
         return self.put_bytes(bucket, path, source.read(), mark)
+
+    def put_file(self, bucket: str | None, path: str, source: Path, mark: str = "") -> Stored:
+        """Keep a file's content as a new version."""
+        return self.put_bytes(bucket, path, source.read_bytes(), mark)
 
     def open(
         self, bucket: str | None, path: str, version: str, start: int = 0, size_bytes: int | None = None
