@@ -31,7 +31,9 @@ def launcher_of(config: Config, environ: Mapping[str, str]) -> Launcher:
         case "docker":
             return _docker(config, environ, idle_exit_s)
         case _:
-            own = {variable("host"): _host(config, config.listen), variable("metrics_listen"): ""}
+            # Several workers cannot share a port, and one that a file names is not undone by an empty variable.
+            metrics = "127.0.0.1:0" if config.metrics_listen else ""
+            own = {variable("host"): _host(config, config.listen), variable("metrics_listen"): metrics}
             return ProcessLauncher({**environ, **own}, idle_exit_s, config.launch_logs, config.launch_max)
 
 

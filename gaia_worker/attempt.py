@@ -11,6 +11,7 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +20,9 @@ from typing import Final, TypeAlias
 from gaia_core.errors import ObjectMissing, Unavailable
 from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Started
 from gaia_core.ports import LogFeed, Store
-from gaia_core.workflow.execution import listed_bytes
-from gaia_core.workflow.keys import location, manifest_location
+from gaia_core.workflow.keys import location
 from gaia_core.workflow.marks import attempt_mark
-from gaia_core.workflow.model import Execution, FailureClass, Fence, FileVersion, Output, Publication
+from gaia_core.workflow.model import Execution, FailureClass, Fence, Publication
 from gaia_worker.cache import FOLDER as CACHE
 from gaia_worker.cache import InputCache
 from gaia_worker.capture import Capture, frame
@@ -42,22 +42,17 @@ from gaia_worker.executors.base import (
 from gaia_worker.failing import AttemptFailed
 from gaia_worker.inputs import Source, pick
 from gaia_worker.keeping import Logs
-from gaia_worker.masking import Masks
+from gaia_worker.masking import NO_MASKS, Masks
 from gaia_worker.outputs import collect
+from gaia_worker.publishing import Found, Publisher
 from gaia_worker.removing import ASIDE, Remover
 from gaia_worker.scratch import KEPT, keep_folder, remove_folder
 from gaia_worker.secrets import Given
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.staging import StagedInput, StagePlan, plan
-from gaia_worker.transfer import ContentDiffers, Download, Interrupted, Transfers, upload_of
+from gaia_worker.transfer import ContentDiffers, Download, Interrupted, Transfers
 
 log = logging.getLogger(__name__)
-
-INLINE_FILES_MAX: Final = 100
-"""A tree of more files is published by a manifest: reports and journal entries stay small."""
-
-INLINE_BYTES_MAX: Final = 128 * 1024
-"""Of all outputs of an attempt together; a record holds 512 KiB."""
 
 KEEP_ON_FAILURE: Final = "on_failure"
 
@@ -128,8 +123,9 @@ class _Attempt:
         self._stopped = control.stopped
         self._transfers = attempts.transfers
         self._id = attempt_id(execution.fence)
-        self._mark = attempt_mark(attempts.settings.deployment, execution.fence)
         self._scratch = attempts.scratch / self._id
+        mark = attempt_mark(attempts.settings.deployment, execution.fence)
+        self._publisher = Publisher(self._transfers, execution, mark, self._scratch, self._stopped)
         self._plan: StagePlan = plan(execution, self._scratch)
         self._log = attempts.logs.begin(execution, self._scratch, say)
         self._capture: Capture | None = None
@@ -138,6 +134,8 @@ class _Attempt:
         self._began_s = attempts.wall_clock()
         self._run_ms = 0
         self._secrets = Given()
+        self._masks = NO_MASKS
+        self._elsewhere: dict[Path, Path] = {}
 
     def run(self) -> Completed | Failed | Cancelled:
         """Go through the stages; whatever happens, leave nothing behind."""
@@ -169,6 +167,7 @@ class _Attempt:
         self._make_scratch()
         settings = self._attempts.settings
         self._secrets = settings.secrets.take(self._execution.secrets, settings.name)
+        self._masks = Masks(self._secrets.values)
         self._stage_in()
         end = self._judge(self._run_program())
         outputs = self._stage_out()
@@ -219,16 +218,15 @@ class _Attempt:
     def _run_program(self) -> Exit:
         captured = self._plan.both or self._plan.always
         both = self._words() if captured else None
-        self._capture = Capture(self._plan.stdout, both, self._log.write, Masks(self._secrets.values))
+        self._capture = Capture(self._plan.stdout, both, self._log.write, self._masks)
         if self._stopped.is_set():
             raise Interrupted
         self._control.has_started = True
         self._say(Started(self._execution.fence))
         began_s = time.monotonic()
         try:
-            written = tuple(self._scratch / name for name in ("outputs", "logs", "tmp"))
             with (
-                self._attempts.disk.watching(written, self._size_bytes_max, self._control.end_program),
+                self._watching(),
                 self._secrets.given_to(self._task(), self._scratch / "secrets") as task,
             ):
                 return self._attempts.executor.run(task, self._control.halted, self._capture.write)
@@ -236,10 +234,16 @@ class _Attempt:
             self._run_ms = int((time.monotonic() - began_s) * 1000)
             self._close_capture()
 
+    def _watching(self) -> AbstractContextManager[None]:
+        """Watch what the program writes; of its words only those that are outputs: the log has a limit of its own."""
+        written = tuple(self._scratch / name for name in ("outputs", "logs", "progress", "tmp"))
+        end_program = self._control.end_program
+        return self._attempts.disk.watching(written, self._size_bytes_max, end_program, self._elsewhere)
+
     def _task(self) -> Task:
         execution, settings = self._execution, self._attempts.settings
         fence = execution.fence
-        progress, variables = self._log.begin()
+        progress, variables = self._log.begin(self._masks, self._elsewhere)
         return Task(
             name=f"gaia-{self._id}-{short_hash(settings.deployment)}",
             image=execution.image,
@@ -263,6 +267,7 @@ class _Attempt:
             reuse=execution.reuse,
             words_count=bool(self._plan.stdout or self._plan.both),
             area=self._attempts.area,
+            elsewhere=self._elsewhere,
         )
 
     def _judge(self, end: Exit) -> Exited:
@@ -292,37 +297,12 @@ class _Attempt:
         made = set(self._plan.files)
         excluded = made | self._inputs_laid_in
         found = [
-            (one.index, one.output, collect(one, made if one.with_inputs else excluded, self._size_bytes_max))
+            Found(one.index, one.output, collect(one, made if one.with_inputs else excluded, self._size_bytes_max))
             for one in self._plan.outputs
         ]
-        found += [(index, output, [(output.key, self._words())]) for index, output in self._plan.both]
+        found += [Found(index, output, [(output.key, self._words())]) for index, output in self._plan.both]
         found += self._framed("exit code 0")
-        return self._publish(found)
-
-    def _publish(self, found: list[tuple[int, Output, list[tuple[str, Path]]]]) -> tuple[Publication, ...]:
-        """Upload the files of several outputs at once and publish each."""
-        made_by = (self._execution.workflow, self._mark, self._scratch)
-        jobs = [upload_of(key, path, *made_by) for _, _, files in found for key, path in files]
-        versions = iter(self._transfers.upload(jobs, self._stopped))
-        stored = {index: (output, tuple(next(versions) for _ in files)) for index, output, files in found}
-        left_bytes = INLINE_BYTES_MAX
-        published = []
-        for index in sorted(stored):
-            output, files = stored[index]
-            size_bytes = listed_bytes(files)
-            if size_bytes <= left_bytes and len(files) <= INLINE_FILES_MAX:
-                left_bytes -= size_bytes
-                published.append(Publication(output.key, files))
-            else:
-                published.append(self._listed_apart(index, output, files))
-        return tuple(published)
-
-    def _listed_apart(self, index: int, output: Output, files: tuple[FileVersion, ...]) -> Publication:
-        """Return a publication whose files a manifest lists."""
-        fence = self._execution.fence
-        place = manifest_location(self._execution.workflow, fence.workflow_uid, fence.step, fence.attempt, index)
-        manifest = self._transfers.write_manifest(place, files, self._mark, self._stopped)
-        return Publication(output.key, manifest=manifest)
+        return self._publisher.publish(found)
 
     def _failed(self, problem: AttemptFailed) -> Failed:
         """Return the report of a failure, with the outputs that are kept in spite of it."""
@@ -335,19 +315,19 @@ class _Attempt:
 
     def _kept(self, outcome: str) -> tuple[Publication, ...]:
         try:
-            return self._publish(self._framed(outcome))
+            return self._publisher.publish(self._framed(outcome))
         except (Unavailable, OSError) as problem:
             log.warning("log of a failed attempt not stored", extra={"step": self._execution.step, "why": str(problem)})
             return ()
 
-    def _framed(self, outcome: str) -> list[tuple[int, Output, list[tuple[str, Path]]]]:
+    def _framed(self, outcome: str) -> list[Found]:
         """Write the log with header and footer, if an output asks for it."""
         if not self._plan.always:
             return []
         target = self._scratch / "logs" / "always"
         footer = [f"{outcome}; {self._run_ms / 1000:.3f} s; {self._time()}"]
         frame(self._words(), self._header(), footer, target)
-        return [(index, output, [(output.key, target)]) for index, output in self._plan.always]
+        return [Found(index, output, [(output.key, target)]) for index, output in self._plan.always]
 
     def _header(self) -> list[str]:
         execution, attempts = self._execution, self._attempts

@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from gaia_worker.executors.base import STDERR, STDOUT, Sink
-from gaia_worker.masking import Masking, Masks
+from gaia_worker.masking import NO_MASKS, Masking, Masks
 
 TAIL_LINES_MAX: Final = 100
 TAIL_BYTES_MAX: Final = 16 * 1024
 """Enough to see why a program failed, little enough to travel in a report."""
-
-NO_MASKS: Final = Masks()
 
 
 class LogTail:

@@ -9,10 +9,11 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from gaia_core.workflow.model import FailureClass
@@ -25,6 +26,8 @@ PAUSE_S: Final = 1.0
 DUTY: Final = 20
 """The pause is at least so many times what the last measure took."""
 
+NOWHERE: Final[Mapping[Path, Path]] = MappingProxyType({})
+
 RESERVE_BYTES: Final = 256 * 1024 * 1024
 RESERVE_SHARE: Final = 100
 """The disk counts as full below this many bytes or this part of it, whichever is less."""
@@ -34,9 +37,10 @@ Stop = Callable[[AttemptFailed], None]
 
 @dataclass(slots=True)
 class _Watched:
-    """One attempt: its folders, how much they may hold, what ends it, and how much there was."""
+    """One attempt: its folders, others that come and go, how much they may hold, what ends it, how much there was."""
 
     folders: tuple[Path, ...]
+    others: Mapping[Path, Path]
     size_bytes_max: int
     stop: Stop
     used_bytes: int = 0
@@ -59,15 +63,18 @@ class DiskWatch:
         self._none_left = threading.Event()
 
     @contextmanager
-    def watching(self, folders: tuple[Path, ...], size_bytes_max: int, stop: Stop) -> Iterator[None]:
+    def watching(
+        self, folders: tuple[Path, ...], size_bytes_max: int, stop: Stop, others: Mapping[Path, Path] = NOWHERE
+    ) -> Iterator[None]:
         """Watch an attempt's folders as long as the context lasts.
 
         Args:
             folders: what its program may write; they are there.
             size_bytes_max: how much they may hold on the disk, together.
             stop: called at most once, from another thread, with the failure that the attempt then is.
+            others: an executor's `elsewhere`, which may change meanwhile; its values are watched, too.
         """
-        watched = _Watched(folders, size_bytes_max, stop)
+        watched = _Watched(folders, others, size_bytes_max, stop)
         with self._lock:
             self._watched.append(watched)
             self._none_left.clear()
@@ -88,7 +95,8 @@ class DiskWatch:
         with self._lock:
             watched = list(self._watched)
         for one in watched:
-            one.used_bytes = sum(used_bytes(folder, one.size_bytes_max) for folder in one.folders)
+            places = (*one.folders, *tuple(one.others.values()))
+            one.used_bytes = sum(used_bytes(place, one.size_bytes_max) for place in places)
             if one.used_bytes > one.size_bytes_max:
                 message = f"it wrote more than the {one.size_bytes_max} bytes that an attempt may (GAIA_DISK_BYTES)"
                 self._end(one, AttemptFailed(FailureClass.COMMAND, message))

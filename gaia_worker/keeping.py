@@ -7,7 +7,7 @@ Step no time of its own; an attempt that wrote nothing leaves nothing.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Execution
 from gaia_worker.attempt_log import AttemptLog
 from gaia_worker.executors.base import Mount
+from gaia_worker.masking import Masks
 from gaia_worker.progress import ProgressFile
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.telling import Telling, Told
@@ -104,14 +105,20 @@ class KeptLog:
     ) -> None:
         self._logs = logs
         self._execution = execution
-        self._log = AttemptLog(scratch / "logs", logs.settings.log_bytes_max, wall_ms)
+        self._log = AttemptLog(scratch, logs.settings.log_bytes_max, wall_ms)
         self._progress = ProgressFile(scratch)
         self._told = Told(execution, self._log, self._progress, say)
         self._storing: Future[None] | None = None
         self._has_begun = self._is_closed = False
 
-    def begin(self) -> tuple[Mount, dict[str, str]]:
-        """Get ready for the program to run; return the mount and the variables by which it says how far it is."""
+    def begin(self, masks: Masks, elsewhere: Mapping[Path, Path]) -> tuple[Mount, dict[str, str]]:
+        """Get ready for the program to run; return the mount and the variables by which it says how far it is.
+
+        Args:
+            masks: what must not be seen in what it says.
+            elsewhere: of its task.
+        """
+        self._progress.masks, self._progress.elsewhere = masks, elsewhere
         self._progress.folder.mkdir(parents=True, exist_ok=True)
         self._has_begun = True
         self._logs.telling.begin(self._told)

@@ -21,11 +21,14 @@ class Masks:
 
     Args:
         values: of secrets, in any order. Of one with several lines each line counts by itself, too.
+
+    Attributes:
+        longest: bytes of the longest value.
     """
 
     def __init__(self, values: Iterable[str | bytes] = ()) -> None:
         self.values = tuple(sorted(set(_worth_masking(values)), key=lambda value: (-len(value), value)))
-        self._longest = len(self.values[0]) if self.values else 0
+        self.longest = len(self.values[0]) if self.values else 0
         self._first = frozenset(value[0] for value in self.values)
         self._anywhere = re.compile(b"|".join(b"(?=(" + re.escape(value) + b"))" for value in self.values) or b"(?!)")
 
@@ -41,7 +44,7 @@ class Masks:
     def undecided_from(self, data: bytes) -> int:
         """Return where the end of data begins that may be the beginning of a value, or a value that goes on."""
         cut = len(data)
-        for start in range(max(0, len(data) - self._longest + 1), len(data)):
+        for start in range(max(0, len(data) - self.longest + 1), len(data)):
             if data[start] not in self._first:
                 continue
             rest = data[start:]
@@ -96,3 +99,6 @@ def _worth_masking(values: Iterable[str | bytes]) -> Iterable[bytes]:
         for part in (data, data.strip(), *(line.strip() for line in data.splitlines())):
             if len(part) >= LENGTH_MIN:
                 yield part
+
+
+NO_MASKS: Final = Masks()

@@ -7,14 +7,16 @@ The file is named by the variable GAIA_PROGRESS; its last line counts: `3/10`, `
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from gaia_core.workflow.form.paths import PROGRESS_FOLDER
 from gaia_worker.executors.base import Mount
+from gaia_worker.masking import NO_MASKS, Masks
 
 VARIABLE: Final = "GAIA_PROGRESS"
-FOLDER: Final = "/run/gaia"
-"""A folder of its own, so that a program may also rename a file into place; /run is never covered by an output."""
+FILE: Final = "progress"
 
 READ_BYTES_MAX: Final = 4096
 MESSAGE_CHARACTERS_MAX: Final = 200
@@ -33,24 +35,31 @@ class Said(NamedTuple):
 
 
 class ProgressFile:
-    """The file of one attempt. Used by one thread at a time."""
+    """The file of one attempt. Used by one thread at a time.
+
+    Attributes:
+        folder: it lies in, before and after the program.
+        masks: what must not be seen in what it says.
+        elsewhere: an executor's, for as long as the program runs.
+    """
 
     def __init__(self, scratch: Path) -> None:
         """Place it in an attempt's own folder."""
         self.folder = scratch / "progress"
-        self._file = self.folder / "progress"
+        self.masks: Masks = NO_MASKS
+        self.elsewhere: Mapping[Path, Path] = {}
         self._seen: object = None
         self._said: Said | None = None
 
     @property
     def mount(self) -> Mount:
         """Return how the program gets at it."""
-        return Mount(self.folder, FOLDER, read_only=False)
+        return Mount(self.folder, PROGRESS_FOLDER, read_only=False)
 
     @property
     def variables(self) -> dict[str, str]:
         """Return what tells the program where it is."""
-        return {VARIABLE: f"{FOLDER}/{self._file.name}"}
+        return {VARIABLE: f"{PROGRESS_FOLDER}/{FILE}"}
 
     def news(self) -> Said | None:
         """Return what the program says now, if it is not what it said before."""
@@ -62,8 +71,9 @@ class ProgressFile:
 
     def _end(self) -> bytes | None:
         """Return the end of the file if it has changed; a link, a pipe or a device is not looked into."""
+        path = self.elsewhere.get(self.folder, self.folder) / FILE
         try:
-            file = os.open(self._file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
         try:
@@ -72,11 +82,18 @@ class ProgressFile:
             if not stat.S_ISREG(facts.st_mode) or seen == self._seen:
                 return None
             self._seen = seen
-            return os.pread(file, READ_BYTES_MAX, max(0, facts.st_size - READ_BYTES_MAX))
+            return self._masked_end(file, facts.st_size)
         except OSError:
             return None
         finally:
             os.close(file)
+
+    def _masked_end(self, file: int, size_bytes: int) -> bytes:
+        """Return the end of a file without secrets, also without the rest of one whose beginning was not read."""
+        more = self.masks.longest
+        start = max(0, size_bytes - READ_BYTES_MAX - more)
+        end = self.masks.masked(os.pread(file, READ_BYTES_MAX + more, start))
+        return end[more:] if start else end
 
 
 def parse(end: bytes) -> Said | None:

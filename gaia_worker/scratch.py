@@ -72,7 +72,7 @@ def keep_folder(folder: Path, kept: Path, size_bytes_max: int) -> bool:
 
 
 def used_bytes(folder: Path, stop_at: int | None = None) -> int:
-    """Return the room that a folder's files take on the disk, holes not counted; each file counts once.
+    """Return the room that a folder's files, or one file, take on the disk, holes not counted; each counts once.
 
     It may change meanwhile: what cannot be looked at is passed over. Cost is O(entries).
 
@@ -80,7 +80,7 @@ def used_bytes(folder: Path, stop_at: int | None = None) -> int:
         folder: where.
         stop_at: enough to know; the count ends there.
     """
-    total = 0
+    total = _file_bytes(folder)
     seen: set[int] = set()
     folders = [str(folder)]
     while folders:
@@ -100,6 +100,14 @@ def used_bytes(folder: Path, stop_at: int | None = None) -> int:
                 if stop_at is not None and total > stop_at:
                     return total
     return total
+
+
+def _file_bytes(path: Path) -> int:
+    """Return the room of one file, 0 where there is none."""
+    with suppress(OSError):
+        status = path.lstat()
+        return status.st_blocks * BLOCK_BYTES if stat.S_ISREG(status.st_mode) else 0
+    return 0
 
 
 def _times(kept: Path) -> Iterator[tuple[int, Path]]:

@@ -6,6 +6,7 @@ said is kept in a file when it has ended, and the container is removed.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from docker.errors import (  # type: ignore[import-untyped,unused-ignore]
     NotFound,
 )
 
-from gaia_core.backends.process_launcher import STOPPING, last_words, no_room, note_end, own_settings
+from gaia_core.backends.process_launcher import LEAVE_S, STOPPING, last_words, no_room, note_end, own_settings
 from gaia_core.errors import NotAllowedNow, Unavailable
 
 CALL_S: Final = 30
@@ -130,8 +131,9 @@ class DockerLauncher:
         for worker in living:
             with suppress(DockerException, OSError):
                 self._api.kill(worker.container, "SIGTERM")
+        until_s = time.monotonic() + LEAVE_S
         for worker in living:
-            worker.gone.wait(CALL_S / 6)
+            worker.gone.wait(max(0.0, until_s - time.monotonic()))
 
     def _started(self, container: str) -> None:
         """Start a container, or leave none behind."""
@@ -171,7 +173,7 @@ class DockerLauncher:
 
     def _watch(self, worker: "WorkerContainer") -> None:
         while not worker.look():
-            self._stopping.wait(AGAIN_S)
+            worker.gone.wait(AGAIN_S)  # set below and nowhere else: this is a pause, also while the server stops
         with self._lock:
             del self._living[worker.container]
         worker.gone.set()

@@ -50,6 +50,8 @@ class Task:
         words_count: what the program writes is a result of it, of which nothing may be missing.
         area: folder of the worker in which an executor may keep files of its own, on the file system of the mounts'
             sources; None for none.
+        elsewhere: filled by an executor that lends a program other places than the sources of its writable mounts:
+            source → place while the program runs; a place that is nobody's source stands for itself.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Task:
     reuse: bool = False
     words_count: bool = True
     area: Path | None = None
+    elsewhere: dict[Path, Path] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

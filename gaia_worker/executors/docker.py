@@ -78,6 +78,7 @@ class DockerExecutor:
         """
         wanted = [f"{name}={value}" for name, value in labels.items()]
         try:
+            self._warm.forget_of(labels)  # of an incarnation in this process, which removes their files next
             found = self._engine.api.containers(all=True, filters={"label": wanted})
             for container in found:
                 self._removals.now(container["Id"])

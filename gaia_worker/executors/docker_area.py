@@ -114,6 +114,11 @@ class Area:
             _empty(folder)
             folder.chmod(SHARED_TEMPORARY)
 
+    def written(self, mounts: Sequence[Mount]) -> dict[Path, Path]:
+        """Return where that lies which a task writes: source of a mount → place; /tmp and the like by themselves."""
+        places = {m.source: place for m, place in zip(mounts, self._places, strict=True) if not m.read_only}
+        return places | {folder: folder for folder in self._temporary}
+
     def remove(self) -> None:
         """Remove the places with all that is in them; safe to call twice."""
         _empty(self._folder)

@@ -77,7 +77,7 @@ class Engine:
         return f"engine {self.version} at {self.host}{lacks}"
 
     def trouble(self) -> str:
-        """Say why it cannot be used, as of the last look; "" when it can."""
+        """Say why it cannot be used, as first seen; "" when it can, as of the last look."""
         return self._trouble
 
     def learn(self, words: str, asked: Offers) -> bool:
@@ -140,11 +140,12 @@ class Engine:
         self._probe.close()
 
     def _know(self, trouble: str) -> None:
-        if bool(trouble) != bool(self._trouble):
-            if trouble:
-                log.error("the engine does not answer", extra={"engine": self.host, "cause": trouble})
-            else:
-                log.info("the engine answers again", extra={"engine": self.host})
+        if bool(trouble) == bool(self._trouble):
+            return  # in the words of the beginning, however it fails now: a change of them would be told as news
+        if trouble:
+            log.error("the engine does not answer", extra={"engine": self.host, "cause": trouble})
+        else:
+            log.info("the engine answers again", extra={"engine": self.host})
         self._trouble = trouble
 
 

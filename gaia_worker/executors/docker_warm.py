@@ -12,7 +12,7 @@ What cannot be served this way gets a container of its own; the end is the same.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +138,17 @@ class WarmContainers:
         for warm in old:
             self._throw_away(warm)
 
+    def forget_of(self, labels: Mapping[str, str]) -> None:
+        """Throw away what is idle of one worker before returning; raises one of ENGINE_ERRORS where that fails."""
+        owner = _owner(labels)
+        with self._guard:
+            old = [warm for warm in self._idle if warm.kind.owner == owner]
+            self._idle = [warm for warm in self._idle if warm not in old]
+        for warm in old:
+            warm.let_go()
+            self._removals.now(warm.container)
+            warm.area.remove()
+
     def close(self) -> None:
         """Throw away all that is idle; safe to call twice."""
         with self._guard:
@@ -238,6 +249,7 @@ class _Warm:
         """Run a task's program in it to its end."""
         self.uses += 1
         self.area.lend(task.mounts)
+        task.elsewhere.update(self.area.written(task.mounts))
         watch = Watch(task, cancelled, grace_s, self._terminate, self._kill)
         watch.check()
         if watch.ended_by is not None:
@@ -300,6 +312,7 @@ class _Warm:
         """Put what the task wrote where its attempt looks for it; kill first what may still write."""
         if is_dead:
             self._kill()
+        task.elsewhere.clear()  # the next task's from now on
         self.area.take_back(task.mounts)
 
     def let_go(self) -> None:
@@ -359,8 +372,11 @@ class _Warm:
 
 
 def _kind(task: Task, shapes: Sequence[Shape], image: Image, area: Path) -> Kind:
-    owner = (task.labels.get("gaia.deployment", ""), task.labels.get("gaia.worker", ""))
-    return Kind(image.id, tuple(shapes), task.workdir, task.network, task.resources, owner, area)
+    return Kind(image.id, tuple(shapes), task.workdir, task.network, task.resources, _owner(task.labels), area)
+
+
+def _owner(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get("gaia.deployment", ""), labels.get("gaia.worker", "")
 
 
 def _overlap(one: str, other: str) -> bool:

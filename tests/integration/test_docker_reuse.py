@@ -17,6 +17,7 @@ import pytest
 from gaia_core.workflow.model import Resources
 from gaia_worker.executors import docker, docker_area, docker_warm
 from gaia_worker.executors.base import Exit, Exited, OutOfMemory, Stopped, TimedOut
+from gaia_worker.scratch import remove_folder
 from tests.support.docker_tasks import Tasks
 from tests.support.waiting import wait_until
 
@@ -257,3 +258,29 @@ def test_nothing_warm_outlives_a_killed_worker(tasks: Tasks) -> None:
     wait_until(lambda: [one["State"] for one in tasks.containers()] == ["exited"], "the container to end")
     assert tasks.executor.cleanup(tasks.labels) == 1
     subprocess.run(["rm", "-rf", str(tasks.folder / "area")], check=True)
+
+
+def test_a_running_program_is_told_where_its_files_lie(tasks: Tasks) -> None:
+    """While it runs they are the container's; who watches them must find them there, and afterwards no more."""
+    seen: list[str] = []
+    out, single = tasks.given("/out"), tasks.given_file("/etc/single", "", read_only=False)
+    mounts = (out, single, tasks.given("/in", read_only=True, a="a"))
+    script = "echo a > /out/a; echo b > /etc/single; echo c > /tmp/c; echo d; sleep 1"
+    task = tasks.task("sh", "-c", script, reuse=True, mounts=mounts)
+
+    def sink(_stream: int, _data: bytes) -> None:
+        files = [path / "a" if path.is_dir() else path for path in task.elsewhere.values()]
+        seen.extend(file.read_text() for file in files if file.exists())
+        seen.extend(file.read_text() for path in task.elsewhere.values() for file in path.glob("c"))
+
+    assert tasks.executor.run(task, threading.Event(), sink) == Exited(0)
+    assert seen == ["a\n", "b\n", "c\n"]
+    assert task.elsewhere == {}
+
+
+def test_what_is_warm_goes_when_its_worker_begins_anew(tasks: Tasks) -> None:
+    """An incarnation that follows another one in the same process clears its files away, and must not meet them."""
+    assert warm(tasks, "echo a") == (Exited(0), "a\n")
+    assert tasks.executor.cleanup(tasks.labels) <= 1
+    remove_folder(tasks.folder / "area")
+    assert warm(tasks, "echo b") == (Exited(0), "b\n")

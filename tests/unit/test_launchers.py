@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gaia_core.backends import docker_launcher
 from gaia_core.backends.process_launcher import ProcessLauncher
 from gaia_core.config import Config, load
 from gaia_core.errors import ConfigError
@@ -76,3 +78,47 @@ def test_the_launcher_is_the_one_that_is_set(tmp_path: Path) -> None:
     assert isinstance(launcher_of(Config(launcher="none"), {}), NoLauncher)
     with pytest.raises(ConfigError, match="No image is named"):
         launcher_of(Config(launcher="docker"), {})
+
+
+def test_no_launched_worker_takes_the_port_that_the_file_names(tmp_path: Path) -> None:
+    """Several workers of one file cannot share it, and it may be another worker's."""
+    config = Config(launch_logs=tmp_path, metrics_listen="127.0.0.1:24490")
+    made = launcher_of(config, {})
+    assert isinstance(made, ProcessLauncher)
+    made._command = (sys.executable, "-c", SHOW)
+    wait_until(made.launch("a", {}).ended, "it ended")
+    environ = json.loads((tmp_path / "a.log").read_text())
+    assert load({}, environ, {"metrics_listen": "127.0.0.1:24490"}).metrics_listen == "127.0.0.1:0"
+
+
+def test_a_container_is_given_no_secret_of_the_servers(tmp_path: Path) -> None:
+    """Whoever may ask the engine sees a container's variables; secrets for programs are for workers to have."""
+    assert worker_environ({"GAIA_SECRET_TOKEN": "x", "AWS_SECRET_ACCESS_KEY": "x"}) == {}
+
+
+def test_closing_waits_for_all_containers_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many still run Steps, a server that stops waits for them no longer than for one."""
+    asked: list[float] = []
+
+    class Busy:
+        container = "c"
+
+        class gone:  # noqa: N801 - an event that is never set
+            @staticmethod
+            def wait(timeout_s: float) -> bool:
+                asked.append(timeout_s)
+                return False
+
+    class Engine:
+        def containers(self, **_: object) -> list[object]:
+            return []
+
+        def kill(self, *_: object) -> None:
+            pass
+
+    now = iter([0.0, 0.0, 4.0, 9.0])
+    monkeypatch.setattr(docker_launcher, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    made = docker_launcher.DockerLauncher(docker_launcher.Containers("d", "i", {}, "", (), 300.0, tmp_path, 9), Engine)
+    made._living = {name: Busy() for name in ("a", "b", "c")}  # type: ignore[misc]
+    made.close()
+    assert asked == [5.0, 1.0, 0.0]

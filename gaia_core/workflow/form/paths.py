@@ -13,6 +13,9 @@ KERNEL_FOLDERS: Final = ("/proc", "/sys", "/dev")
 SECRETS_FOLDER: Final = "/run/secrets"
 """Where a program finds secrets that are files. Source: Docker's own place for them."""
 
+PROGRESS_FOLDER: Final = "/run/gaia"
+"""Where a program says how far it is; a folder, so that it may also rename a file into place."""
+
 _SECRET_FILE: Final = re.compile(rf"{SECRETS_FOLDER}/[A-Za-z0-9_][A-Za-z0-9_.-]{{0,252}}")
 _STREAM: Final = re.compile(r"/dev/(stdout|stderr|fd|tty)|/proc/[^/]+/fd")
 
@@ -63,6 +66,8 @@ def _taken_problem(text: str) -> str | None:
     clean = text.removesuffix("/")
     if clean in ("/run", SECRETS_FOLDER) or clean.startswith(f"{SECRETS_FOLDER}/"):
         return f"{shortened(text)!r} is in the way of {SECRETS_FOLDER}, where secrets are"
+    if clean == PROGRESS_FOLDER or clean.startswith(f"{PROGRESS_FOLDER}/"):
+        return f"{shortened(text)!r} is in the way of {PROGRESS_FOLDER}, where a program says how far it is"
     return _kernel_problem(text)
 
 

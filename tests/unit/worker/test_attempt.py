@@ -16,9 +16,9 @@ from gaia_core.wire.manifests import decode_manifest
 from gaia_core.wire.pieces import read_stored
 from gaia_core.workflow.marks import attempt_mark
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Input, Output, Publication
-from gaia_worker import attempt as module
 from gaia_worker import keeping, retrying
-from gaia_worker.attempt import INLINE_FILES_MAX, Attempts
+from gaia_worker import publishing as module
+from gaia_worker.attempt import Attempts
 from gaia_worker.control import Control
 from gaia_worker.executors.base import (
     STDERR,
@@ -33,6 +33,7 @@ from gaia_worker.executors.base import (
     Task,
     TimedOut,
 )
+from gaia_worker.publishing import INLINE_FILES_MAX
 from gaia_worker.settings import WorkerSettings
 from tests.unit.worker.fakes import WORKER, DictStore, execution
 

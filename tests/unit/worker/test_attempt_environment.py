@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gaia_core.machine.reports import Completed, Failed
-from gaia_core.workflow.model import FailureClass, FileVersion, Input, Publication
+from gaia_core.machine.reports import Completed, Failed, Progress
+from gaia_core.workflow.model import FailureClass, FileVersion, Input, Output, Publication
 from gaia_worker.attempt import Attempts
-from gaia_worker.executors.base import Exited
+from gaia_worker.executors.base import Exit, Exited, Stopped
 from gaia_worker.secrets import Secrets
 from gaia_worker.settings import WorkerSettings
+from tests.support.waiting import wait_until
 from tests.unit.worker.fakes import WORKER
 from tests.unit.worker.test_attempt import Bench, Inside
 
@@ -74,3 +76,62 @@ def test_a_completion_tells_the_image_that_was_run(bench: Bench) -> None:
     end = bench.run(lambda inside: None)
     assert isinstance(end, Completed)
     assert end.image_digest == ""
+
+
+def test_progress_shows_no_secret(bench: Bench) -> None:
+    """What a program says of how far it is can be read by all who read its words, so secrets are masked in it, too."""
+
+    def program(inside: Inside) -> None:
+        inside.path("/run/gaia/progress").write_text("1/2 logging in with hunter2\n")
+        wait_until(lambda: [said for said in bench.said if isinstance(said, Progress)], "progress was told")
+
+    bench.run(program, secrets={"TOKEN": "token"})
+    (said,) = [said for said in bench.said if isinstance(said, Progress)]
+    assert said.message == "logging in with ***"
+
+
+def test_a_limit_counts_what_is_written_beside_the_progress(bench: Bench) -> None:
+    """The folder of the progress is the program's to fill as those of its outputs are."""
+
+    def program(inside: Inside) -> Exit:
+        inside.path("/run/gaia/large").write_bytes(bytes(200_000))
+        bench.attempts.disk.look()
+        return Stopped() if bench.control.halted.is_set() else Exited(0)
+
+    bench.attempts.settings = replace(bench.attempts.settings, disk_bytes=100_000)
+    end = bench.run(program)
+    assert isinstance(end, Failed)
+    assert end.failure.kind is FailureClass.COMMAND
+
+
+def test_a_limit_counts_words_once(bench: Bench) -> None:
+    """What we keep of the log ourselves is no file of the program's, and has a limit of its own."""
+
+    def program(inside: Inside) -> Exit:
+        inside.say("x" * 70_000)
+        bench.attempts.disk.look()
+        return Stopped() if bench.control.halted.is_set() else Exited(0)
+
+    bench.attempts.settings = replace(bench.attempts.settings, disk_bytes=100_000)
+    assert isinstance(bench.run(program, outputs=(Output("out", "k", ">"),)), Completed)
+
+
+def test_what_an_executor_keeps_elsewhere_counts_and_is_read_there(bench: Bench) -> None:
+    """One that lends a program other folders than the attempt's says which, and both watch these while it runs."""
+    lent = bench.scratch / "lent"
+
+    def program(inside: Inside) -> Exit:
+        task = bench.executor.tasks[-1]
+        source = inside.path("/run/gaia")
+        source.rename(lent)
+        task.elsewhere[source] = lent
+        (lent / "progress").write_text("1/2")
+        wait_until(lambda: [said for said in bench.said if isinstance(said, Progress)], "progress was told")
+        (lent / "large").write_bytes(bytes(200_000))
+        bench.attempts.disk.look()
+        return Stopped() if bench.control.halted.is_set() else Exited(0)
+
+    bench.attempts.settings = replace(bench.attempts.settings, disk_bytes=100_000)
+    end = bench.run(program)
+    assert isinstance(end, Failed)
+    assert end.failure.kind is FailureClass.COMMAND

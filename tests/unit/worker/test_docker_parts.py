@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gaia_core.errors import ConfigError
 from gaia_worker.executors import docker_images
 from gaia_worker.executors.choose import choose_executor
+from gaia_worker.executors.docker_engine import Engine
 from gaia_worker.executors.docker_images import Image, ImageProblem, Images, Interrupted
 from gaia_worker.executors.docker_streams import split_frames
 from tests.support.waiting import wait_until
@@ -144,3 +145,19 @@ def test_unknown_executor_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         choose_executor("podman")
     assert "docker" in caught.value.hint
+
+
+def test_a_trouble_has_the_same_words_as_long_as_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine fails in many ways in a row; the worker tells of it once."""
+    engine = Engine(None, None, "unix:///nowhere", {"ServerVersion": "1"})
+    problems: list[Exception] = [OSError("refused"), OSError("timed out")]
+
+    def knock() -> None:
+        raise problems.pop(0)
+
+    monkeypatch.setattr(engine, "knock", knock)
+    engine.look()
+    told = engine.trouble()
+    assert "refused" in told
+    engine.look()
+    assert (engine.trouble(), problems) == (told, [])

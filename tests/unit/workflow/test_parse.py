@@ -197,6 +197,8 @@ def test_examples_are_sound(folder: str) -> None:
         ({"secrets": {"/run/secrets/a/b": "s"}}, 'secrets["/run/secrets/a/b"]', "or /run/secrets/NAME"),
         ({"secrets": {"/run/secrets/..": "s"}}, 'secrets["/run/secrets/.."]', "or /run/secrets/NAME"),
         ({"inputs": {"a": "/run/secrets/a"}}, "inputs.a", "in the way of /run/secrets"),
+        ({"outputs": {"a": "/run/gaia/"}}, "outputs.a", "in the way of /run/gaia"),
+        ({"inputs": {"a": "/run/gaia/a"}}, "inputs.a", "in the way of /run/gaia"),
         ({"outputs": {"a": "/run/"}}, "outputs.a", "in the way of /run/secrets"),
         ({"stdout": "/run/secrets"}, "stdout", "in the way of /run/secrets"),
         ({"workdir": "work"}, "workdir", "absolute"),
