@@ -309,6 +309,7 @@ class _Attempt:
         self._close_capture()
         if self._stopped.is_set():
             raise Interrupted
+        problem.message = self._masks.masked_text(problem.message)  # it may quote the program, or name its files
         tail = self._capture.tail() if self._capture is not None else ""
         outcome = f"failed, {problem.kind.name}: {problem.message}"
         return Failed(self._execution.fence, problem.failure(tail), self._kept(outcome))

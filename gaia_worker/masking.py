@@ -41,6 +41,10 @@ class Masks:
             done = end
         return bytes(out + data[done:]) if done else data
 
+    def masked_text(self, text: str) -> str:
+        """Return a text as `masked` does bytes."""
+        return self.masked(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
     def undecided_from(self, data: bytes) -> int:
         """Return where the end of data begins that may be the beginning of a value, or a value that goes on."""
         cut = len(data)

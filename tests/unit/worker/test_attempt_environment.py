@@ -11,7 +11,7 @@ import pytest
 from gaia_core.machine.reports import Completed, Failed, Progress
 from gaia_core.workflow.model import FailureClass, FileVersion, Input, Output, Publication
 from gaia_worker.attempt import Attempts
-from gaia_worker.executors.base import Exit, Exited, Stopped
+from gaia_worker.executors.base import EngineFailed, Exit, Exited, Stopped
 from gaia_worker.secrets import Secrets
 from gaia_worker.settings import WorkerSettings
 from tests.support.waiting import wait_until
@@ -88,6 +88,13 @@ def test_progress_shows_no_secret(bench: Bench) -> None:
     bench.run(program, secrets={"TOKEN": "token"})
     (said,) = [said for said in bench.said if isinstance(said, Progress)]
     assert said.message == "logging in with ***"
+
+
+def test_a_failure_shows_no_secret(bench: Bench) -> None:
+    """Its message may quote what a program wrote, or named a file, in whoever's words it comes."""
+    end = bench.run(lambda inside: EngineFailed("bwrap: cannot log in with hunter2"), secrets={"TOKEN": "token"})
+    assert isinstance(end, Failed)
+    assert end.failure.message == "bwrap: cannot log in with ***"
 
 
 def test_a_limit_counts_what_is_written_beside_the_progress(bench: Bench) -> None:
