@@ -448,7 +448,7 @@ def _refuse_archived(submission: Submission, archived: Archived) -> None:
 def _give_up(submissions: Iterable[Submission]) -> None:
     """Tell whoever still waits that nobody will answer."""
     for submission in submissions:
-        if _is_wanted(submission):
+        if not submission.answer.done() and _is_wanted(submission):
             submission.answer.set_exception(Unavailable("The coordinator is shutting down."))
 
 

@@ -248,6 +248,24 @@ def test_an_opening_that_fails_tells_whoever_waits() -> None:
     assert failed(answer)
 
 
+def test_an_opening_whose_first_batch_fails_tells_whoever_waits_once(shard: Shard) -> None:
+    """Requests that were in that batch are told already that their outcome is not known."""
+    with_worker(shard).bus.report(b"something to read first")
+    successor = shard.successor()
+    early = successor.loop.submit(rq.Upload("flow", {}, COMMANDS, (make("a", "a"),)))
+    appends: list[None] = []
+
+    def fail_the_second() -> None:
+        appends.append(None)
+        if len(appends) == 2:
+            successor.journal.fail_next(written=False)
+
+    before_append(successor, fail_the_second)
+    with pytest.raises(TermEnded):
+        successor.open()
+    assert failed(early)
+
+
 # -- failover
 
 
