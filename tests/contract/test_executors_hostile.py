@@ -83,7 +83,7 @@ def test_name_that_no_key_can_have_is_refused(site: Site, name: str) -> None:
     """A file whose name cannot be a Key's fails the attempt, but for one that only looks odd."""
     end = site.run("sh", "-c", 'echo x > "/work/t/$0"', name, outputs=(output("t/", "/work/t/"),))
     assert isinstance(end, Failed), end
-    assert site.store.paths() == []
+    assert [path for path in site.store.paths() if not path.startswith(".gaia/logs/")] == []
 
 
 @pytest.mark.parametrize("name", ["...", "..a", "-rf", "a b", "ü", "*", "$(id)", "'", '"'])
