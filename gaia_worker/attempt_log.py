@@ -104,4 +104,6 @@ class AttemptLog:
     def _give_up(self, problem: OSError) -> None:
         """Keep nothing more: a full disk must not end a program that does not need it."""
         log.warning("log not kept", extra={"why": str(problem)})
+        if self._spool is not None:
+            self._spool.abandon()
         self._spool = None

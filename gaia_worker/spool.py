@@ -1,5 +1,6 @@
 """What is kept of one attempt's log until it goes to the store: on disk, the beginning and the end of a long one."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -55,6 +56,11 @@ class Spool:
                             out.write(chunk)
                     tail.unlink()
         return self._head
+
+    def abandon(self) -> None:
+        """Let go of the file that is open; what is not written yet is lost."""
+        with suppress(OSError):  # it is closed all the same
+            self._close()
 
     def _begin_file(self) -> None:
         self._close()
