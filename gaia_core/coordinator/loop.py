@@ -12,11 +12,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gaia_core.coordinator.inboxes import Inboxes, Unsent
+from gaia_core.coordinator.crew import Crew
 from gaia_core.coordinator.intake import Batch, Intake, Submission
-from gaia_core.coordinator.leases import Leases
 from gaia_core.coordinator.meter import Meter
-from gaia_core.coordinator.ordered import OrderedTerms
 from gaia_core.coordinator.snapshots import Snapshots
 from gaia_core.coordinator.term import Term
 from gaia_core.coordinator.watching import WatchHub
@@ -24,21 +22,12 @@ from gaia_core.errors import Bug, GaiaError, RequestError, Unavailable
 from gaia_core.machine import requests as rq
 from gaia_core.machine.archived import Archived, IsArchived
 from gaia_core.machine.decision import Decision
-from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, SendDrain, StoreEffect
+from gaia_core.machine.effects import Effect, StoreEffect
 from gaia_core.machine.handle import dispatch, handle
-from gaia_core.machine.outcomes import STOPPED
-from gaia_core.machine.outcomes import reports as enter_reports
-from gaia_core.machine.public import Announcement, StepProgress, underway
 from gaia_core.machine.queries import unfinished
-from gaia_core.machine.reports import Failed, Heartbeat, Hello, Progress, WorkerReports
 from gaia_core.machine.state import PIECES_PER_ENTRY
 from gaia_core.ports import Aside, CoordinatorBus, Journal, ReportBatch, SetAside, nowhere
-from gaia_core.scheduling.fleet import AttemptId, Worker
-from gaia_core.scheduling.heartbeats import compare
-from gaia_core.skew import too_far
 from gaia_core.wire.journal import Entry
-from gaia_core.wire.reports import decode_reports
-from gaia_core.workflow.model import Failure, FailureClass, Fence
 from gaia_core.workflow.validate import ANY, Rules
 
 log = logging.getLogger(__name__)
@@ -51,8 +40,6 @@ OFFSET_KEPT_S: Final = 600.0
 
 CONFIRM_EVERY_S: Final = 2.0
 """How often a leader that has nothing to journal makes sure that it still leads: one question to the journal."""
-
-UNDECODABLE: Final = "record that is no report"
 
 _ASK_AGAIN: Final = "ask again with the same request id"
 
@@ -81,7 +68,6 @@ class Loop:
 
     Attributes:
         set_aside: keeps records that nobody can use; to be set before `open`.
-        refused: how many reports did not count, by cause, in this term.
         meter: counts what is done, over all terms.
         answer_later: takes over requests about workflows that have left memory; must be quick.
     """
@@ -100,29 +86,27 @@ class Loop:
         self.intake = Intake()
         self.set_aside: SetAside = nowhere
         self.term = Term(journal, self._keep)
-        self.refused: Counter[str] = Counter()
         self.meter = Meter()
         self.answer_later: Callable[[Submission, Archived], None] = _refuse_archived
         self._bus = bus
         self._clock = clock
-        self._leases = Leases(lease_s)
         self._followers = followers
         self._ask_store = ask_store
-        self._watchers = watchers
         self._rules = rules
-        self._impossible: list[WorkerReports] = []
-        self._dismissed: list[tuple[WorkerReports, Heartbeat]] = []
-        self._started: list[Announcement] = []
+        self._crew = Crew(bus, lease_s, watchers, self._keep, self.intake.wake)
         self._stopping = threading.Event()
-        self._reports_offset = 0
         self._journaled_s = 0.0
         self._confirmed_s = 0.0
-        self._suspects: dict[str, int] = {}
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Return how many reports did not count, by cause, in this term; from any thread."""
+        return self._crew.refused
 
     @property
     def reports_waiting(self) -> int:
         """Return how many records of reports were not taken in yet, as far as is known; from any thread."""
-        return max(0, self._bus.seen_end() - self._reports_offset)
+        return max(0, self._bus.seen_end() - self._crew.offset)
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -160,12 +144,10 @@ class Loop:
         """Catch up with the reports while requests wait."""
         self._base_ms = self.term.state.now_ms
         self._base_s = self._journaled_s = self._confirmed_s = self._clock.monotonic_s()
-        self._inboxes = Inboxes(self._bus, self.term.state.fleet, self.term.number)
-        self._ordered = OrderedTerms(self.term.number, self.term.state.fleet)
-        self._reports_offset = self.term.reports_offset
+        self._crew.begin(self.term, self.meter)
         target = self._bus.end_offset()
-        self._bus.listen(self._reports_offset, self.intake.put_reports, self.intake.fail)
-        while self._reports_offset < target and not self._stopping.is_set():
+        self._bus.listen(self._crew.offset, self.intake.put_reports, self.intake.fail)
+        while self._crew.offset < target and not self._stopping.is_set():
             batch = self.intake.drain(LOOK_EVERY_S)
             waiting += batch.submissions
             self._turn(Batch([], batch.reports), catching_up=True)
@@ -228,10 +210,8 @@ class Loop:
         state = self.term.state
         state.now_ms = max(state.now_ms, self._base_ms + int((now_s - self._base_s) * 1000))
         decision = Decision(state, self._rules)
-        extra: list[Effect] = []
-        self._give_up_impossible(decision)
-        for reports in batch:
-            self._enter(decision, reports, now_s, extra)
+        self._crew.give_up_impossible(decision)
+        extra = [effect for reports in batch for effect in self._crew.enter(decision, reports, now_s)]
         answers = [self._answer(decision, one.request) for one in submissions]
         if not catching_up:
             self._keep_time(decision, now_s)
@@ -240,12 +220,12 @@ class Loop:
         if decision.events or is_asked or self._offset_is_old(now_s):
             entry = self._append(decision)
             self._journaled_s = self._confirmed_s = now_s
-            self._tell_started()
+            self._crew.tell_underway()
             self._followers(*entry)
         elif submissions or now_s - self._confirmed_s > CONFIRM_EVERY_S:
             self.term.confirm()  # no append will tell, and a deposed leader may not answer from what it once knew
             self._confirmed_s = now_s
-        self._tell_started()
+        self._crew.tell_underway()
         self._perform(decision.effects + extra)
         state.tidy(PIECES_PER_ENTRY)
         return answers
@@ -253,21 +233,15 @@ class Loop:
     def _append(self, decision: Decision) -> tuple[int, Entry]:
         """Make a decision durable."""
         began_s, grown = self._clock.monotonic_s(), self.term.grown_bytes
-        entry = self.term.append(decision.events, decision.state.now_ms, self._reports_offset)
+        entry = self.term.append(decision.events, decision.state.now_ms, self._crew.offset)
         took_s = self._clock.monotonic_s() - began_s
         self.meter.appended(took_s, self.term.grown_bytes - grown)
         self.meter.decided(decision, took_s)
         return entry
 
-    def _tell_started(self) -> None:
-        """Let watchers know which attempts have started, before they hear from others how those ended."""
-        if self._started:
-            self._watchers.tell(self._started)
-            self._started = []
-
     def _offset_is_old(self, now_s: float) -> bool:
         """Tell whether the journal should hear how far the reports were read, though nothing happened."""
-        return self._reports_offset != self.term.reports_offset and now_s - self._journaled_s > OFFSET_KEPT_S
+        return self._crew.offset != self.term.reports_offset and now_s - self._journaled_s > OFFSET_KEPT_S
 
     def _answer(self, decision: Decision, request: rq.Request) -> tuple[Any, RequestError | IsArchived | None]:
         """Carry out a request; return its answer, or why there is none (yet)."""
@@ -276,168 +250,24 @@ class Loop:
         except (RequestError, IsArchived) as refusal:
             return None, refusal
 
-    def _enter(self, decision: Decision, batch: ReportBatch, now_s: float, extra: list[Effect]) -> None:
-        """Enter a batch of report records; what is none is put aside."""
-        first = batch.next_offset - len(batch.records)
-        garbage: list[Aside] = []
-        refused: Counter[str] = Counter()
-        for offset, record in enumerate(batch.records, first):
-            try:
-                said = decode_reports(record)
-            except RequestError as error:
-                garbage.append(Aside("reports", 0, offset, error.message, record))
-                continue
-            if self._is_too_far(decision, said):
-                continue
-            self._note_underway(decision, said, now_s)
-            objections = enter_reports(decision, said, self._ordered.hold)
-            if objections:
-                refused += objections
-            worker = decision.state.fleet.workers.get(said.worker)
-            if worker is None:
-                continue
-            if worker.incarnation == said.incarnation:
-                self._leases.heard(said.worker, now_s)
-                self._judge(decision, worker, said, extra)
-            else:
-                self._dismissed += [(said, report) for report in said.reports if isinstance(report, Heartbeat)]
-        if garbage:
-            self._pass_over(garbage)
-        self.refused += refused
-        self.meter.refused += refused
-        del refused[STOPPED]  # a cancel and an end that crossed each other: nothing to wonder about
-        if refused:
-            log.warning("refused reports", extra={"refused": dict(refused), "from_offset": first})
-        self._reports_offset = batch.next_offset
-
-    def _note_underway(self, decision: Decision, said: WorkerReports, now_s: float) -> None:
-        """Keep how far attempts are, and for watchers also which have started."""
-        is_watched = self._watchers.is_watched
-        if not is_watched and not any(type(report) is Progress for report in said.reports):
-            return
-        for one in underway(decision.state, said):
-            fact = one.fact
-            is_worth_telling = not isinstance(fact, StepProgress)
-            if isinstance(fact, StepProgress):
-                is_worth_telling = self._watchers.progress.note(one.workflow, fact, now_s)
-            if is_watched and is_worth_telling:
-                self._started.append(one)
-
-    def _is_too_far(self, decision: Decision, said: WorkerReports) -> bool:
-        """Send a worker away whose version is too far from ours; tell whether what it says counts for nothing.
-
-        One that was taken in before, by a server of another version, is heard until it has left.
-        """
-        for report in said.reports:
-            why = too_far(report.version) if isinstance(report, Hello) else ""
-            if why and isinstance(report, Hello):
-                log.warning("sent a worker away", extra={"worker": said.worker, "cause": why})
-                self._inboxes.dismiss(said.worker, said.incarnation, report.partition, (), why)
-                worker = decision.state.fleet.workers.get(said.worker)
-                return worker is None or worker.incarnation != said.incarnation
-        return False
-
     def _keep(self, aside: Aside) -> None:
         """Put a record aside, wherever that is now."""
         self.meter.set_aside[aside.log] += 1
         self.set_aside(aside)
 
-    def _pass_over(self, garbage: list[Aside]) -> None:
-        """Put records aside that are no reports: one line in the log for all of a batch."""
-        self.refused[UNDECODABLE] += len(garbage)
-        self.meter.set_aside["reports"] += len(garbage)
-        for one in garbage:
-            self.set_aside(one)
-        details = {"records": len(garbage), "offset": garbage[0].offset, "cause": garbage[0].cause}
-        log.warning("passed over records that are no reports", extra=details)
-
-    def _judge(self, decision: Decision, worker: Worker, said: WorkerReports, extra: list[Effect]) -> None:
-        """Compare a worker's heartbeats with what it should hold."""
-        for report in said.reports:
-            if isinstance(report, Heartbeat):
-                self._inboxes.note_deliveries()
-                self._inboxes.prune(worker)
-                claimed, finished = _attempts(report.held), _attempts(report.finished)
-                sent = self._inboxes.sent[worker.name]
-                verdict = compare(worker.held, claimed, sent, report.inbox_offset, finished)
-                if verdict.lost:
-                    handle(decision, rq.LoseAttempts(worker.name, worker.incarnation, tuple(verdict.lost)))
-                extra += self._orders_again(decision, worker, verdict.resend, verdict.cancel)
-                if worker.dismissed and not worker.draining:  # the order may never have come
-                    extra.append(SendDrain(worker.name))
-
-    def _orders_again(
-        self, decision: Decision, worker: Worker, resend: list[AttemptId], cancel: list[AttemptId]
-    ) -> list[Effect]:
-        """Return the orders that a worker missed."""
-        effects: list[Effect] = [
-            SendCancels(worker.name, one.uid, ((one.step, one.attempt),), "no longer wanted") for one in cancel
-        ]
-        for one in resend:
-            workflow = decision.state.by_uid[one.uid]
-            effects.append(SendDispatches(worker.name, workflow, (workflow.steps[one.step],)))
-        return effects
-
     def _keep_time(self, decision: Decision, now_s: float) -> None:
         """End backoffs that are due, and give up workers that were silent too long."""
-        if self._leases.look(now_s):
+        if self._crew.look(now_s):
             decision.state.served_since_ms = decision.state.now_ms
         handle(decision, rq.Tick())
-        workers = decision.state.fleet.workers
-        for name in self._lost(self._leases.silent(workers, now_s)):
-            log.warning("lost a silent worker", extra={"worker": name})
-            handle(decision, rq.LoseWorker(name, workers[name].incarnation, "silent for a whole lease"))
-
-    def _lost(self, silent: list[str]) -> list[str]:
-        """Return the silent workers of whom nothing was on the bus either when their silence was first seen."""
-        if any(name not in self._suspects for name in silent):
-            end = self._bus.end_offset()
-            self._suspects = {name: self._suspects.get(name, end) for name in silent}
-        else:
-            self._suspects = {name: self._suspects[name] for name in silent}
-        return [name for name, end in self._suspects.items() if self._reports_offset >= end]
+        self._crew.lose_the_silent(decision, now_s)
 
     def _perform(self, effects: list[Effect]) -> None:
         """Act on what is now durable."""
-        self._inboxes.note_deliveries()
-        for unsent in self._inboxes.perform(effects):
-            self._note_impossible(unsent)
-        self._dismiss()
+        self._crew.perform(effects)
         for effect in effects:
             if isinstance(effect, StoreEffect):
                 self._ask_store(effect)
-
-    def _dismiss(self) -> None:
-        """Send away the lives whose names others have now: what they hold counts for nothing any more."""
-        dismissed, self._dismissed = self._dismissed, []
-        for said, heartbeat in dismissed:
-            worker = self.term.state.fleet.workers.get(said.worker)
-            if worker is not None and worker.incarnation != said.incarnation:
-                log.info(
-                    "told an earlier life to leave", extra={"worker": worker.name, "incarnation": said.incarnation}
-                )
-                self._inboxes.dismiss(
-                    worker.name, said.incarnation, worker.partition, heartbeat.held, "Another process has its name."
-                )
-
-    def _note_impossible(self, unsent: Unsent) -> None:
-        """Remember that an attempt can never be ordered, for the next turn."""
-        worker, attempt, cause = unsent
-        log.error("an order cannot be made", extra={"worker": worker.name, "attempt": attempt, "cause": cause})
-        failure = Failure(FailureClass.ENGINE, f"Gaia could not order the attempt: {cause}")
-        report = Failed(Fence(*attempt, self.term.number), failure)
-        self._impossible.append(WorkerReports(worker.name, worker.incarnation, (report,)))
-        self.intake.wake()
-
-    def _give_up_impossible(self, decision: Decision) -> None:
-        """Fail the attempts that could not be ordered."""
-        impossible, self._impossible = self._impossible, []
-        for said in impossible:
-            enter_reports(decision, said)
-
-
-def _attempts(fences: Iterable[Fence]) -> set[AttemptId]:
-    return {AttemptId(fence.workflow_uid, fence.step, fence.attempt) for fence in fences}
 
 
 def _refuse_archived(submission: Submission, archived: Archived) -> None:

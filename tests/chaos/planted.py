@@ -5,8 +5,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 from unittest import mock
 
+from gaia_core.coordinator import crew as crew_module
 from gaia_core.coordinator import loop as loop_module
 from gaia_core.coordinator import snapshots, sweeping
+from gaia_core.coordinator.crew import Crew
 from gaia_core.coordinator.entries import EntryReader
 from gaia_core.coordinator.leases import Leases
 from gaia_core.coordinator.loop import Loop
@@ -143,7 +145,7 @@ def publisher_that_knows_its_position() -> AbstractContextManager[Any]:
 
 def ticks_before_reports() -> AbstractContextManager[Any]:
     """Give silent workers up without reading what lies on the bus."""
-    return mock.patch.object(Loop, "_lost", lambda self, silent: silent)
+    return mock.patch.object(Crew, "_lost", lambda self, silent: silent)
 
 
 def cancels_not_sent_again() -> AbstractContextManager[Any]:
@@ -154,7 +156,7 @@ def cancels_not_sent_again() -> AbstractContextManager[Any]:
         verdict.cancel.clear()
         return verdict
 
-    return mock.patch.object(loop_module, "compare", trusting)
+    return mock.patch.object(crew_module, "compare", trusting)
 
 
 def dispatches_not_sent_again() -> AbstractContextManager[Any]:
@@ -165,7 +167,7 @@ def dispatches_not_sent_again() -> AbstractContextManager[Any]:
         verdict.resend.clear()
         return verdict
 
-    return mock.patch.object(loop_module, "compare", trusting)
+    return mock.patch.object(crew_module, "compare", trusting)
 
 
 def leader_that_answers_from_memory() -> AbstractContextManager[Any]:

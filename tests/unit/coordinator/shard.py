@@ -76,7 +76,7 @@ class Shard:
     def settle(self) -> None:
         """Take turns until every report on the bus was dealt with."""
         self.turn()
-        while self.loop._reports_offset < self.bus.end_offset():
+        while self.loop._crew.offset < self.bus.end_offset():
             self.loop._turn(self.loop.intake.drain(10))
 
     def pass_time(self, seconds: float) -> None:

@@ -432,7 +432,7 @@ def test_a_silent_worker_is_lost_also_while_others_never_stop_talking(shard: Sha
     for _ in range(int(LEASE_S) + 10):
         other.beat()
         shard.time.monotonic_s += 1
-        while shard.loop._reports_offset < end_offset():
+        while shard.loop._crew.offset < end_offset():
             shard.loop._turn(shard.loop.intake.drain(10))
     assert list(shard.state.fleet.workers) == ["other"]
 

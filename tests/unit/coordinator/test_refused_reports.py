@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gaia_core.coordinator import inboxes
-from gaia_core.coordinator.loop import UNDECODABLE
+from gaia_core.coordinator.crew import UNDECODABLE
 from gaia_core.machine import outcomes
 from gaia_core.machine import reports as rp
 from gaia_core.machine.orders import Dispatch
