@@ -168,6 +168,7 @@ def test_environment_is_what_was_asked_for(site: Site, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, "the worker's")
     lines = site.said("env", env={"A": "b=c d", "EMPTY": "", "PATH": "/bin:/usr/bin"}).splitlines()
     found = dict(line.split("=", 1) for line in lines)
+    assert found.pop("GAIA_PROGRESS") == "/run/gaia/progress", "where it may say how far it is"
     assert (found["A"], found["EMPTY"], found["PATH"]) == ("b=c d", "", "/bin:/usr/bin")
     assert set(found) <= {"A", "EMPTY", "PATH", "SITE", "HOME", "HOSTNAME", "LANG", "PWD", "OLDPWD", "SHLVL", "_"}
 

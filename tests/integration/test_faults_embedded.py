@@ -127,7 +127,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_stops_it_in_words_and_room_lets_it_go_on(disk: Path) -> None:
     """Nothing acknowledged is lost; the process ends by itself with the disk's words, a hint, and an exit code."""
-    up = Up(disk, "--executor", "noop")
+    up = Up(disk, "--executor", "noop", environ={"GAIA_DISK_FREE_MIN": "0"})
     up.log = disk.parent / "up.log"
     up.start()
     with up.client() as flow:
