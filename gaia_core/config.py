@@ -106,6 +106,13 @@ def _size(text: str) -> int:
     return size_bytes
 
 
+def _some_size(text: str) -> int:
+    size_bytes = _size(text)
+    if not size_bytes:
+        raise ValueError("must be more than 0")
+    return size_bytes
+
+
 def _free_space(text: str) -> str:
     if share_or_bytes(text, 1) is None:
         raise ValueError("must be bytes, or text such as 512M or 5%")
@@ -204,13 +211,20 @@ class Config:
         _WORKERS,
     )
     executor: str = _setting("auto", _one_of("auto", "docker", "sandbox", "noop"), "what runs the programs", _WORKERS)
-    cache_bytes: int = _setting(CACHE_BYTES, _count, "bytes of inputs a worker keeps for later attempts", _WORKERS)
-    disk_bytes: int = _setting(DISK_BYTES, _positive(int), "bytes that the program of one attempt may write", _WORKERS)
+    cache_bytes: int = _setting(
+        CACHE_BYTES, _size, "bytes of inputs a worker keeps for later attempts, or 10G", _WORKERS
+    )
+    disk_bytes: int = _setting(
+        DISK_BYTES, _some_size, "bytes that the program of one attempt may write, or 100G", _WORKERS
+    )
     kept_bytes: int = _setting(
-        KEPT_BYTES, _count, "bytes of failed attempts' files that a worker keeps where a Step asks for it", _WORKERS
+        KEPT_BYTES,
+        _size,
+        "bytes of failed attempts' files that a worker keeps where a Step asks for it, or 10G",
+        _WORKERS,
     )
     log_bytes_max: int = _setting(
-        LOG_BYTES_MAX, _positive(int), "bytes kept of each attempt's log: its beginning and its end", _WORKERS
+        LOG_BYTES_MAX, _some_size, "bytes kept of each attempt's log, or 64M: its beginning and its end", _WORKERS
     )
     scratch: Path | None = _setting(None, Path, "folder for files of running attempts", _WORKERS)
     secrets_dir: Path | None = _setting(None, Path, "folder with secrets for programs, a file each", _WORKERS)

@@ -34,6 +34,21 @@ once from one client (gRPC 1.85) about 6,000 ended as CANCELLED, none with this.
 """
 
 
+OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    # What comes faster than it is looked at is to be refused by us, in words, and not cancelled by the library.
+    ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+    ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS_MAX),
+    # Watchers that disappeared without a word are noticed; those that ask for signs of life are not sent away.
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 4),
+)
+"""Of the gRPC server; the library passes over a name that it does not know."""
+
+
 class Interfaces:
     """gRPC and HTTP, bound before anything else is done and served from then on."""
 
@@ -71,19 +86,7 @@ class Interfaces:
             yield bound
 
     async def _start_grpc(self) -> Any:
-        options = [
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-            ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-            # What comes faster than it is looked at is to be refused by us, in words, and not cancelled by the library.
-            ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
-            ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS_MAX),
-            # Watchers that disappeared without a word are noticed; those that ask for signs of life are not sent away.
-            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-            ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 4),
-        ]
-        server = grpc.aio.server(interceptors=[ErrorInterceptor(self._config.token, self._calls)], options=options)
+        server = grpc.aio.server(interceptors=[ErrorInterceptor(self._config.token, self._calls)], options=OPTIONS)
         api_pb2_grpc.add_GaiaServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]
         servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

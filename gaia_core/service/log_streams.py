@@ -124,12 +124,22 @@ class _Stream:
             async for response in self._attempt(telling, number):
                 yield response
             if not request.onward:
-                return
+                break
             number += 1
             await self._look()
             async for response in self._until_attempt(number):
                 yield response
             telling = LogTelling(number, 0, request.streams, None if request.follow else tail)
+        async for response in self._conclusion(min(number, self._target.attempt)):
+            yield response
+
+    async def _conclusion(self, number: int) -> Responses:
+        """Say what became of the Step where its latest attempt was told, and is no success."""
+        if self._request.follow and not self._target.is_over:
+            await self._look()
+        target = self._target
+        if 0 < number == target.attempt and not (target.is_running or target.is_complete):
+            yield notice(f"{target.name} {target.summary}", number)
 
     async def _until_attempt(self, number: int, *, is_first: bool = False) -> Responses:
         """Wait until there is an attempt, if that is wanted and may be; say what is waited for."""

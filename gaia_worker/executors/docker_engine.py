@@ -88,12 +88,14 @@ class Engine:
             asked: what the container was created with.
         """
         if "docker-init" in words and asked.init:
-            self.offers = self.offers._replace(init=False)
+            offers, lacking = self.offers._replace(init=False), "an init process"
         elif "setting rlimit" in words and asked.file_limit:
-            self.offers = self.offers._replace(file_limit=False)
+            offers, lacking = self.offers._replace(file_limit=False), "a limit of open files"
         else:
             return False
-        log.warning("the engine lacks something, containers go without", extra={"engine": self.host, "cause": words})
+        if offers != self.offers:  # several may find out at once
+            self.offers = offers
+            log.warning("containers go without what the engine refuses", extra={"engine": self.host, "what": lacking})
         return True
 
     def watch(self, each_look: Callable[[], None]) -> None:
