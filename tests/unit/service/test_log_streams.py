@@ -225,7 +225,9 @@ def test_following_goes_on_with_the_next_attempt(flow: Gaia, talker: Talker) -> 
     assert "alone attempt 1 failed (COMMAND: exit code 1) and is followed by another" in notices(told)
     assert notices(told)[-1] == "alone failed (COMMAND: exit code 1)"
     assert text(list(flow.logs("flow", "alone"))) == "second\n"
-    assert notices(list(flow.logs("flow", "alone"))) == ["alone failed (COMMAND: exit code 1)"], "a log that is all there does not tell how it ended"
+    assert notices(list(flow.logs("flow", "alone"))) == ["alone failed (COMMAND: exit code 1)"], (
+        "a log that is all there does not tell how it ended"
+    )
     assert text(list(flow.logs("flow", "alone", 1))) == "first\n"
     assert notices(list(flow.logs("flow", "alone", 1))) == []
     assert text(list(flow.logs("flow", "alone", "all"))) == "first\nsecond\n"
