@@ -48,6 +48,8 @@ def unplaced(state: Deployment, pool: str, step: Step, demand: Amounts) -> Unpla
     if kept is not None and kept.step is step:
         return Unplaced(f"worker {kept.worker!r} is being kept free for it")
     if any(worker.credit > 0 for worker in well):
+        if not any(demand):
+            return Unplaced("it is about to be given to a worker")
         return Unplaced(f"no worker of pool {pool!r} has {in_words(demand)} free now")
     return Unplaced(f"every worker of pool {pool!r} {_that_could(demand)}is full")
 

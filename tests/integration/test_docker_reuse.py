@@ -50,10 +50,10 @@ def test_one_container_serves_one_task_after_the_other(tasks: Tasks) -> None:
 
 def test_tasks_at_one_time_have_containers_of_their_own(tasks: Tasks) -> None:
     """There is one program at a time in a container."""
+    looks = "sleep 9 & sleep 1; cat /proc/[0-9]*/comm | grep -cx sleep; kill $!; wait; exit 0"
     with ThreadPoolExecutor(2) as pool:
-        ends = list(pool.map(lambda _: warm(tasks, "sleep 1; ls /proc | grep -c '^[0-9]'"), range(2)))
-    assert [end for end, _ in ends] == [Exited(0)] * 2
-    assert len({words for _, words in ends}) == 1
+        ends = list(pool.map(lambda _: warm(tasks, looks), range(2)))
+    assert ends == [(Exited(0), "1\n")] * 2, "neither sees what the other runs"
     assert len(tasks.warm()) == 2
 
 

@@ -6,11 +6,12 @@ from gaia_core.errors import InvalidWorkflow, UnknownName
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import SendDrain
+from gaia_core.machine.handle import handle
 from gaia_core.machine.public import Announcer, WorkerChanged
 from gaia_core.machine.unplaced import REMARKS_MAX, in_words, resources_in_words, size_in_words
 from gaia_core.scheduling.amounts import Amounts
 from gaia_core.workflow.model import Failure, FailureClass, Fence, Options, Resources
-from tests.unit.machine.deployment import Driver, copy, make
+from tests.unit.machine.deployment import COMMANDS, Driver, copy, make
 
 GIB = 2**30
 
@@ -244,3 +245,13 @@ def test_an_attempt_of_a_step_that_is_no_more_frees_what_it_demanded() -> None:
     assert driver.state.fleet.workers["w"].used.milli_cpus == 3000
     driver.say("w", rp.Cancelled(Fence(uid, step, 1)))
     assert driver.state.fleet.workers["w"].used.milli_cpus == 0
+
+
+def test_what_is_asked_in_the_batch_that_makes_a_step_ready_is_answered() -> None:
+    """Nothing is dispatched before the end of a batch: there is room, and nothing that the Step would need more of."""
+    driver = Driver()
+    driver.join()
+    decision = driver._begin()
+    handle(decision, rq.Upload("flow", {}, COMMANDS, (make("a", "a"),)))
+    assert handle(decision, rq.GetStatus("flow")).remarks == ()
+    assert handle(decision, rq.Explain("flow", "a"))[0][0].summary == "is ready; it is about to be given to a worker"
