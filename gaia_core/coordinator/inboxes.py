@@ -6,27 +6,32 @@ delivery failed or an earlier leader ordered it. Heartbeats are judged by that.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, SendDrain
-from gaia_core.machine.orders import Cancel, Dispatch, Drain, Inbox, Order
+from gaia_core.machine.orders import Cancel, Drain, Inbox, Order
 from gaia_core.ports import CoordinatorBus
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
+from gaia_core.wire.dispatches import DispatchEncoder
 from gaia_core.wire.frame import RECORD_BYTES_MAX
-from gaia_core.wire.inbox import encode_inbox
-from gaia_core.workflow.execution import execution_of
+from gaia_core.wire.inbox import encode_entries, encode_inbox, order_to_proto
 from gaia_core.workflow.model import Fence
 
 ORDERS_PER_RECORD_MAX: Final = 500
 """A dispatch without large input lists takes 0.3 to 1 KiB; a record may hold 512 KiB."""
 
+FRAMING_BYTES: Final = 6
+"""What an order takes in a record beside its own bytes, at most."""
+
+ORDERS_BYTES_FULL: Final = RECORD_BYTES_MAX - 1024
+"""What the orders of one record may take together; the rest is for the worker's name and incarnation."""
+
 ORDER_BYTES_MAX: Final = 960_000
 """Of one order alone: Kafka's client takes records below 1,000,000 bytes. Limits on requests keep orders far below."""
 
 
-Ordered: TypeAlias = tuple[AttemptId | None, Order]
-"""An order and the attempt that it is about; None for one about the worker itself."""
+Ordered: TypeAlias = tuple[AttemptId | None, bytes]
+"""An encoded order and the attempt that it is about; None for one about the worker itself."""
 
 
 class Unsent(NamedTuple):
@@ -44,6 +49,7 @@ class Inboxes:
         self._bus = bus
         self._fleet = fleet
         self._term = term
+        self._encoder = DispatchEncoder(term)
         self._open: dict[str, deque[tuple[AttemptId, ...]]] = {}
         self.sent: dict[str, dict[AttemptId, int | None]] = {}
 
@@ -51,25 +57,26 @@ class Inboxes:
         """Send what effects ask for: one record per worker, or several small ones; return what cannot be sent."""
         for name in self.sent.keys() - self._fleet.workers.keys():
             del self.sent[name]
+        self._encoder.begin()
         unsent: list[Unsent] = []
         orders: dict[str, list[Ordered]] = {}
         for effect in effects:
             if isinstance(effect, SendDispatches | SendCancels):
                 orders.setdefault(effect.worker, []).extend(self._orders(effect, unsent))
             elif isinstance(effect, SendDrain):
-                orders.setdefault(effect.worker, []).append((None, Drain()))
+                orders.setdefault(effect.worker, []).append((None, _encoded(Drain())))
         for name, ordered in orders.items():
             worker = self._fleet.workers.get(name)
             if worker is not None:
-                for at in range(0, len(ordered), ORDERS_PER_RECORD_MAX):
-                    self._send(worker, ordered[at : at + ORDERS_PER_RECORD_MAX], unsent)
+                for record in _records(ordered):
+                    self._send(worker, record)
         if orders:
             self._bus.flush()
         return unsent
 
     def dismiss(self, name: str, incarnation: str, partition: int, held: Iterable[Fence], reason: str) -> None:
         """Tell one life of a worker that is not wanted to end what it holds, and to leave."""
-        cancels = [Cancel(replace(fence, term=self._term), reason) for fence in held]
+        cancels = [Cancel(fence._replace(term=self._term), reason) for fence in held]
         inbox = Inbox(name, incarnation, self._term, (*cancels[: ORDERS_PER_RECORD_MAX - 1], Drain(reason)))
         self._open.setdefault(name, deque()).append(())
         self._bus.send(name, partition, encode_inbox(inbox))
@@ -97,7 +104,7 @@ class Inboxes:
         if isinstance(effect, SendCancels):
             for index, number in effect.attempts:
                 fence = Fence(effect.uid, index, number, self._term)
-                yield AttemptId(effect.uid, index, number), Cancel(fence, effect.reason)
+                yield AttemptId(effect.uid, index, number), _encoded(Cancel(fence, effect.reason))
             return
         worker = self._fleet.workers.get(effect.worker)
         if worker is None:
@@ -106,34 +113,40 @@ class Inboxes:
             attempt = AttemptId(effect.workflow.uid, step.index, step.attempt)
             if worker.held.get(attempt) is False:
                 try:
-                    execution = execution_of(effect.workflow, step, self._term)
+                    order = self._encoder.entry(effect.workflow, step)
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with one Step, the others go on
                     unsent.append(Unsent(worker, attempt, repr(error)))
+                    continue
+                if len(order) > ORDER_BYTES_MAX:
+                    unsent.append(Unsent(worker, attempt, f"it takes {len(order):,} bytes"))
                 else:
-                    yield attempt, Dispatch(execution)
+                    yield attempt, order
 
-    def _send(self, worker: Worker, ordered: list[Ordered], unsent: list[Unsent]) -> None:
-        """Send orders in one record, or in halves where that cannot be."""
-        inbox = Inbox(worker.name, worker.incarnation, self._term, tuple(order for _, order in ordered))
-        record, cause = _encoded(inbox)
-        if cause and len(ordered) > 1:
-            middle = len(ordered) // 2
-            self._send(worker, ordered[:middle], unsent)
-            self._send(worker, ordered[middle:], unsent)
-            return
+    def _send(self, worker: Worker, ordered: list[Ordered]) -> None:
+        """Send orders in one record."""
+        orders = [order for _, order in ordered]
         attempts = tuple(attempt for attempt, _ in ordered if attempt is not None)
-        if cause and (not record or len(record) > ORDER_BYTES_MAX):
-            unsent += [Unsent(worker, attempt, cause) for attempt in attempts]
-            return
         self.sent.setdefault(worker.name, {}).update(dict.fromkeys(attempts))
         self._open.setdefault(worker.name, deque()).append(attempts)
+        record = encode_entries(worker.name, worker.incarnation, self._term, orders)
         self._bus.send(worker.name, worker.partition, record)
 
 
-def _encoded(inbox: Inbox) -> tuple[bytes, str]:
-    """Return a record and what is wrong with it, "" for nothing."""
-    try:
-        record = encode_inbox(inbox)
-    except Exception as error:  # noqa: BLE001 - text that is no text, a number out of range: it comes from one order
-        return b"", repr(error)
-    return record, f"it takes {len(record):,} bytes" if len(record) > RECORD_BYTES_MAX else ""
+def _encoded(order: Order) -> bytes:
+    return order_to_proto(order).SerializeToString()
+
+
+def _records(ordered: Iterable[Ordered]) -> Iterator[list[Ordered]]:
+    """Yield orders in groups that fit into a record each; one that is larger than that goes alone."""
+    group: list[Ordered] = []
+    size_bytes = 0
+    for one in ordered:
+        order_bytes = len(one[1]) + FRAMING_BYTES
+        is_full = len(group) == ORDERS_PER_RECORD_MAX or size_bytes + order_bytes > ORDERS_BYTES_FULL
+        if group and is_full:
+            yield group
+            group, size_bytes = [], 0
+        group.append(one)
+        size_bytes += order_bytes
+    if group:
+        yield group

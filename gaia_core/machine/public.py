@@ -7,7 +7,7 @@ Pure; the wire layer encodes what it returns.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from gaia_core.machine import events as own
 from gaia_core.machine.archived import Archived
@@ -33,8 +33,7 @@ class WorkflowChanged:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StepCompleted:
+class StepCompleted(NamedTuple):
     """An attempt was accepted."""
 
     step: str
@@ -148,8 +147,7 @@ Told: TypeAlias = tuple[Fact, tuple[str, ...]]
 """A fact, and every name that stands for the Step it is about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(NamedTuple):
     """One fact with its place in the history of its workflow.
 
     Attributes:

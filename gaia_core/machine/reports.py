@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from gaia_core.scheduling.fleet import UNTOLD
 from gaia_core.workflow.model import Failure, Fence, Publication, Resources
@@ -57,8 +57,7 @@ class Progress:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """The attempt succeeded and its outputs are stored.
 
     Attributes:

@@ -4,11 +4,14 @@ Called by the coordinator (encode) and by workers (decode). `parse_inbox` and `o
 decoding, for a worker that wants to look at an order before it pays for the whole Execution.
 """
 
+from collections.abc import Iterable
+
 from google.protobuf.message import DecodeError
 
 from gaia.v1 import worker_pb2
 from gaia_core.errors import RequestError
 from gaia_core.machine.orders import Cancel, Dispatch, Drain, Inbox, Order
+from gaia_core.wire.fields import embedded
 from gaia_core.wire.files import fence_from_proto, fence_to_proto, publication_to_proto, publications_from_proto
 from gaia_core.wire.model import resources_from_proto, resources_to_proto
 from gaia_core.workflow.model import Execution, Input, Output
@@ -23,6 +26,13 @@ def encode_inbox(inbox: Inbox) -> bytes:
         entries=[order_to_proto(order) for order in inbox.orders],
     )
     return record.SerializeToString()
+
+
+def encode_entries(worker: str, incarnation: str, term: int, entries: Iterable[bytes]) -> bytes:
+    """Return one inbox record of entries that are encoded already."""
+    record = worker_pb2.InboxRecord(worker=worker, incarnation=incarnation, term=term)
+    number = worker_pb2.InboxRecord.ENTRIES_FIELD_NUMBER
+    return record.SerializeToString() + b"".join(embedded(number, entry) for entry in entries)
 
 
 def decode_inbox(data: bytes) -> Inbox:

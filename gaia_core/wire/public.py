@@ -1,6 +1,7 @@
 """Public events as protobuf, the value of the events topic's records, and back, as snapshots keep the latest."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,10 +17,24 @@ from gaia_core.wire.files import (
     publications_from_proto,
 )
 
+SHARED_MOST: Final = 1_000
+"""Beginnings of events that are kept encoded: of so many workflows at a time."""
+
 
 def encode_announcement(told: public.Announcement) -> tuple[str, bytes]:
     """Return the kind of a public event (the name of its field) and its bytes."""
-    return kind_of(told), event_message(told).SerializeToString()
+    kind, make = _MAKE[type(told.fact)]
+    own = pb.Event(sequence=told.sequence, **{kind: make(told.fact)})
+    return kind, _shared(told.workflow, told.uid, told.time_ms) + own.SerializeToString()
+
+
+@lru_cache(SHARED_MOST)
+def _shared(workflow: str, uid: int, time_ms: int) -> bytes:
+    """Return what all events have in common that one entry of the journal announces of a workflow.
+
+    Messages that follow each other are one message, merged.
+    """
+    return pb.Event(workflow=workflow, workflow_uid=uid, time=timestamp(time_ms)).SerializeToString()
 
 
 def kind_of(told: public.Announcement) -> str:

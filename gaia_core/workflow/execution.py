@@ -1,55 +1,65 @@
-"""From a Step to the Execution that a worker carries out: tokens spliced, inputs pinned to published versions."""
+"""From a Step to what a worker carries out: tokens spliced, inputs pinned to published versions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from gaia_core.workflow.model import (
     STDOUT_BOTH,
     TIMEOUT_S_DEFAULT,
+    Command,
     Execution,
     Fence,
     FileVersion,
     Input,
-    Output,
+    Options,
     Resources,
 )
 from gaia_core.workflow.sources import sources
-from gaia_core.workflow.splice import splice
+from gaia_core.workflow.splice import names_in, splice
 from gaia_core.workflow.state import Step, WorkflowState
-
-INLINE_BYTES_MAX: Final = 128 * 1024
-"""Lists of input files that take more do not travel with the dispatch; a record holds 512 KiB."""
 
 _FILE_BYTES: Final = 64
 """What a file takes beside its Key and version: digest, size, tags."""
 
+_NO_FENCE: Final = Fence(0, 0, 0)
 
-def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
-    """Return everything a worker needs for the Step's latest attempt.
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the Executions of all Steps have in common that use a Command with the same options and values.
+
+    Attributes:
+        execution: without fence, Step, inputs and outputs.
+        inputs: input name → internal path.
+        outputs: output name → internal path, or ">" or ">>".
+    """
+
+    execution: Execution
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+def frame_of(workflow: str, command: Command, own: Options, values: Mapping[str, str]) -> Frame:
+    """Splice what a Command says.
 
     Args:
-        term: the leader's time in office, for the fence.
+        workflow: its name.
+        command: the Command.
+        own: the options of the Step, which win over the Command's.
+        values: the Step's vars; of those only `spliced_names` matter.
     """
-    command = workflow.commands[step.command]
-    options = step.options.over(command.options)
-    values = step.values
+    options = own.over(command.options)
     inputs = {name: splice(path, values) for name, path in command.inputs.items()}
     outputs = {name: splice(path, values) for name, path in command.outputs.items()}
     words = {**values, **inputs, **outputs}
-    staged = pinned_inputs(workflow, step)
-    by_rpc = _listed_bytes(staged) > INLINE_BYTES_MAX
-    return Execution(
-        fence=Fence(workflow.uid, step.index, step.attempt, term),
-        workflow=workflow.name,
-        step=step.name,
+    execution = Execution(
+        fence=_NO_FENCE,
+        workflow=workflow,
+        step="",
         command=command.name,
         image=command.image,
         argv=tuple(splice(token, words) for token in command.command),
-        inputs=tuple(Input(one.name, one.key, one.path) for one in staged) if by_rpc else staged,
-        outputs=tuple(
-            Output(name, key.name, _capture(outputs[name]))
-            for name, key in zip(step.output_names, step.outputs, strict=True)
-        ),
         stdout=splice(command.stdout or "", values),
         timeout_s=options.timeout_s or TIMEOUT_S_DEFAULT,
         network=command.network,
@@ -58,11 +68,25 @@ def execution_of(workflow: WorkflowState, step: Step, term: int) -> Execution:
         entrypoint=tuple(splice(token, words) for token in command.entrypoint),
         resources=options.resources or Resources(),
         keep=options.keep or "",
-        inputs_by_rpc=by_rpc,
         secrets=command.secrets,
         keeps_entrypoint=command.keeps_entrypoint,
         reuse=command.reuse,
     )
+    return Frame(execution, inputs, {name: _capture(path) for name, path in outputs.items()})
+
+
+def spliced_names(command: Command) -> tuple[str, ...]:
+    """Return every name that a Command splices anywhere, each once."""
+    return tuple(dict.fromkeys(name for text in _texts(command) for name in names_in(text)))
+
+
+def _texts(command: Command) -> Iterator[str]:
+    """Yield all that is spliced in a Command."""
+    yield from command.command
+    yield from command.entrypoint
+    for named in (command.inputs, command.outputs, command.env):
+        yield from named.values()
+    yield from (command.stdout or "", command.workdir or "")
 
 
 def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
@@ -72,11 +96,6 @@ def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
         Input(name, key.name, splice(paths[name], step.values), tuple(sources(workflow.graph, key)))
         for name, key in zip(step.input_names, step.inputs, strict=True)
     )
-
-
-def _listed_bytes(inputs: tuple[Input, ...]) -> int:
-    """Return about how many bytes the lists of input files take in a message."""
-    return listed_bytes(file for one in inputs for source in one.sources for file in source.files)
 
 
 def listed_bytes(files: Iterable[FileVersion]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool
 """A value of a var; spliced as its JSON text, strings as they are."""
@@ -194,8 +194,7 @@ class Failure:
     is_passing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(NamedTuple):
     """Identity of one attempt: workflow uid, Step index, attempt number, and the term it was dispatched in."""
 
     workflow_uid: int

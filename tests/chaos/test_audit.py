@@ -151,7 +151,7 @@ def a_dispatch_without_entry(run: Recording) -> None:
     """A worker is told to run what the journal does not know."""
     place, order = _dispatches(run)[0]
     inbox = decode_inbox(run.inboxes[place].record)
-    fence = replace(order.execution.fence, attempt=88)
+    fence = order.execution.fence._replace(attempt=88)
     forged = replace(inbox, orders=(Dispatch(replace(order.execution, fence=fence)),))
     run.inboxes.append(InboxSeen(inbox.worker, encode_inbox(forged)))
 

@@ -22,7 +22,6 @@ from gaia_core.machine.public import Announcer
 from gaia_core.scheduling.placement import RESERVE_AFTER_MS
 from gaia_core.workflow import invariants
 from gaia_core.workflow.events import StepsDispatched
-from gaia_core.workflow.execution import execution_of
 from gaia_core.workflow.model import (
     Command,
     Failure,
@@ -35,6 +34,7 @@ from gaia_core.workflow.model import (
     StepSpec,
 )
 from tests.property import oracle as naive
+from tests.support.orders import execution_of
 from tests.unit.machine.deployment import Driver, restored, snapshot
 
 FLOWS = ("one", "two")

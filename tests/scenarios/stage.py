@@ -27,13 +27,13 @@ from gaia_core.machine.public import Announcement, Announcer
 from gaia_core.service.grpc_api import GaiaService
 from gaia_core.service.reception import Reception
 from gaia_core.workflow.events import KeysArrived
-from gaia_core.workflow.execution import execution_of
 from gaia_core.workflow.keys import is_tree, location
 from gaia_core.workflow.model import Execution, Failure, Fence, FileVersion, Publication
 from gaia_core.workflow.state import Step
 from gaia_core.workflow.validate import Rules
 from tests.scenarios.in_process import Connection
 from tests.support.launcher import FakeLauncher
+from tests.support.orders import execution_of
 from tests.unit.machine.deployment import Driver, snapshot
 
 FLOW = "flow"

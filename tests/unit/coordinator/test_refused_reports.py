@@ -1,6 +1,7 @@
 """What the loop does with reports that do not count, records that are none, and orders that cannot be made."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,10 @@ from gaia_core.machine import outcomes
 from gaia_core.machine import reports as rp
 from gaia_core.machine.orders import Dispatch
 from gaia_core.ports import Aside
-from gaia_core.workflow.execution import execution_of
-from gaia_core.workflow.model import Execution, Failure, FailureClass
+from gaia_core.wire import dispatches
+from gaia_core.wire.dispatches import DispatchEncoder
+from gaia_core.workflow.execution import Frame, frame_of
+from gaia_core.workflow.model import Command, Failure, FailureClass, Options
 from gaia_core.workflow.state import Step, WorkflowState
 from tests.unit.coordinator.shard import LEASE_S, Hand, Shard
 from tests.unit.machine.deployment import copy, make
@@ -69,7 +72,7 @@ def test_a_report_of_another_attempt_is_refused_and_counted(
     shard: Shard, hand: Hand, change: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of a later or earlier attempt, of a Step or workflow that there is not; the log tells how many, and why."""
-    hand.say(rp.Completed(replace(hand.fences()["a"], **change)))
+    hand.say(rp.Completed(hand.fences()["a"]._replace(**change)))
     with caplog.at_level(logging.WARNING):
         assert refused(shard) == {outcomes.NOT_HELD: 1}
     assert shard.states() == {"a": "running"}
@@ -81,7 +84,7 @@ def test_a_report_of_another_attempt_is_refused_and_counted(
 def test_a_report_of_another_term_is_refused_and_counted(shard: Shard, hand: Hand, difference: int) -> None:
     """An attempt that was ordered in this term cannot end in another one."""
     fence = hand.fences()["a"]
-    hand.say(rp.Completed(replace(fence, term=fence.term + difference)))
+    hand.say(rp.Completed(fence._replace(term=fence.term + difference)))
     assert refused(shard) == {outcomes.OTHER_TERM: 1}
     assert shard.states() == {"a": "running"}
     hand.complete("a")
@@ -95,9 +98,9 @@ def test_an_attempt_of_an_earlier_term_ends_in_either(shard: Shard, hand: Hand, 
     successor = shard.successor().open()
     fence = hand.fences()["a"]
     term = successor.loop.term.number if is_told_again else fence.term
-    hand.say(rp.Completed(replace(fence, term=successor.loop.term.number + 1)))
+    hand.say(rp.Completed(fence._replace(term=successor.loop.term.number + 1)))
     assert refused(successor) == {outcomes.OTHER_TERM: 1}
-    hand.say(rp.Completed(replace(fence, term=term)))
+    hand.say(rp.Completed(fence._replace(term=term)))
     successor.settle()
     assert successor.states() == {"a": "complete"}
 
@@ -163,12 +166,14 @@ def test_a_step_whose_order_cannot_be_made_fails_and_others_go_on(
 ) -> None:
     """Whatever is wrong with one Step neither ends the loop nor is tried for ever: ENGINE, with the cause."""
 
-    def broken(workflow: WorkflowState, step: Step, term: int) -> Execution:
+    entry = DispatchEncoder.entry
+
+    def broken(self: DispatchEncoder, workflow: WorkflowState, step: Step) -> bytes:
         if step.name == "bad":
             raise KeyError("lost")
-        return execution_of(workflow, step, term)
+        return entry(self, workflow, step)
 
-    monkeypatch.setattr(inboxes, "execution_of", broken)
+    monkeypatch.setattr(DispatchEncoder, "entry", broken)
     hand = Hand(shard)
     hand.hello()
     shard.settle()
@@ -187,7 +192,7 @@ def test_a_step_whose_order_cannot_be_made_fails_and_others_go_on(
 
 def test_an_order_that_no_record_holds_fails_its_step(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order above what the bus takes is not sent again and again; those beside it are sent."""
-    monkeypatch.setattr(inboxes, "RECORD_BYTES_MAX", 300)
+    monkeypatch.setattr(inboxes, "ORDERS_BYTES_FULL", 300)
     monkeypatch.setattr(inboxes, "ORDER_BYTES_MAX", 700)
     hand = Hand(shard)
     hand.hello()
@@ -202,15 +207,15 @@ def test_an_order_that_no_record_holds_fails_its_step(shard: Shard, monkeypatch:
 def test_text_that_cannot_be_encoded_fails_its_step_alone(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """One order that protobuf refuses does not take the others of its record with it."""
 
-    def odd(workflow: WorkflowState, step: Step, term: int) -> Execution:
-        made = execution_of(workflow, step, term)
-        return replace(made, workdir="\ud800") if step.name == "odd" else made
+    def odd(workflow: str, command: Command, own: Options, values: Mapping[str, str]) -> Frame:
+        frame = frame_of(workflow, command, own, values)
+        return replace(frame, execution=replace(frame.execution, workdir="\ud800")) if own.keep else frame
 
-    monkeypatch.setattr(inboxes, "execution_of", odd)
+    monkeypatch.setattr(dispatches, "frame_of", odd)
     hand = Hand(shard)
     hand.hello()
     shard.settle()
-    shard.upload(make("even", "e"), make("odd", "o"), copy("next", "e", "n"))
+    shard.upload(make("even", "e"), make("odd", "o", options=Options(keep="on_failure")), copy("next", "e", "n"))
     shard.turn()
     assert [order.execution.step for order in hand.read() if isinstance(order, Dispatch)] == ["even"]
     assert shard.states() == {"even": "running", "odd": "retrying", "next": "waiting"}

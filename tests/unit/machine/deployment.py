@@ -13,6 +13,7 @@ from gaia_core.machine.outcomes import reports
 from gaia_core.machine.public import Announcer
 from gaia_core.machine.state import PIECES_PER_ENTRY, Deployment
 from gaia_core.scheduling import invariants as scheduling
+from gaia_core.wire.dispatches import DispatchEncoder
 from gaia_core.wire.journal import Entry, decode_entry, encode_entry
 from gaia_core.wire.snapshot import Place, Snapshot, decode_snapshot, digest, encode_snapshot
 from gaia_core.workflow import invariants
@@ -64,6 +65,7 @@ class Driver:
         self.now_ms = 1_000
         self.refused = 0
         self.arrivals = 0
+        self.encoder = DispatchEncoder(0)
 
     def ask(self, request: rq.Request) -> Any:
         """Carry out a request, as one batch."""
@@ -172,8 +174,18 @@ class Driver:
         self.state.now_ms = self.now_ms
         return Decision(self.state, self.rules)
 
+    def _check_orders(self, effects: Iterable[Effect]) -> None:
+        """Compare orders with those of an encoder that remembers nothing."""
+        self.encoder.begin()
+        for effect in effects:
+            if isinstance(effect, SendDispatches):
+                for step in effect.steps:
+                    fresh = DispatchEncoder(0).entry(effect.workflow, step)
+                    assert self.encoder.entry(effect.workflow, step) == fresh
+
     def _finish(self, decision: Decision) -> None:
         dispatch(decision)
+        self._check_orders(decision.effects)
         self.events, self.effects = decision.events, decision.effects
         entry = decode_entry(encode_entry(Entry(0, 0, self.now_ms, tuple(decision.events))))
         self.replica.now_ms = entry.now_ms

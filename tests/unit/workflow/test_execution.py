@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from gaia_core.machine import reports as rp
 from gaia_core.machine import requests as rq
 from gaia_core.machine.effects import LookUp
-from gaia_core.workflow.execution import INLINE_BYTES_MAX, execution_of, pinned_inputs
+from gaia_core.wire.dispatches import INLINE_BYTES_MAX
+from gaia_core.workflow.execution import pinned_inputs
 from gaia_core.workflow.model import (
     TIMEOUT_S_DEFAULT,
     Command,
@@ -22,6 +23,7 @@ from gaia_core.workflow.model import (
     StepSpec,
 )
 from gaia_core.workflow.sources import sources
+from tests.support.orders import execution_of
 from tests.unit.machine.deployment import COMMANDS, Driver, copy, make, published
 
 GATHER = Command("gather", "image", ("x",), {"in": "/in/"}, {"out": "/out"})
