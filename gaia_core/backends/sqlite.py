@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -39,6 +40,9 @@ CREATE TABLE IF NOT EXISTS events (
     PRIMARY KEY (workflow_uid, sequence)
 ) WITHOUT ROWID
 """
+
+_COLUMNS: Final = ("workflow", "workflow_uid", "sequence", "kind", "time_ms", "value")
+_row: Final = attrgetter(*_COLUMNS)
 
 _PUBLISHED: Final = """
 CREATE TABLE IF NOT EXISTS published (
@@ -169,13 +173,13 @@ class SqliteEventLog:
 
     def publish(self, events: Sequence[EventRecord], position: Position) -> None:
         """Write events and position in one transaction; see `ports.EventLog.publish`."""
-        insert = "INSERT INTO events VALUES (:workflow_uid, :sequence, :workflow, :kind, :time_ms, :value)"
+        insert = f"INSERT INTO events ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - names of ours
         with self._using():
             if not self._epoch:
                 self.position()
             with _transaction(self._connection):
                 self._move(position)
-                self._connection.executemany(insert, [event._asdict() for event in events])
+                self._connection.executemany(insert, map(_row, events))
 
     def _move(self, position: Position) -> None:
         update = "UPDATE published SET entry_offset = ?, event_count = ? WHERE epoch = ?"
@@ -186,7 +190,7 @@ class SqliteEventLog:
         """Return at most `most` events of one workflow (None: of all) above a sequence number, in order."""
         which, values = ("", ()) if workflow_uid is None else ("workflow_uid = ? AND", (workflow_uid,))
         query = (
-            "SELECT workflow, workflow_uid, sequence, kind, time_ms, value FROM events "  # noqa: S608 - no value in it
+            f"SELECT {', '.join(_COLUMNS)} FROM events "  # noqa: S608 - no value in it
             f"WHERE {which} sequence > ? ORDER BY workflow_uid, sequence LIMIT ?"
         )
         with self._lock, _words(self._path):
