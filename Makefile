@@ -78,7 +78,7 @@ protos-check: dev ## Fail when the generated code is not what protos/ gives
 # ---- tests ----
 
 unit: dev ## Tests that need no services
-	@$(BIN)/python -m pytest -q tests/unit tests/property tests/scenarios tests/golden tests/chaos
+	@$(BIN)/python -m pytest -q tests/unit tests/guard tests/property tests/scenarios tests/golden tests/chaos
 
 coverage: dev ## Fail unless tests take every branch of the part that decides
 	@$(BIN)/python -m coverage run -m pytest -q $(DECIDES)
