@@ -23,9 +23,11 @@ test: dev lint types layers protos-check unit coverage services ## Everything: s
 
 check: dev lint types layers unit ## The fast part: no services
 
-bench: dev ## Measure throughput and latency, embedded and on Kafka, beside the bare loop
+BENCH ?=
+
+bench: dev ## All benchmarks, into docs/performance.md; BENCH='--quick' takes a look, BENCH='--only NAME …' some
 	@$(BIN)/python -m tests.support.engine start
-	@$(BIN)/python -m benchmarks.throughput && $(BIN)/python -m benchmarks.fairness; code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
+	@$(BIN)/python -m benchmarks $(BENCH); code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
 
 # ---- environments: made once, made again when the lock changes ----
 
