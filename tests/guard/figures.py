@@ -64,6 +64,7 @@ def measured(name: str) -> Measured:
     plant.start("flow")
     plant.round()
     costs = {part: Cost() for part in PARTS}
+    flushed = plant.bus.flushes
     before = {log: counted.now() for log, counted in plant.logs.items()}
 
     def count(part: str, act: Callable[[], Any]) -> None:
@@ -73,12 +74,14 @@ def measured(name: str) -> Measured:
     for _ in range(shape.rounds):
         plant.round(count)
     steps = shape.batch * shape.rounds
+    flushes = plant.bus.flushes - flushed
     figures = {
         f"{part}: {what} per Step": figure
         for part, cost in costs.items()
         for what, figure in cost.figures(steps).items()
         if part == "leader" or what != "lines that decide"
     }
+    figures["gaia.steps: flushes per batch"] = flushes / shape.rounds
     for log, counted in plant.logs.items():
         writes, records, size = (now - then for now, then in zip(counted.now(), before[log], strict=True))
         figures[f"gaia.{log}: writes per batch"] = writes / shape.rounds
