@@ -23,9 +23,11 @@ test: dev lint types layers protos-check unit coverage services ## Everything: s
 
 check: dev lint types layers unit ## The fast part: no services
 
-bench: dev ## Measure throughput and latency, embedded and on Kafka, beside the bare loop
+BENCH ?=
+
+bench: dev ## All benchmarks, into docs/performance.md; BENCH='--quick' takes a look, BENCH='--only NAME …' some
 	@$(BIN)/python -m tests.support.engine start
-	@$(BIN)/python -m benchmarks.throughput && $(BIN)/python -m benchmarks.fairness; code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
+	@$(BIN)/python -m benchmarks $(BENCH); code=$$?; $(BIN)/python -m tests.support.engine stop; exit $$code
 
 # ---- environments: made once, made again when the lock changes ----
 
@@ -78,7 +80,7 @@ protos-check: dev ## Fail when the generated code is not what protos/ gives
 # ---- tests ----
 
 unit: dev ## Tests that need no services
-	@$(BIN)/python -m pytest -q tests/unit tests/property tests/scenarios tests/golden tests/chaos
+	@$(BIN)/python -m pytest -q tests/unit tests/guard tests/property tests/scenarios tests/golden tests/chaos
 
 coverage: dev ## Fail unless tests take every branch of the part that decides
 	@$(BIN)/python -m coverage run -m pytest -q $(DECIDES)

@@ -1,23 +1,26 @@
 """How long the loop keeps a question waiting in a deployment of very many Steps, and while a snapshot is taken.
 
-    python -m benchmarks.stalls [STEPS]
+    python -m benchmarks.stalls [--steps N] [--folder DIR] [--json FILE]
 
 A server with a half finished sweep, restarted from its snapshot, is asked for the status of that workflow every 10 ms,
-by the clock: who is kept waiting does not ask less often. Prints how long answers took: right after the start, when all
-is at rest, and while another process takes the next snapshot. Both share the processors. Needs some GB.
+by the clock: who is kept waiting does not ask less often. One JSON object per line on stdout: how long answers took
+right after the start, when all is at rest, and while another process takes the next snapshot; then the bars. Both
+share the processors. Needs some GB.
 """
 
-import subprocess
+import argparse
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.restart import CLOCK, DUTIES
+from benchmarks.report import Bar, summary
+from benchmarks.restart import CLOCK, DUTIES, in_a_process
+from benchmarks.throughput import Output
 from gaia_core.app import embedded_store, snapshots_in
 from gaia_core.backends.inprocess import InProcessBus
 from gaia_core.backends.memory import MemoryEventLog, MemoryEvents
@@ -28,10 +31,13 @@ from gaia_core.machine import requests as rq
 from gaia_core.ports import Position
 from gaia_core.snapshot_process import EMBEDDED, SnapshotProcess
 
+STEPS: Final = 1_000_000
 EVERY_S: Final = 0.01
 REST_S: Final = 20.0
 STALL_S: Final = 0.05
 """What the loop should never keep anybody waiting for."""
+
+Result = dict[str, Any]
 
 
 class Asking(threading.Thread):
@@ -59,45 +65,57 @@ class Asking(threading.Thread):
         return sorted(self.waits_s)
 
 
-def asked(reign: Reign, what: str, act: Callable[[], object]) -> None:
-    """Do something and print how long answers took meanwhile."""
+def asked(reign: Reign, act: Callable[[], object]) -> Result:
+    """Do something and return how long answers took meanwhile."""
     asking = Asking(lambda: reign.submit(rq.GetStatus("wide")))
     asking.start()
     began_s = time.monotonic()
     act()
     took_s = time.monotonic() - began_s
     waits = asking.stop()
-    at = [1000 * waits[int(share * (len(waits) - 1))] for share in (0.5, 0.99, 0.999, 1.0)]
+    shares = {"p50_ms": 0.5, "p99_ms": 0.99, "p99.9_ms": 0.999, "longest_ms": 1.0}
+    at = {name: round(1000 * waits[int(share * (len(waits) - 1))], 2) for name, share in shares.items()}
     late = sum(wait > STALL_S for wait in waits)
-    words = "p50 {:.1f}, p99 {:.1f}, p99.9 {:.1f}, longest {:.0f} ms".format(*at)
-    print(f"{what:28} {took_s:6.1f} s, {len(waits)} answers: {words}; {late} over 50 ms", flush=True)
+    return {"seconds": round(took_s, 1), "answers": len(waits), **at, "over_50_ms": late}
 
 
-def main() -> None:
+def main() -> int:
     """Fill a journal, restart from its snapshot, and ask."""
-    steps = sys.argv[1] if len(sys.argv) > 1 else "1000000"
-    with tempfile.TemporaryDirectory() as folder:
+    parser = argparse.ArgumentParser(prog="benchmarks.stalls", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--steps", type=int, default=STEPS, help="of the workflow [%(default)s]")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="where data folders are made; a real disk [temp]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON lines into a file as well")
+    given = parser.parse_args()
+    output = Output(given.json)
+    with tempfile.TemporaryDirectory(prefix="gaia-bench-", dir=given.folder) as place:
         for what in ("fill", "take"):
-            subprocess.run([sys.executable, "-m", "benchmarks.restart", folder, what, steps], check=True)
-        measure(Path(folder))
+            in_a_process(Path(place), what, given.steps)
+        for when, found in measure(Path(place)):
+            output.result(when, 1, {"on": "embedded", "steps": given.steps, **found})
+    for result in output.results:
+        output.line({"summary": summary([result], "longest_ms")})
+    for result in output.results:
+        bar = Bar(f"{result['benchmark']}: the longest wait, ms", result["longest_ms"], False, 1000 * STALL_S)
+        output.line({"bar": bar.what, "value": bar.value, "limit": bar.limit, "met": bar.is_met})
+    return 0
 
 
-def measure(folder: Path) -> None:
-    """Restart and ask, beside what `benchmarks.restart` left in a folder."""
+def measure(folder: Path) -> Iterator[tuple[str, Result]]:
+    """Restart and ask, beside what `benchmarks.restart` left in a folder; yield when it was asked, and the figures."""
     config = load({}, {"GAIA_DATA": str(folder)}, {})
     journal = SqliteJournal(folder / "journal.sqlite", "NORMAL")
     published = MemoryEvents()
     published.position = Position(journal.bounds()[1] - 1)
     store = embedded_store(config)
-    reign = Reign(journal, InProcessBus(), lambda: MemoryEventLog(published), store, CLOCK, DUTIES, print)
+    reign = Reign(journal, InProcessBus(), lambda: MemoryEventLog(published), store, CLOCK, DUTIES, lambda _: None)
     reign.open("here:1", "benchmark", snapshots_in(store, None))
-    asked(reign, "until the publisher is ready", lambda: reign.settled().result())
-    asked(reign, "at rest", lambda: time.sleep(REST_S))
+    yield "until the publisher is ready", asked(reign, lambda: reign.settled().result())
+    yield "at rest", asked(reign, lambda: time.sleep(REST_S))
     taker = SnapshotProcess(EMBEDDED, config)
-    asked(reign, "while a snapshot is taken", lambda: taker.take(journal.bounds()[1]))
+    yield "while a snapshot is taken", asked(reign, lambda: taker.take(journal.bounds()[1]))
     reign.close()
     journal.close()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -27,7 +27,7 @@ from benchmarks.flows import Flow
 from benchmarks.runs import audit_run, run_bare, run_flow, warm_up
 from benchmarks.usage import environment
 from gaia_core.errors import GaiaError
-from tests.support.services import KafkaService, MinioService, Service
+from tests.support.services import KafkaService, MinioService
 from tests.support.waiting import TooLate
 
 WIDE_STEPS: Final = 20_000
@@ -112,12 +112,7 @@ def _services(stack: ExitStack, console: Console, only: str | None) -> tuple[Ser
     console.print("starting Kafka and MinIO", style="dim")
     with redirect_stdout(sys.stderr):  # what is said about images does not belong among the results
         kafka, minio = stack.enter_context(KafkaService()), stack.enter_context(MinioService())
-    return Services(kafka, minio), {"kafka": _image(kafka), "minio": _image(minio)}
-
-
-def _image(service: Service) -> str:
-    image = service.container.image
-    return next(iter(image.tags), "") if image is not None else ""
+    return Services(kafka, minio), {"kafka": kafka.image, "minio": minio.image}
 
 
 def _repetition(

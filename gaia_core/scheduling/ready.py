@@ -187,18 +187,20 @@ class ReadyQueue:
             given: Steps that were taken of each workflow and are not yet counted as RUNNING; kept up to date.
         """
         lanes = self.pools.get(pool, {})
-        turn = [uid for uid, lane in lanes.items() if not lane.workflow.holds]
+        turn = list(lanes)
         while turn and openings.credit > 0:
             again = []
             for uid in turn:
                 if openings.credit <= 0:
                     break
+                lane = lanes[uid]
+                if lane.workflow.holds:
+                    continue
                 taken = 0
-                for found in self._turn_of(lanes[uid], openings, given.get(uid, 0)):
+                for found in self._turn_of(lane, openings, given.get(uid, 0)):
                     taken += 1
                     yield found
                 given[uid] = given.get(uid, 0) + taken
-                lane = lanes[uid]
                 if taken or lane.is_empty:
                     del lanes[uid]
                 if taken and not lane.is_empty:

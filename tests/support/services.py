@@ -1,5 +1,6 @@
 """Kafka and MinIO in containers, one broker and one server, reached at 127.0.0.1 through ports of their own.
 
+A service that is shared is used by every process that is started from here on, instead of one of its own.
 Each service is a plain testcontainers DockerContainer of the image that images.py provides. Its container carries the
 identity of the process that owns it; what a killed run left behind is removed at the next start, what belongs to a run
 that still lives is not touched. Used by conftest.py and by benchmarks.
@@ -7,6 +8,7 @@ that still lives is not touched. Used by conftest.py and by benchmarks.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -14,6 +16,8 @@ import socket
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
@@ -66,12 +70,17 @@ DATA_FOLDER = "/var/lib/kafka/data"
 
 
 class Service(ABC):
-    """A container that counts as started once it answers; a context manager, or start() and stop()."""
+    """A container that counts as started once it answers; a context manager, or start() and stop().
+
+    Attributes:
+        image: name of what the container was made of.
+    """
 
     image_name: str
 
     def __init__(self) -> None:
         self.port = 0
+        self.image = ""
         self._container: DockerContainer | None = None
 
     @property
@@ -82,16 +91,20 @@ class Service(ABC):
         return self._container.get_wrapped_container()
 
     def start(self) -> Self:
-        """Start the container and return when the service answers.
+        """Start the container and return when the service answers; at once where one is shared with this process.
 
         Raises:
             ServiceMissing: no engine or no image can be had here.
             TooLate: it did not answer in time; the message ends with the container's log.
         """
+        if shared := os.environ.get(self._shared):
+            vars(self).update(json.loads(shared))
+            return self
         engine = ensure_engine()
         remove_leftovers(engine)
         self.port = free_port()
-        container = DockerContainer(ensure_image(self.image_name))
+        self.image = ensure_image(self.image_name)
+        container = DockerContainer(self.image)
         self._container = container
         labels = {OWNER_LABEL: process_identity(os.getpid()) or ""}
         if engine.shares_network:
@@ -114,6 +127,22 @@ class Service(ABC):
         container, self._container = self._container, None
         if container is not None:
             container.stop()
+
+    @contextmanager
+    def shared(self) -> Iterator[Self]:
+        """Start it, and let processes that are started meanwhile use it, too."""
+        with self:
+            told = {name: value for name, value in vars(self).items() if isinstance(value, str | int)}
+            os.environ[self._shared] = json.dumps(told)
+            try:
+                yield self
+            finally:
+                del os.environ[self._shared]
+
+    @property
+    def _shared(self) -> str:
+        """Return the name of the variable that says where a shared one is."""
+        return f"SHARED_{self.image_name.upper()}"
 
     def wait_ready(self, deadline_s: float = START_S) -> None:
         """Return once the service answers, also after a restart of its container.
