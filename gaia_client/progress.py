@@ -44,7 +44,7 @@ class Pace:
         left = sum(steps.values()) - steps["complete"] - steps["failed"]
         if not self.rate() or not left:
             return ""
-        return f"{self.rate():.3g} Steps/s, about {duration(left / self.rate())} left"
+        return f"{amount(self.rate())} Steps/s, about {duration(left / self.rate())} left"
 
 
 class Lines:
@@ -61,6 +61,11 @@ class Lines:
             return False
         self._last, self._last_s = current, now
         return True
+
+
+def amount(value: float) -> str:
+    """Return a number with the three digits that count: "12,345", "12.3", "0.0123"."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:

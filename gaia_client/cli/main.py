@@ -59,6 +59,7 @@ COMMANDS: Final = {
     "announce": Entry("Data", "data", "announce", "Tell that files lie in the store."),
     "check": Entry("Check", "check", "check", "Find what is wrong with files, without a server."),
     "config": Entry("Check", "config", "config", "Show each setting and where it comes from."),
+    "bench": Entry("Check", "bench", "bench", "Measure how fast this Gaia is."),
 }
 
 

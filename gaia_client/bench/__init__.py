@@ -1,0 +1,1 @@
+"""`gaia bench`: how fast a Gaia is, measured by an ordinary client on workflows of its own."""
