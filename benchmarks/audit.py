@@ -22,7 +22,7 @@ class JournalCount:
 
     Attributes:
         dispatches, completions: attempts in dispatch and completion entries.
-        doubled: Steps that were completed more than once.
+        doubled: attempts that were completed more than once.
         failed: attempts that failed or were lost.
         entries: journal entries that hold a dispatch or a completion of it.
     """
@@ -65,7 +65,7 @@ def read_journal(journal: Journal) -> JournalContent:
 def count_journal(entries: Iterable[Entry], workflow: str) -> JournalCount:
     """Count what the journal says of one workflow."""
     count, uid = JournalCount(), -1
-    completed: Counter[int] = Counter()
+    completed: Counter[tuple[int, int]] = Counter()
     for entry in entries:
         touched = False
         for event in entry.events:
@@ -77,7 +77,7 @@ def count_journal(entries: Iterable[Entry], workflow: str) -> JournalCount:
                 count.dispatches += len(event.steps)
             elif isinstance(event, ev.StepsCompleted):
                 count.completions += len(event.steps)
-                completed.update(event.steps)
+                completed.update(zip(event.steps, event.attempts, strict=True))
             elif isinstance(event, ev.AttemptFailed):
                 count.failed += 1
             touched |= isinstance(event, ev.StepsDispatched | ev.StepsCompleted | ev.AttemptFailed)
@@ -90,13 +90,14 @@ def check(steps: Sequence[str], journal: JournalCount, events: Sequence[events_p
     """Compare the Steps that were uploaded with what journal and events say.
 
     Args:
-        steps: the names of all Steps.
+        steps: the names of all Steps, each as often as it had to run.
         journal: what the journal says of the workflow.
         events: its public events, in the order in which a consumer gets them.
 
     Raises:
         BenchmarkFailed: with everything that is wrong.
     """
+    wanted_of = Counter(steps)
     told = Counter(event.step_completed.step for event in events if event.HasField("step_completed"))
     numbers = [event.sequence for event in events]
     last = events[-1].workflow_changed.change if events else ""
@@ -104,10 +105,10 @@ def check(steps: Sequence[str], journal: JournalCount, events: Sequence[events_p
         f"{what}: {found}, not {wanted}"
         for what, found, wanted in (
             ("step_completed events", told.total(), len(steps)),
-            ("Steps with a step_completed event", len(told.keys() & set(steps)), len(steps)),
+            ("step_completed events that were asked for", (told & wanted_of).total(), len(steps)),
             ("dispatches in the journal", journal.dispatches, len(steps) + journal.failed),
             ("completions in the journal", journal.completions, len(steps)),
-            ("Steps completed twice in the journal", journal.doubled, 0),
+            ("attempts completed twice in the journal", journal.doubled, 0),
             ("failed attempts in the journal", journal.failed, 0),
             ("last event", last, "complete"),
         )

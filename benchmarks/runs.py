@@ -38,7 +38,7 @@ def run_flow(deployment: Deployment, flow: Flow, uploaded: Callable[[], None] = 
     Raises:
         BenchmarkFailed: it did not end well.
     """
-    steps = len(flow.steps)
+    steps = len(flow.names)
     before = _usages(deployment)
     upload_s = _upload(deployment, flow)
     uploaded()
@@ -84,7 +84,7 @@ def audit_run(deployment: Deployment, flow: Flow, journal: JournalContent) -> Re
     count = audit.count_journal(journal.entries, flow.name)
     events = deployment.events(flow.name)
     try:
-        audit.check([step["name"] for step in flow.steps], count, events)
+        audit.check(flow.names, count, events)
     except BenchmarkFailed as problem:
         raise BenchmarkFailed(f"{flow.name} on {deployment.kind}: {problem}") from problem
     return {
