@@ -1,6 +1,6 @@
 """Reads journal and public events back after a run and counts: a figure stands only if nothing was lost or doubled."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -64,26 +64,34 @@ def read_journal(journal: Journal) -> JournalContent:
 
 def count_journal(entries: Iterable[Entry], workflow: str) -> JournalCount:
     """Count what the journal says of one workflow."""
-    count, uid = JournalCount(), -1
-    completed: Counter[tuple[int, int]] = Counter()
+    return count_journals(entries).get(workflow, JournalCount())
+
+
+def count_journals(entries: Iterable[Entry]) -> dict[str, JournalCount]:
+    """Count what the journal says of each workflow, by name; a name is taken to have been used once."""
+    names: dict[int, str] = {}
+    counts: defaultdict[int, JournalCount] = defaultdict(JournalCount)
+    completed: defaultdict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
     for entry in entries:
-        touched = False
+        touched: set[int] = set()
         for event in entry.events:
-            if isinstance(event, ev.WorkflowCreated) and event.name == workflow:
-                uid = event.uid
-            if getattr(event, "uid", None) != uid:
-                continue
-            if isinstance(event, ev.StepsDispatched):
-                count.dispatches += len(event.steps)
+            if isinstance(event, ev.WorkflowCreated):
+                names[event.uid] = event.name
+            elif isinstance(event, ev.StepsDispatched):
+                counts[event.uid].dispatches += len(event.steps)
+                touched.add(event.uid)
             elif isinstance(event, ev.StepsCompleted):
-                count.completions += len(event.steps)
-                completed.update(zip(event.steps, event.attempts, strict=True))
+                counts[event.uid].completions += len(event.steps)
+                completed[event.uid].update(zip(event.steps, event.attempts, strict=True))
+                touched.add(event.uid)
             elif isinstance(event, ev.AttemptFailed):
-                count.failed += 1
-            touched |= isinstance(event, ev.StepsDispatched | ev.StepsCompleted | ev.AttemptFailed)
-        count.entries += touched
-    count.doubled = sum(times > 1 for times in completed.values())
-    return count
+                counts[event.uid].failed += 1
+                touched.add(event.uid)
+        for uid in touched:
+            counts[uid].entries += 1
+    for uid, attempts in completed.items():
+        counts[uid].doubled = sum(times > 1 for times in attempts.values())
+    return {name: counts[uid] for uid, name in names.items()}
 
 
 def check(steps: Sequence[str], journal: JournalCount, events: Sequence[events_pb2.Event]) -> None:

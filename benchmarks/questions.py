@@ -52,13 +52,18 @@ def main() -> None:
     with Gaia({"gaia_host": sys.argv[1]}) as client:
         client.status(sys.argv[2])
         print(READY, flush=True)
-        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+        threading.Thread(target=_await_end, args=(ended,), daemon=True).start()
         due = time.perf_counter()
         while not ended.wait(max(0.0, due - time.perf_counter())):
             client.status(sys.argv[2])
             longest_s = max(longest_s, time.perf_counter() - due)
             due += EVERY_S
     print(round(1000 * longest_s, 1))
+
+
+def _await_end(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 if __name__ == "__main__":

@@ -39,16 +39,16 @@ def run_flow(deployment: Deployment, flow: Flow, uploaded: Callable[[], None] = 
         BenchmarkFailed: it did not end well.
     """
     steps = len(flow.names)
-    before = _usages(deployment)
+    before = usages(deployment)
     upload_s = _upload(deployment, flow)
     uploaded()
-    ready = _usages(deployment)
+    ready = usages(deployment)
     with closing(deployment.watch(flow.name)) as watch:
         began = time.perf_counter()
         deployment.client.put(flow.name, flows.START_KEY, b"now")
         put_s = time.perf_counter() - began
         ended = watch.await_rest(DEADLINE_LEAST_S + steps / SLOWEST_STEPS_PER_S, deployment.check_alive)
-    after = _usages(deployment)
+    after = usages(deployment)
     took_s = ended - began
     return {
         "on": deployment.kind,
@@ -122,7 +122,8 @@ def _upload(deployment: Deployment, flow: Flow) -> float:
     return time.perf_counter() - began
 
 
-def _usages(deployment: Deployment) -> dict[str, Usage]:
+def usages(deployment: Deployment) -> dict[str, Usage]:
+    """Return what each process has used so far, by role."""
     return {role: usage(process.process.pid) for role, process in deployment.processes.items()}
 
 
