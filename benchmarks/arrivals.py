@@ -4,6 +4,7 @@ On Kafka as a consumer of committed records, embedded as a reader of the events 
 """
 
 import sqlite3
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -100,6 +101,39 @@ class SqliteFeed(Feed):
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+class Recorder(threading.Thread):
+    """Consumes partitions from their ends on, in a thread, and keeps what came as it came, with the instant."""
+
+    def __init__(self, consumer: Consumer, topic: str, partitions: Iterable[int]) -> None:
+        super().__init__()
+        self._consumer = consumer
+        self._ended = threading.Event()
+        self.records: list[tuple[float, bytes]] = []
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        for place in places:
+            _, place.offset = consumer.get_watermark_offsets(place, timeout=ANSWER_S)
+        consumer.assign(places)
+        self._keep(0.2)  # opens the connection
+
+    def run(self) -> None:
+        """Keep what comes until `stop`."""
+        while not self._ended.is_set():
+            self._keep(0.1)
+
+    def stop(self) -> list[tuple[float, bytes]]:
+        """End, and return (seconds since the epoch, value) of each record."""
+        self._ended.set()
+        self.join()
+        self._consumer.close()
+        return self.records
+
+    def _keep(self, wait_s: float) -> None:
+        messages = good(self._consumer.consume(1, wait_s))
+        messages += good(self._consumer.consume(EVENTS_PER_READ, 0)) if messages else []
+        now = time.time()
+        self.records += [(now, message.value() or b"") for message in messages]
 
 
 class FeedTally(Tally):

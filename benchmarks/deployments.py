@@ -86,6 +86,7 @@ class Deployment(ABC):
     Attributes:
         kind: "embedded" or "kafka".
         durability: what an acknowledged event survives.
+        hosts: addresses that clients and workers know.
         processes: by role.
     """
 
@@ -95,13 +96,14 @@ class Deployment(ABC):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address, self.http = free_address(), free_address()
+        self.hosts = self.address
         self.processes: dict[str, GaiaProcess] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         try:
             self._start()
-            self.client: Gaia = self._stack.enter_context(Gaia({"gaia_host": self.address}))
+            self.client: Gaia = self._stack.enter_context(Gaia({"gaia_host": self.hosts}))
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -260,7 +262,7 @@ class Cluster(Deployment):
             "GAIA_BUCKET": self._bucket,
             "GAIA_LISTEN": self.address,
             "GAIA_HTTP_LISTEN": self.http,
-            "GAIA_HOST": self.address,
+            "GAIA_HOST": self.hosts,
             "GAIA_SCRATCH": str(self.folder / "scratch"),
         }
 

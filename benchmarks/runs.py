@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import audit, flows
+from benchmarks import audit, bare_loop, flows
 from benchmarks.audit import BenchmarkFailed, JournalContent
 from benchmarks.deployments import Deployment
 from benchmarks.flows import Flow
@@ -97,13 +97,14 @@ def audit_run(deployment: Deployment, flow: Flow, journal: JournalContent) -> Re
     }
 
 
-def run_bare(bootstrap: str, mode: str, steps: int) -> Result:
-    """Run the bare loop in processes of its own.
+def run_bare(bootstrap: str, mode: str, steps: int, window: int = bare_loop.WINDOW) -> Result:
+    """Run the bare loop in processes of its own, with so many steps in flight where that is not a chain.
 
     Raises:
         BenchmarkFailed: it failed.
     """
     command = [sys.executable, "-m", "benchmarks.bare_loop", mode, f"--steps={steps}", f"--bootstrap={bootstrap}"]
+    command.append(f"--window={window}")
     folder = Path(__file__).resolve().parents[1]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=BARE_S, check=False)
     if done.returncode:
