@@ -1,6 +1,6 @@
 """Reads journal and public events back after a run and counts: a figure stands only if nothing was lost or doubled."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ class JournalCount:
 
     Attributes:
         dispatches, completions: attempts in dispatch and completion entries.
-        doubled: Steps that were completed more than once.
+        doubled: attempts that were completed more than once.
         failed: attempts that failed or were lost.
         entries: journal entries that hold a dispatch or a completion of it.
     """
@@ -64,39 +64,48 @@ def read_journal(journal: Journal) -> JournalContent:
 
 def count_journal(entries: Iterable[Entry], workflow: str) -> JournalCount:
     """Count what the journal says of one workflow."""
-    count, uid = JournalCount(), -1
-    completed: Counter[int] = Counter()
+    return count_journals(entries).get(workflow, JournalCount())
+
+
+def count_journals(entries: Iterable[Entry]) -> dict[str, JournalCount]:
+    """Count what the journal says of each workflow, by name; a name is taken to have been used once."""
+    names: dict[int, str] = {}
+    counts: defaultdict[int, JournalCount] = defaultdict(JournalCount)
+    completed: defaultdict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
     for entry in entries:
-        touched = False
+        touched: set[int] = set()
         for event in entry.events:
-            if isinstance(event, ev.WorkflowCreated) and event.name == workflow:
-                uid = event.uid
-            if getattr(event, "uid", None) != uid:
-                continue
-            if isinstance(event, ev.StepsDispatched):
-                count.dispatches += len(event.steps)
+            if isinstance(event, ev.WorkflowCreated):
+                names[event.uid] = event.name
+            elif isinstance(event, ev.StepsDispatched):
+                counts[event.uid].dispatches += len(event.steps)
+                touched.add(event.uid)
             elif isinstance(event, ev.StepsCompleted):
-                count.completions += len(event.steps)
-                completed.update(event.steps)
+                counts[event.uid].completions += len(event.steps)
+                completed[event.uid].update(zip(event.steps, event.attempts, strict=True))
+                touched.add(event.uid)
             elif isinstance(event, ev.AttemptFailed):
-                count.failed += 1
-            touched |= isinstance(event, ev.StepsDispatched | ev.StepsCompleted | ev.AttemptFailed)
-        count.entries += touched
-    count.doubled = sum(times > 1 for times in completed.values())
-    return count
+                counts[event.uid].failed += 1
+                touched.add(event.uid)
+        for uid in touched:
+            counts[uid].entries += 1
+    for uid, attempts in completed.items():
+        counts[uid].doubled = sum(times > 1 for times in attempts.values())
+    return {name: counts[uid] for uid, name in names.items()}
 
 
 def check(steps: Sequence[str], journal: JournalCount, events: Sequence[events_pb2.Event]) -> None:
     """Compare the Steps that were uploaded with what journal and events say.
 
     Args:
-        steps: the names of all Steps.
+        steps: the names of all Steps, each as often as it had to run.
         journal: what the journal says of the workflow.
         events: its public events, in the order in which a consumer gets them.
 
     Raises:
         BenchmarkFailed: with everything that is wrong.
     """
+    wanted_of = Counter(steps)
     told = Counter(event.step_completed.step for event in events if event.HasField("step_completed"))
     numbers = [event.sequence for event in events]
     last = events[-1].workflow_changed.change if events else ""
@@ -104,10 +113,10 @@ def check(steps: Sequence[str], journal: JournalCount, events: Sequence[events_p
         f"{what}: {found}, not {wanted}"
         for what, found, wanted in (
             ("step_completed events", told.total(), len(steps)),
-            ("Steps with a step_completed event", len(told.keys() & set(steps)), len(steps)),
+            ("step_completed events that were asked for", (told & wanted_of).total(), len(steps)),
             ("dispatches in the journal", journal.dispatches, len(steps) + journal.failed),
             ("completions in the journal", journal.completions, len(steps)),
-            ("Steps completed twice in the journal", journal.doubled, 0),
+            ("attempts completed twice in the journal", journal.doubled, 0),
             ("failed attempts in the journal", journal.failed, 0),
             ("last event", last, "complete"),
         )

@@ -8,15 +8,17 @@ import sqlite3
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
+from benchmarks.arrivals import Feed, FeedTally, KafkaFeed, SqliteFeed, SqliteTally, Tally, good
 from benchmarks.audit import BenchmarkFailed, JournalContent, read_journal
 from gaia.v1 import events_pb2
 from gaia_client.client import Gaia
@@ -84,6 +86,7 @@ class Deployment(ABC):
     Attributes:
         kind: "embedded" or "kafka".
         durability: what an acknowledged event survives.
+        hosts: addresses that clients and workers know.
         processes: by role.
     """
 
@@ -93,13 +96,14 @@ class Deployment(ABC):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address, self.http = free_address(), free_address()
+        self.hosts = self.address
         self.processes: dict[str, GaiaProcess] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         try:
             self._start()
-            self.client: Gaia = self._stack.enter_context(Gaia({"gaia_host": self.address}))
+            self.client: Gaia = self._stack.enter_context(Gaia({"gaia_host": self.hosts}))
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -153,6 +157,18 @@ class Deployment(ABC):
         """Read a workflow's public events back, in a consumer's order."""
 
     @abstractmethod
+    def all_events(self) -> dict[str, list[events_pb2.Event]]:
+        """Read the public events of all workflows back, by name; a name is taken to have been used once."""
+
+    @abstractmethod
+    def feed(self, workflows: Iterable[str]) -> Feed:
+        """Begin to consume the events of some workflows, which are there, from now on."""
+
+    @abstractmethod
+    def tally(self) -> Tally:
+        """Begin to count the Steps that complete, of all workflows."""
+
+    @abstractmethod
     def _start(self) -> None:
         """Start the processes and wait until they serve."""
 
@@ -199,6 +215,22 @@ class Embedded(Deployment):
                 after = page[-1].sequence
         return found
 
+    def all_events(self) -> dict[str, list[events_pb2.Event]]:
+        """Read the file."""
+        found: defaultdict[str, list[events_pb2.Event]] = defaultdict(list)
+        with closing(SqliteEventLog(self.folder / "data" / "events.sqlite")) as log:
+            for one in log.read(most=log.count()):
+                found[one.workflow].append(events_pb2.Event.FromString(one.value))
+        return found
+
+    def feed(self, workflows: Iterable[str]) -> Feed:
+        """Look into the events file as a reader."""
+        return SqliteFeed(self.folder / "data" / "events.sqlite", workflows)
+
+    def tally(self) -> Tally:
+        """Look into the events file as a reader."""
+        return SqliteTally(self.folder / "data" / "events.sqlite")
+
 
 class Cluster(Deployment):
     """`gaia server` and one `gaia worker` on Kafka and MinIO."""
@@ -213,8 +245,14 @@ class Cluster(Deployment):
         self._bucket = f"bench-{tag}"
 
     def _start(self) -> None:
+        environ = self.environ()
+        self._run("server", ["server"], "Gaia serves", environ)
+        self._run("worker", ["worker", "--name", "one", "--executor", "noop"], "worker started", environ)
+
+    def environ(self) -> dict[str, str]:
+        """Return the settings of its processes."""
         kafka, minio = self._services.kafka, self._services.minio
-        environ = {
+        return {
             "GAIA_KAFKA_BOOTSTRAP": kafka.bootstrap,
             "GAIA_TOPIC_PREFIX": self._settings.topic_prefix,
             "GAIA_S3_ENDPOINT": minio.endpoint,
@@ -224,11 +262,9 @@ class Cluster(Deployment):
             "GAIA_BUCKET": self._bucket,
             "GAIA_LISTEN": self.address,
             "GAIA_HTTP_LISTEN": self.http,
-            "GAIA_HOST": self.address,
+            "GAIA_HOST": self.hosts,
             "GAIA_SCRATCH": str(self.folder / "scratch"),
         }
-        self._run("server", ["server"], "Gaia serves", environ)
-        self._run("worker", ["worker", "--name", "one", "--executor", "noop"], "worker started", environ)
 
     def watch(self, workflow: str) -> Watch:
         """Consume what is committed, from now on."""
@@ -241,17 +277,35 @@ class Cluster(Deployment):
 
     def events(self, workflow: str) -> list[events_pb2.Event]:
         """Read the partition from its beginning to its end, as any consumer of committed records would."""
-        place = TopicPartition(self._settings.events_topic, partition_of(workflow, EVENTS_PARTITIONS), 0)
+        events = self._read(partition_of(workflow, EVENTS_PARTITIONS))
+        return [event for event in events if event.workflow == workflow]
+
+    def all_events(self) -> dict[str, list[events_pb2.Event]]:
+        """Read the topic."""
+        found: defaultdict[str, list[events_pb2.Event]] = defaultdict(list)
+        for partition in range(EVENTS_PARTITIONS):
+            for event in self._read(partition):
+                found[event.workflow].append(event)
+        return found
+
+    def feed(self, workflows: Iterable[str]) -> Feed:
+        """Consume what is committed, from now on."""
+        return KafkaFeed(self._consumer(20), self._settings.events_topic, workflows)
+
+    def tally(self) -> Tally:
+        """Consume what is committed, from now on."""
+        return FeedTally(KafkaFeed(self._consumer(20), self._settings.events_topic))
+
+    def _read(self, partition: int) -> list[events_pb2.Event]:
+        place = TopicPartition(self._settings.events_topic, partition, 0)
         found: list[events_pb2.Event] = []
         with closing(self._consumer(20)) as consumer:
             _, end = consumer.get_watermark_offsets(place, timeout=ANSWER_S)
             consumer.assign([place])
             # The end of a transaction takes an offset too, without a record: the position tells where reading is.
-            while consumer.position([place])[0].offset < end:
-                for message in _good(consumer.consume(EVENTS_PER_READ, 0.1)):
-                    event = events_pb2.Event.FromString(message.value() or b"")
-                    if event.workflow == workflow:
-                        found.append(event)
+            while end and consumer.position([place])[0].offset < end:
+                messages = good(consumer.consume(EVENTS_PER_READ, 0.1))
+                found += [events_pb2.Event.FromString(message.value() or b"") for message in messages]
         return found
 
     def _consumer(self, fetch_wait_ms: int) -> Consumer:
@@ -308,18 +362,11 @@ class _KafkaWatch(Watch):
 
     def look(self) -> events_pb2.Event | None:
         """Take what came; only the newest is decoded, so that consuming costs as little as it can."""
-        messages = _good(self._consumer.consume(1, 0.1))
-        messages += _good(self._consumer.consume(EVENTS_PER_READ, 0)) if messages else []
+        messages = good(self._consumer.consume(1, 0.1))
+        messages += good(self._consumer.consume(EVENTS_PER_READ, 0)) if messages else []
         mine = [message for message in messages if message.key() == self._key]
         return events_pb2.Event.FromString(mine[-1].value() or b"") if mine else None
 
     def close(self) -> None:
         """Close the consumer."""
         self._consumer.close()
-
-
-def _good(messages: list[Message]) -> list[Message]:
-    for message in messages:
-        if (error := message.error()) is not None:
-            raise KafkaException(error)
-    return messages

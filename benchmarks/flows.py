@@ -23,10 +23,20 @@ class Flow(NamedTuple):
     commands: list[dict[str, Any]]
     steps: list[dict[str, Any]]
 
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all Steps, those of a sweep included."""
+        return [name for step in self.steps for name in _names(step)]
+
 
 def wide(name: str, count: int) -> Flow:
     """Return Steps that all read the start Key, and write a Key each."""
     return Flow(name, [_COMMAND], [_step(number, START_KEY) for number in range(count)])
+
+
+def sweep(name: str, count: int) -> Flow:
+    """Return the Steps of `wide`, written as one Step with an array."""
+    return Flow(name, [_COMMAND], [{**_step("{{n}}", START_KEY), "name": "s", "vars": {"n": list(range(count))}}])
 
 
 def chain(name: str, count: int) -> Flow:
@@ -34,7 +44,15 @@ def chain(name: str, count: int) -> Flow:
     return Flow(name, [_COMMAND], [_step(n, f"out/{n - 1}" if n else START_KEY) for n in range(count)])
 
 
-def _step(number: int, before: str) -> dict[str, Any]:
+def _names(step: dict[str, Any]) -> list[str]:
+    """Return the names that a Step, or a sweep over one array, has in the workflow."""
+    if "vars" not in step:
+        return [step["name"]]
+    (values,) = step["vars"].values()
+    return [f"{step['name']}-{value}" for value in values]
+
+
+def _step(number: int | str, before: str) -> dict[str, Any]:
     return {
         "name": f"s{number}",
         "command": "noop",

@@ -1,6 +1,6 @@
 """From results to summaries, ratios and bars, and the table that a person reads. Pure but for the printing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any, Final, NamedTuple
 
@@ -105,11 +105,31 @@ def show(console: Console, found: Sequence[Result], compared: dict[str, float], 
         span = f"{_number(one['min'])} to {_number(one['max'])}"
         runs.add_row(one["benchmark"], one["on"], f"{one['steps']:,}", unit, _number(one["median"]), span)
     console.print(runs)
+    _show_checks(console, compared, reached)
+
+
+def show_figures(
+    console: Console, found: Sequence[Result], compared: Mapping[str, float], reached: Sequence[Bar]
+) -> None:
+    """Print the tables of a command whose figures are named by themselves, as `summary` does."""
+    table = Table(show_edge=False)
+    for heading in ("run", "on", "Steps", "figure", "median", "least to most"):
+        table.add_column(heading, justify="right" if heading in ("Steps", "median", "least to most") else "left")
+    for one in found:
+        span = f"{_number(one['min'])} to {_number(one['max'])}"
+        row = (one["benchmark"], one["on"], f"{one['steps']:,}", one["figure"], _number(one["median"]), span)
+        table.add_row(*row)
+    console.print(table)
+    _show_checks(console, compared, reached)
+
+
+def _show_checks(console: Console, compared: Mapping[str, float], reached: Sequence[Bar]) -> None:
     checks = Table(title="Ratios and bars")
     for heading in ("what", "value", "bar", ""):
         checks.add_column(heading, justify="right" if heading in ("value", "bar") else "left")
     for what, value in compared.items():
-        checks.add_row(what, f"{value:g}", "", "")
+        if what not in {bar.what for bar in reached}:
+            checks.add_row(what, f"{value:g}", "", "")
     for bar in reached:
         sign = "≥" if bar.is_least else "≤"
         checks.add_row(

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import audit, flows
+from benchmarks import audit, bare_loop, flows
 from benchmarks.audit import BenchmarkFailed, JournalContent
 from benchmarks.deployments import Deployment
 from benchmarks.flows import Flow
@@ -38,17 +38,17 @@ def run_flow(deployment: Deployment, flow: Flow, uploaded: Callable[[], None] = 
     Raises:
         BenchmarkFailed: it did not end well.
     """
-    steps = len(flow.steps)
-    before = _usages(deployment)
+    steps = len(flow.names)
+    before = usages(deployment)
     upload_s = _upload(deployment, flow)
     uploaded()
-    ready = _usages(deployment)
+    ready = usages(deployment)
     with closing(deployment.watch(flow.name)) as watch:
         began = time.perf_counter()
         deployment.client.put(flow.name, flows.START_KEY, b"now")
         put_s = time.perf_counter() - began
         ended = watch.await_rest(DEADLINE_LEAST_S + steps / SLOWEST_STEPS_PER_S, deployment.check_alive)
-    after = _usages(deployment)
+    after = usages(deployment)
     took_s = ended - began
     return {
         "on": deployment.kind,
@@ -84,7 +84,7 @@ def audit_run(deployment: Deployment, flow: Flow, journal: JournalContent) -> Re
     count = audit.count_journal(journal.entries, flow.name)
     events = deployment.events(flow.name)
     try:
-        audit.check([step["name"] for step in flow.steps], count, events)
+        audit.check(flow.names, count, events)
     except BenchmarkFailed as problem:
         raise BenchmarkFailed(f"{flow.name} on {deployment.kind}: {problem}") from problem
     return {
@@ -97,13 +97,14 @@ def audit_run(deployment: Deployment, flow: Flow, journal: JournalContent) -> Re
     }
 
 
-def run_bare(bootstrap: str, mode: str, steps: int) -> Result:
-    """Run the bare loop in processes of its own.
+def run_bare(bootstrap: str, mode: str, steps: int, window: int = bare_loop.WINDOW) -> Result:
+    """Run the bare loop in processes of its own, with so many steps in flight where that is not a chain.
 
     Raises:
         BenchmarkFailed: it failed.
     """
     command = [sys.executable, "-m", "benchmarks.bare_loop", mode, f"--steps={steps}", f"--bootstrap={bootstrap}"]
+    command.append(f"--window={window}")
     folder = Path(__file__).resolve().parents[1]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=BARE_S, check=False)
     if done.returncode:
@@ -122,7 +123,8 @@ def _upload(deployment: Deployment, flow: Flow) -> float:
     return time.perf_counter() - began
 
 
-def _usages(deployment: Deployment) -> dict[str, Usage]:
+def usages(deployment: Deployment) -> dict[str, Usage]:
+    """Return what each process has used so far, by role."""
     return {role: usage(process.process.pid) for role, process in deployment.processes.items()}
 
 
