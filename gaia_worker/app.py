@@ -7,6 +7,7 @@ Bus, store and executor are made, and closed, by the caller: it knows which back
 import logging
 import threading
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from gaia_core.ports import LogFeed, SetAside, Store, WorkerBus, nowhere
@@ -76,17 +77,16 @@ class Worker:
         Raises:
             Unavailable: the executor's engine does not answer at the start.
         """
-        if self._meter is not None:
-            self._meter.slots.inc(self._slots)
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._attempts.close)
+            stack.callback(self._health.close)
+            if self._meter is not None:
+                self._meter.slots.inc(self._slots)
+                stack.callback(self._meter.slots.dec, self._slots)
+                stack.enter_context(self._meter.caches.showing(self.cache_stats))
             self._attempts.cleanup()
             self._health.start()
             return self.agent.run()
-        finally:
-            self._health.close()
-            self._attempts.close()
-            if self._meter is not None:
-                self._meter.slots.dec(self._slots)
 
 
 @dataclass(frozen=True, slots=True)
