@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from gaia.v1 import worker_pb2
 from gaia_core.errors import InboxLost, RequestError, Unavailable
-from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
+from gaia_core.machine.reports import CacheFigures, Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
 from gaia_core.ports import Aside, Record, SetAside, WorkerBus, nowhere
 from gaia_core.wire.files import fence_from_proto
 from gaia_core.wire.inbox import execution_from_proto, parse_inbox
@@ -60,12 +60,17 @@ class Held:
     future: Future[None]
 
 
+def no_cache() -> None:
+    """Say that no inputs are kept."""
+
+
 class Agent:
     """One incarnation of one worker.
 
     Attributes:
         sent_away: why the coordinator does not want it; "" where it does.
         health: tells at once why nothing new should be taken, or ""; to be set before it runs.
+        cache: tells how full the cache of inputs is; to be set before it runs.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class Agent:
         """
         self.sent_away = ""
         self.health: Callable[[], str] = str
+        self.cache: Callable[[], CacheFigures | None] = no_cache
         self._settings = settings
         self._incarnation = incarnation
         self._bus = bus
@@ -355,6 +361,7 @@ class Agent:
             metadata=settings.metadata,
             resources=settings.resources,
             trouble=self._trouble,
+            cache=self.cache(),
         )
 
     def _prefetch(self) -> int:

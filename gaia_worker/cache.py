@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from gaia_core.machine.reports import CacheFigures
 from gaia_worker.copying import copy_file
 from gaia_worker.retrying import Interrupted
 
@@ -57,18 +58,6 @@ class Entry:
 
     size_bytes: int
     proven: Look | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CacheStats:
-    """How full the cache is and what it was good for since this worker began."""
-
-    files: int
-    size_bytes: int
-    size_bytes_max: int
-    hits: int
-    misses: int
-    hit_bytes: int
 
 
 class InputCache:
@@ -176,10 +165,10 @@ class InputCache:
         with self._lock:
             self._shrink(max(self._size_bytes - size_bytes, 0))
 
-    def stats(self) -> CacheStats:
+    def stats(self) -> CacheFigures:
         """Return figures for people and metrics."""
         with self._lock:
-            return CacheStats(
+            return CacheFigures(
                 len(self._entries), self._size_bytes, self._most, self._hits, self._misses, self._hit_bytes
             )
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gaia_worker.cache import CacheStats
+from gaia_core.machine.reports import CacheFigures
 
-Look = Callable[[], CacheStats]
+Look = Callable[[], CacheFigures]
 
 
 class CacheMeter(Collector):

@@ -13,9 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.errors import ObjectMissing, StoreError
-from gaia_core.machine.reports import Cancelled, Completed, Failed, Started
+from gaia_core.machine.reports import CacheFigures, Cancelled, Completed, Failed, Started
 from gaia_core.workflow.model import Failure, FailureClass, Fence
-from gaia_worker.cache import CacheStats
 from gaia_worker.control import Control
 from gaia_worker.executors.base import Exited
 from gaia_worker.metrics import MetricsPort, WorkerMeter, serve_metrics
@@ -105,8 +104,8 @@ def test_a_put_that_fails_is_counted() -> None:
 def test_caches_are_shown_while_there_are_workers() -> None:
     """Workers of one process share a folder, so what lies there is not added up; what was counted stays counted."""
     meter = WorkerMeter()
-    one = CacheStats(files=3, size_bytes=300, size_bytes_max=1000, hits=5, misses=2, hit_bytes=500)
-    other = CacheStats(files=2, size_bytes=200, size_bytes_max=1000, hits=1, misses=1, hit_bytes=10)
+    one = CacheFigures(files=3, size_bytes=300, size_bytes_max=1000, hits=5, misses=2, hit_bytes=500)
+    other = CacheFigures(files=2, size_bytes=200, size_bytes_max=1000, hits=1, misses=1, hit_bytes=10)
     with meter.caches.showing(lambda: one):
         with meter.caches.showing(lambda: other):
             assert cache_figures(meter) == (3, 300, 1000, 6, 510, 3)
