@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,6 +25,7 @@ from minio import Minio
 
 from gaia_core.backends.s3 import S3Settings, S3Store
 from gaia_core.backends.s3_parts import PART_BYTES, PARTS_AT_ONCE
+from gaia_core.config import CACHE_BYTES
 from gaia_core.machine.reports import Completed, Report
 from gaia_core.workflow.model import Execution, Fence, Input, Output
 from gaia_worker.attempt import Attempts
@@ -80,10 +81,15 @@ class Bench:
         source = self._folder / f"{kind}-{number}"
         source.mkdir()
         make(source)
-        own, bare = (lambda: self._gaia(kind, source, number)), (lambda: self._bare(kind, source, number))
-        # Who begins has the worse of it where the server or the disk warms up, so they take turns in that too.
-        sides = (own, bare) if number % 2 else (bare, own)
-        seconds = {name: value for side in sides for name, value in side().items()}
+        sides = [self._bare(kind, source, number), self._gaia(kind, source, number)]
+        # Who begins has the worse of it where the server or the disk warms up, so they take turns in that too. Both go
+        # up before one comes down: a file system that has just lost thousands of files makes new ones slowly.
+        seconds: Seconds = {}
+        for _ in ("up", "down"):
+            for side in reversed(sides) if number % 2 else sides:
+                seconds |= next(side)
+        for side in sides:
+            side.close()
         _print({"benchmark": "files", "kind": kind, "repetition": number, **_rounded(seconds)})
         return seconds
 
@@ -91,27 +97,27 @@ class Bench:
         service = self._service
         return S3Settings(service.endpoint, service.access_key, service.secret_key, secure=False, bucket=BUCKET)
 
-    def _gaia(self, kind: str, source: Path, number: int) -> Seconds:
-        """Return what an attempt takes to store the files as its output, and others to fetch them, twice."""
+    def _gaia(self, kind: str, source: Path, number: int) -> Generator[Seconds, None, None]:
+        """Yield what an attempt takes to store the files as its output, then what others take to fetch them, twice."""
         scratch = self._folder / f"scratch-{kind}-{number}"
         writing, reading = scratch / "writing", scratch / "reading"
         with closing(S3Store(self._settings())) as store:
             executor = Program(source)
-            with closing(_attempts(writing, store, executor, cache_bytes=0)) as attempts:
+            with closing(_attempts(writing, store, executor)) as attempts:
                 os.sync()
                 made = executor.run_attempt(attempts, outputs=(Output("out", f"{kind}-{number}/", "/out/"),))
-                up_s = executor.after_s
+            yield {"gaia_up_s": executor.after_s}
             item = Input("in", f"{kind}-{number}/", "/in/", made.outputs)
             executor = Program()
-            with closing(_attempts(reading, store, executor, cache_bytes=1 << 40)) as attempts:
+            with closing(_attempts(reading, store, executor)) as attempts:
                 os.sync()
                 executor.run_attempt(attempts, inputs=(item,))
                 down_s = executor.before_s
                 executor.run_attempt(attempts, inputs=(item,))
-        return {"gaia_up_s": up_s, "gaia_down_s": down_s, "gaia_again_s": executor.before_s}
+            yield {"gaia_down_s": down_s, "gaia_again_s": executor.before_s}
 
-    def _bare(self, kind: str, source: Path, number: int) -> Seconds:
-        """Return what the client library takes to store and to fetch the files."""
+    def _bare(self, kind: str, source: Path, number: int) -> Generator[Seconds, None, None]:
+        """Yield what the client library takes to store the files, then what it takes to fetch them."""
         target = self._folder / f"bare-{kind}-{number}"
         files = sorted(path for path in source.rglob("*") if path.is_file())
         names = {path: f"bare/{kind}-{number}/{path.relative_to(source).as_posix()}" for path in files}
@@ -119,10 +125,10 @@ class Bench:
             (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
         move = (self._put_large, self._get_large) if kind == "large" else (self._put_all, self._get_all)
         os.sync()
-        up_s = _timed(lambda: move[0](names))
+        yield {"bare_up_s": _timed(lambda: move[0](names))}
         os.sync()
         down_s = _timed(lambda: move[1]({target / path.relative_to(source): name for path, name in names.items()}))
-        return {"bare_up_s": up_s, "bare_down_s": down_s}
+        yield {"bare_down_s": down_s}
 
     def _put_large(self, names: Mapping[Path, str]) -> None:
         for path, name in names.items():
@@ -193,6 +199,10 @@ class Program:
         """Find nothing."""
         return 0
 
+    def trouble(self) -> str:
+        """Have none."""
+        return ""
+
     def close(self) -> None:
         """Hold nothing."""
 
@@ -221,8 +231,8 @@ def summary(kind: str, found: list[Seconds]) -> dict[str, Any]:
     return {"kind": kind, **_rounded(medians), "ratios": _rounded(ratios), "bars_reached": reached}
 
 
-def _attempts(scratch: Path, store: S3Store, executor: Program, cache_bytes: int) -> Attempts:
-    settings = WorkerSettings("w", slots=1, scratch=scratch, deployment="bench", cache_bytes=cache_bytes)
+def _attempts(scratch: Path, store: S3Store, executor: Program) -> Attempts:
+    settings = WorkerSettings("w", slots=1, scratch=scratch, deployment="bench", cache_bytes=CACHE_BYTES)
     return Attempts(settings, store, executor)
 
 

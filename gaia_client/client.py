@@ -337,8 +337,9 @@ class Gaia:
 
         It holds name, pool, slots, prefetch, attempts (how many it holds), credit (how many more it may be given),
         resources and used (cpus, memory, gpus; None where it does not tell), draining, trouble ("" when it is well),
-        executor, host, version, metadata, and held: a list of what it holds, each with workflow, step, attempt, since
-        and stopping.
+        executor, host, version, metadata, cache (files, bytes, bytes_max, hits, misses and hit_bytes of inputs, as of
+        its last heartbeat; None where it does not tell), and held: a list of what it holds, each with workflow, step,
+        attempt, since and stopping.
         """
         answer = self._connection.call("Workers", api_pb2.WorkersRequest(), api_pb2.WorkersResponse)
         return [plain.worker(each) for each in answer.workers]

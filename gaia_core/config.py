@@ -198,7 +198,7 @@ class Config:
     worker_metadata: str = _setting("", _json_object, "a JSON object that is kept with a worker, for people", _WORKERS)
     pool: str = _setting("default", str, "class of workers that a worker belongs to", _WORKERS)
     slots: int = _setting(0, _count, "attempts a worker runs at once; 0: one per processor", _WORKERS)
-    prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: its executor's default", _WORKERS)
+    prefetch: int = _setting(-1, int, "attempts a worker holds beyond its slots; -1: as it finds it needs", _WORKERS)
     cpus: float = _setting(
         0.0, _not_negative, "processors that Steps on a worker may demand together; 0: those of the machine", _WORKERS
     )

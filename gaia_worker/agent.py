@@ -15,13 +15,14 @@ from typing import Final, TypeAlias
 
 from gaia.v1 import worker_pb2
 from gaia_core.errors import InboxLost, RequestError, Unavailable
-from gaia_core.machine.reports import Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
+from gaia_core.machine.reports import CacheFigures, Cancelled, Completed, Failed, Goodbye, Heartbeat, Hello, Report
 from gaia_core.ports import Aside, Record, SetAside, WorkerBus, nowhere
 from gaia_core.wire.files import fence_from_proto
 from gaia_core.wire.inbox import execution_from_proto, parse_inbox
 from gaia_core.workflow.model import Execution, Failure, FailureClass, Fence
 from gaia_worker.control import Control, lost
 from gaia_worker.outbox import Outbox
+from gaia_worker.pace import PREFETCH_MAX, Pace
 from gaia_worker.seen import Seen
 from gaia_worker.settings import WorkerSettings
 
@@ -59,12 +60,17 @@ class Held:
     future: Future[None]
 
 
+def no_cache() -> None:
+    """Say that no inputs are kept."""
+
+
 class Agent:
     """One incarnation of one worker.
 
     Attributes:
         sent_away: why the coordinator does not want it; "" where it does.
         health: tells at once why nothing new should be taken, or ""; to be set before it runs.
+        cache: tells how full the cache of inputs is; to be set before it runs.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class Agent:
         """
         self.sent_away = ""
         self.health: Callable[[], str] = str
+        self.cache: Callable[[], CacheFigures | None] = no_cache
         self._settings = settings
         self._incarnation = incarnation
         self._bus = bus
@@ -103,7 +110,8 @@ class Agent:
         self._slots = slots or ThreadPoolExecutor(settings.slots, thread_name_prefix=f"{settings.name}-slot")
         self._held: dict[Key, Held] = {}
         self._holding = threading.Lock()
-        most = max(REMEMBERED_MIN, 4 * (settings.slots + self._prefetch()))
+        self._pace = Pace(settings.slots, clock)
+        most = max(REMEMBERED_MIN, 4 * (settings.slots + PREFETCH_MAX))
         self._seen: Seen[Key] = Seen(clock, most)
         self._cancelled_ahead: Seen[Key] = Seen(clock, most)
         self._term = 0
@@ -242,6 +250,7 @@ class Agent:
         """Queue an attempt for the next free slot."""
         control = Control()
         with self._holding:
+            self._pace.began()
             future = self._slots.submit(self._attempt, key, execution, control)
             self._held[key] = Held(execution.fence, control, future)
 
@@ -259,6 +268,7 @@ class Agent:
     def _release(self, key: Key, end: Report) -> None:
         """Report an end and let go of the attempt as one act: no heartbeat may miss the one without the other."""
         with self._holding:
+            self._pace.ended(len(self._held))
             held = self._held.pop(key)
             try:
                 self._outbox.add(end)
@@ -321,6 +331,7 @@ class Agent:
             return
         self._heartbeat_at = now
         with self._holding:
+            self._pace.adapt()
             held = tuple(item.fence for item in self._held.values())
             finished = self._outbox.unacknowledged()
             self._outbox.add(self._hello())
@@ -350,10 +361,14 @@ class Agent:
             metadata=settings.metadata,
             resources=settings.resources,
             trouble=self._trouble,
+            cache=self.cache(),
         )
 
     def _prefetch(self) -> int:
-        return self._settings.prefetch_for(instant=self._run_attempt is None)
+        """Return how many attempts to hold beyond the slots: as told, or as many as its programs need."""
+        if self._settings.prefetch is not None:
+            return min(self._settings.prefetch, PREFETCH_MAX)
+        return PREFETCH_MAX if self._run_attempt is None else self._pace.prefetch
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"worker": self._settings.name, "incarnation": self._incarnation, **more}

@@ -7,12 +7,13 @@ Bus, store and executor are made, and closed, by the caller: it knows which back
 import logging
 import threading
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+from gaia_core.machine.reports import CacheFigures
 from gaia_core.ports import LogFeed, SetAside, Store, WorkerBus, nowhere
 from gaia_worker.agent import Agent
 from gaia_worker.attempt import Attempts, FetchInputs
-from gaia_worker.cache import CacheStats
 from gaia_worker.executors.base import Executor
 from gaia_worker.health import Check, Health, disk_check
 from gaia_worker.metrics import WorkerMeter
@@ -65,8 +66,10 @@ class Worker:
         engine = Check(f"The executor {executor.name}", executor.trouble)
         self._health = Health([disk_check(settings.scratch, settings.disk_free_min), engine])
         self.agent.health = self._health.trouble
+        if settings.cache_bytes and run_attempt is not None:
+            self.agent.cache = self.cache_stats
 
-    def cache_stats(self) -> CacheStats:
+    def cache_stats(self) -> CacheFigures:
         """Return how full its cache of inputs is, and what it was good for."""
         return self._attempts.cache.stats()
 
@@ -76,17 +79,16 @@ class Worker:
         Raises:
             Unavailable: the executor's engine does not answer at the start.
         """
-        if self._meter is not None:
-            self._meter.slots.inc(self._slots)
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._attempts.close)
+            stack.callback(self._health.close)
+            if self._meter is not None:
+                self._meter.slots.inc(self._slots)
+                stack.callback(self._meter.slots.dec, self._slots)
+                stack.enter_context(self._meter.caches.showing(self.cache_stats))
             self._attempts.cleanup()
             self._health.start()
             return self.agent.run()
-        finally:
-            self._health.close()
-            self._attempts.close()
-            if self._meter is not None:
-                self._meter.slots.dec(self._slots)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ from gaia_worker.outputs import collect
 from gaia_worker.publishing import Found, Publisher
 from gaia_worker.removing import ASIDE, Remover
 from gaia_worker.scratch import KEPT, keep_folder, remove_folder
+from gaia_worker.secret_files import FOLDER as SECRETS
+from gaia_worker.secret_files import SecretFiles
 from gaia_worker.secrets import Given
 from gaia_worker.settings import WorkerSettings
 from gaia_worker.staging import StagedInput, StagePlan, plan
@@ -82,6 +84,7 @@ class Attempts:
         self.remover = Remover(settings.scratch.absolute() / ASIDE / settings.name)
         self.transfers = Transfers(store, self.cache, self.remover.settle)
         self.disk = DiskWatch()
+        self.secret_files = SecretFiles(settings.scratch.absolute() / SECRETS)
         self.fetch_inputs = fetch_inputs
         self.wall_clock = wall_clock
         self.scratch = settings.scratch.absolute() / settings.name
@@ -99,6 +102,7 @@ class Attempts:
         """
         labels = {"gaia.deployment": self.settings.deployment, "gaia.worker": self.settings.name}
         found = self.executor.cleanup(labels)
+        self.secret_files.clear()
         remove_folder(self.scratch)
         self.remover.clear()
         remove_folder(self.area)
@@ -110,6 +114,7 @@ class Attempts:
         self.logs.close()
         self.transfers.close()
         self.remover.close()
+        self.secret_files.close()
 
 
 class _Attempt:
@@ -227,7 +232,7 @@ class _Attempt:
         try:
             with (
                 self._watching(),
-                self._secrets.given_to(self._task(), self._scratch / "secrets") as task,
+                self._secrets.given_to(self._task(), self._attempts.secret_files, self._id) as task,
             ):
                 return self._attempts.executor.run(task, self._control.halted, self._capture.write)
         finally:

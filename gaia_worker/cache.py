@@ -18,11 +18,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from gaia_core.machine.reports import CacheFigures
 from gaia_worker.copying import copy_file
 from gaia_worker.retrying import Interrupted
 
@@ -59,18 +60,6 @@ class Entry:
     proven: Look | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheStats:
-    """How full the cache is and what it was good for since this worker began."""
-
-    files: int
-    size_bytes: int
-    size_bytes_max: int
-    hits: int
-    misses: int
-    hit_bytes: int
-
-
 class InputCache:
     """The cache in one folder; safe to use from several threads, and by several workers."""
 
@@ -81,13 +70,14 @@ class InputCache:
             folder: on the file system of the scratch folders, since links cross none; made where missing.
             size_bytes_max: of all files together; 0 keeps nothing.
         """
-        self._folder = folder
+        self._folder = str(folder)
         self._most = size_bytes_max
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._size_bytes = 0
         self._added_bytes = 0
-        self._flights: dict[str, threading.Event] = {}
+        self._flights: dict[str, threading.Event | None] = {}
+        """What is looked for or brought now; the event is made by the first one who waits for it."""
         self._folders: set[str] = set()
         self._hits = self._misses = self._hit_bytes = 0
         with self._lock:
@@ -123,7 +113,8 @@ class InputCache:
             fetch()
             return
         name = digest.hex()
-        with self._flight(name, stopped):
+        self._take_off(name, stopped)
+        try:
             source = self._find(name, size_bytes)
             if source is None:
                 fetch()
@@ -136,6 +127,8 @@ class InputCache:
             except FileNotFoundError:  # driven out just now
                 fetch()
                 return
+        finally:
+            self._land(name)
         try:
             copy_file(descriptor, target, mode)
         finally:
@@ -154,12 +147,12 @@ class InputCache:
             known = name in self._entries
         if known or status.st_nlink != 1 or not self._takes(status.st_size):
             return
-        # A descriptor has no name of its own that could be exchanged for another file.
+        # A descriptor has no name of its own that could be exchanged for another file. Any folder's would do where the
+        # new name is absolute, but with none at all the link would be made to the link in /proc.
         with suppress(OSError, NotImplementedError):
             os.fchmod(descriptor, READ_ONLY)
-            place = self._place(name)
-            with _opened(place.parent) as folder:
-                os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder, follow_symlinks=True)
+            source, place = f"/proc/self/fd/{descriptor}", self._place(name)
+            os.link(source, place, dst_dir_fd=descriptor, follow_symlinks=True)
             self._enter(name, os.fstat(descriptor))
 
     def holds(self, digest: bytes) -> bool:
@@ -172,10 +165,10 @@ class InputCache:
         with self._lock:
             self._shrink(max(self._size_bytes - size_bytes, 0))
 
-    def stats(self) -> CacheStats:
+    def stats(self) -> CacheFigures:
         """Return figures for people and metrics."""
         with self._lock:
-            return CacheStats(
+            return CacheFigures(
                 len(self._entries), self._size_bytes, self._most, self._hits, self._misses, self._hit_bytes
             )
 
@@ -183,38 +176,39 @@ class InputCache:
         """Tell whether a file of this size is kept at all; an empty one is made faster than found."""
         return 0 < size_bytes <= self._most
 
-    @contextmanager
-    def _flight(self, name: str, stopped: threading.Event) -> Iterator[None]:
-        """Be the only one who looks for a content, or brings it."""
+    def _take_off(self, name: str, stopped: threading.Event) -> None:
+        """Become the only one who looks for a content, or brings it, until `_land`; raises Interrupted."""
         while True:
             with self._lock:
-                other = self._flights.get(name)
+                if name not in self._flights:
+                    self._flights[name] = None
+                    return
+                other = self._flights[name]
                 if other is None:
-                    own = self._flights[name] = threading.Event()
-                    break
+                    other = self._flights[name] = threading.Event()
             while not other.wait(WAIT_S):
                 if stopped.is_set():
                     raise Interrupted
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._flights[name]
-            own.set()
 
-    def _find(self, name: str, size_bytes: int) -> Path | None:
+    def _land(self, name: str) -> None:
+        with self._lock:
+            other = self._flights.pop(name)
+        if other is not None:
+            other.set()
+
+    def _find(self, name: str, size_bytes: int) -> str | None:
         """Return the file of a content, having made sure that it is what it should be, or None."""
         place = self._place_of(name)
         with self._lock:
             entry = self._entries.get(name)
         try:
-            status = place.lstat()
+            status = os.lstat(place)
         except OSError:
             self._miss(name)
             return None
         if entry is None or entry.proven != _look(status):
             if status.st_size != size_bytes or not _is(place, name):
-                place.unlink(missing_ok=True)
+                Path(place).unlink(missing_ok=True)
                 self._miss(name)
                 log.warning("a cached input was damaged and is fetched again", extra={"sha256": name})
                 return None
@@ -238,8 +232,8 @@ class InputCache:
         try:
             place = self._place(name)
             if not (shared and _linked(target, place)):
-                self._copy(target, place)
-            status = place.lstat()
+                self._copy(target, Path(place))
+            status = os.lstat(place)
             if status.st_size == size_bytes:
                 self._enter(name, status)
         except OSError:
@@ -279,7 +273,7 @@ class InputCache:
             name = next(iter(self._entries))
             self._forget(name)
             with suppress(OSError):
-                self._place_of(name).unlink(missing_ok=True)
+                Path(self._place_of(name)).unlink(missing_ok=True)
 
     def _scan(self) -> None:
         """Look through the folder: what is there counts, the one used last comes last. Cost is O(files)."""
@@ -291,7 +285,7 @@ class InputCache:
 
     def _files(self) -> Iterator[tuple[int, str, int]]:
         """Yield (access time, name, size); what a killed copy left is removed once it is old."""
-        for place in self._folder.glob("??/*"):
+        for place in Path(self._folder).glob("??/*"):
             with suppress(OSError):
                 status = place.lstat()
                 if _NAME.fullmatch(place.name):
@@ -299,23 +293,22 @@ class InputCache:
                 elif time.time() - status.st_mtime > LEFTOVER_S:
                     place.unlink()
 
-    def _place_of(self, name: str) -> Path:
-        return self._folder / name[:2] / name
+    def _place_of(self, name: str) -> str:
+        return f"{self._folder}/{name[:2]}/{name}"
 
-    def _place(self, name: str) -> Path:
+    def _place(self, name: str) -> str:
         """Return where a content's file lies; the folder is there then."""
-        place = self._place_of(name)
         if name[:2] not in self._folders:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            Path(self._folder, name[:2]).mkdir(parents=True, exist_ok=True)
             self._folders.add(name[:2])
-        return place
+        return self._place_of(name)
 
 
 def _look(status: os.stat_result) -> Look:
     return Look(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def _is(place: Path, name: str) -> bool:
+def _is(place: str, name: str) -> bool:
     """Tell whether a regular file holds what its name says."""
     try:
         with os.fdopen(os.open(place, _READ), "rb") as file:
@@ -324,22 +317,19 @@ def _is(place: Path, name: str) -> bool:
         return False
 
 
-def _linked(source: Path, target: Path) -> bool:
-    """Give a file a second name; False where that cannot be: another disk, or as many names as a file may have."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        target.unlink()
-        os.link(source, target)
-    except OSError:
-        return False
-    return True
+def _linked(source: str | Path, target: str | Path) -> bool:
+    """Give a file a second name, instead of whatever has that.
 
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    Returns:
+        False where that cannot be: the file is gone, on another disk, or has as many names as it may have.
+    """
+    for _ in range(2):
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            Path(target).unlink(missing_ok=True)
+        except OSError:
+            return False
+        else:
+            return True
+    return False

@@ -3,11 +3,9 @@
 import logging
 import os
 import socket
-import tempfile
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 from gaia_core.app import kafka_settings, s3_store
 from gaia_core.backends.kafka_logs import KafkaLogFeed
@@ -21,6 +19,7 @@ from gaia_worker.executors.choose import choose_executor
 from gaia_worker.inputs_client import InputsClient
 from gaia_worker.machine import resources_of, slots_of
 from gaia_worker.metrics import WorkerMeter, serve_metrics
+from gaia_worker.private import default_scratch
 from gaia_worker.secrets import Secrets
 from gaia_worker.settings import WorkerSettings, hidden_folders, metadata_of
 
@@ -42,7 +41,7 @@ def run_worker(config: Config, started: Callable[[Callable[[], None], str], None
     with ExitStack() as stack:
         store = s3_store(config)
         store.check()
-        scratch = config.scratch or Path(tempfile.gettempdir(), "gaia-scratch")
+        scratch = config.scratch or default_scratch()
         choice = choose_executor(config.executor, hidden_folders(config, scratch))
         stack.callback(choice.executor.close)
         quarantine = stack.enter_context(closing(KafkaQuarantine(kafka_settings(config))))

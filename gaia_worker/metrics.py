@@ -30,6 +30,7 @@ from gaia_core.machine.reports import Cancelled, Completed, Failed, Report, Star
 from gaia_core.ports import Store, Stored
 from gaia_core.workflow.model import Execution
 from gaia_worker.agent import RunAttempt, Say
+from gaia_worker.cache_meter import CacheMeter
 from gaia_worker.control import Control
 from gaia_worker.executors.base import Executor, Exit, Sink, Task
 
@@ -43,11 +44,13 @@ class WorkerMeter:
 
     Attributes:
         registry: holds all of them.
+        caches: of the inputs.
     """
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # of the old text format: a second family for each, of no use to anybody
         self.registry = CollectorRegistry(auto_describe=True)
+        self.caches = CacheMeter()
         self.slots = self._gauge("gaia_worker_process_slots", "Attempts that run at a time at most.")
         self._running = self._gauge("gaia_worker_attempts_running", "Attempts that have a slot.")
         self._attempts = Counter(
@@ -73,6 +76,7 @@ class WorkerMeter:
         self._store_errors = Counter(
             "gaia_worker_store_errors", "Calls of the store that failed; most are made again.", registry=self.registry
         )
+        self.registry.register(self.caches)
 
     def attempts(self, run: RunAttempt) -> RunAttempt:
         """Return what runs attempts, counted."""

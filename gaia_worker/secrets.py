@@ -17,6 +17,7 @@ from gaia_core.workflow.form.texts import secret_name_problem
 from gaia_core.workflow.model import EMPTY, FailureClass
 from gaia_worker.executors.base import Mount, Task
 from gaia_worker.failing import AttemptFailed
+from gaia_worker.secret_files import SecretFiles
 
 VALUE_BYTES_MAX: Final = 64 * 1024
 """Linux passes a program at most 128 KiB in one variable; no key or token is as long as half of that."""
@@ -46,16 +47,19 @@ class Given:
         return tuple(dict.fromkeys([*(value.encode() for value in self.variables.values()), *self.files.values()]))
 
     @contextmanager
-    def given_to(self, task: Task, folder: Path) -> Iterator[Task]:
+    def given_to(self, task: Task, places: SecretFiles, attempt: str) -> Iterator[Task]:
         """Yield a task whose program has the secrets; files of them are there until this ends.
 
         Args:
-            folder: made and removed here; in the attempt's own scratch folder.
+            task: of the program.
+            places: where files of secrets lie.
+            attempt: names the folder there, which is made and removed here.
         """
         task = replace(task, env={**task.env, **self.variables})
         if not self.files:
             yield task
             return
+        folder = places.place(attempt)
         folder.mkdir(mode=0o700)
         try:
             for name, content in self.files.items():
@@ -63,11 +67,12 @@ class Given:
                 file.touch(mode=0o600)
                 file.write_bytes(content)
                 file.chmod(0o400)
-            yield replace(task, mounts=(*task.mounts, Mount(folder, SECRETS_FOLDER, read_only=True)))
+            # A warm container would move the files to its own places, where nobody looks for them after a kill.
+            yield replace(task, mounts=(*task.mounts, Mount(folder, SECRETS_FOLDER, read_only=True)), reuse=False)
         finally:
             for name in self.files:
                 (folder / name).unlink(missing_ok=True)
-            with suppress(OSError):  # the rest of the scratch folder goes in a moment
+            with suppress(OSError):
                 folder.rmdir()
 
 

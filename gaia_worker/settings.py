@@ -16,12 +16,6 @@ from gaia_worker.secrets import Secrets
 HEARTBEAT_S: Final = 5.0
 """A sixth of the lease time, so that a few lost seconds cost nobody an attempt."""
 
-PREFETCH: Final = 2
-"""Steps held beyond the slots: enough to hide the round trip of an executor that takes tens of milliseconds."""
-
-PREFETCH_INSTANT: Final = 4096
-"""The most that may be held: an executor that takes no time is limited by the round trip alone."""
-
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
@@ -33,7 +27,7 @@ class WorkerSettings:
         slots: attempts that run at the same time.
         scratch: folder for the files of running attempts; an engine in a VM or container must see it at this path.
         deployment: name of the Gaia it belongs to; containers carry it as a label.
-        prefetch: attempts held beyond the slots; None leaves it to the executor's kind.
+        prefetch: attempts held beyond the slots; None for as many as hide the round trip to the coordinator.
         heartbeat_s: pause between two heartbeats.
         cache_bytes: inputs that are kept for the next attempt; 0 keeps none.
         disk_bytes: what the program of one attempt may write.
@@ -66,12 +60,6 @@ class WorkerSettings:
     log_bytes_max: int = LOG_BYTES_MAX
     resources: Resources = UNTOLD
     disk_free_min: str = "0"
-
-    def prefetch_for(self, *, instant: bool) -> int:
-        """Return how many attempts to hold beyond the slots with an executor that is instant or not."""
-        if self.prefetch is not None:
-            return min(self.prefetch, PREFETCH_INSTANT)
-        return PREFETCH_INSTANT if instant else PREFETCH
 
 
 def hidden_folders(config: Config, *others: Path) -> tuple[Path, ...]:

@@ -320,7 +320,7 @@ class StepDebug(_message.Message):
     def __init__(self, name: _Optional[str] = ..., command: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., image_digest: _Optional[str] = ..., inputs: _Optional[_Mapping[str, str]] = ..., outputs: _Optional[_Mapping[str, str]] = ..., missing_inputs: _Optional[int] = ..., progress: _Optional[_Union[_events_pb2.StepProgress, _Mapping]] = ...) -> None: ...
 
 class WorkerDebug(_message.Message):
-    __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host", "metadata", "credit", "resources", "used", "draining", "trouble", "version", "held")
+    __slots__ = ("name", "pool", "slots", "prefetch", "attempts", "executor", "host", "metadata", "credit", "resources", "used", "draining", "trouble", "version", "held", "cache")
     NAME_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -336,6 +336,7 @@ class WorkerDebug(_message.Message):
     TROUBLE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
     name: str
     pool: str
     slots: int
@@ -351,7 +352,8 @@ class WorkerDebug(_message.Message):
     trouble: str
     version: str
     held: _containers.RepeatedCompositeFieldContainer[HeldAttempt]
-    def __init__(self, name: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., attempts: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., credit: _Optional[int] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., used: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., draining: _Optional[bool] = ..., trouble: _Optional[str] = ..., version: _Optional[str] = ..., held: _Optional[_Iterable[_Union[HeldAttempt, _Mapping]]] = ...) -> None: ...
+    cache: _model_pb2.InputCache
+    def __init__(self, name: _Optional[str] = ..., pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., attempts: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., credit: _Optional[int] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., used: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., draining: _Optional[bool] = ..., trouble: _Optional[str] = ..., version: _Optional[str] = ..., held: _Optional[_Iterable[_Union[HeldAttempt, _Mapping]]] = ..., cache: _Optional[_Union[_model_pb2.InputCache, _Mapping]] = ...) -> None: ...
 
 class HeldAttempt(_message.Message):
     __slots__ = ("workflow", "step", "attempt", "since", "stopping")

@@ -211,3 +211,19 @@ class Failure(_message.Message):
     log_tail: str
     passing: bool
     def __init__(self, message: _Optional[str] = ..., exit_code: _Optional[int] = ..., log_tail: _Optional[str] = ..., passing: _Optional[bool] = ..., **kwargs) -> None: ...
+
+class InputCache(_message.Message):
+    __slots__ = ("files", "size_bytes", "size_bytes_max", "hits", "misses", "hit_bytes")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    HIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    files: int
+    size_bytes: int
+    size_bytes_max: int
+    hits: int
+    misses: int
+    hit_bytes: int
+    def __init__(self, files: _Optional[int] = ..., size_bytes: _Optional[int] = ..., size_bytes_max: _Optional[int] = ..., hits: _Optional[int] = ..., misses: _Optional[int] = ..., hit_bytes: _Optional[int] = ...) -> None: ...

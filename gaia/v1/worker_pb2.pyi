@@ -167,7 +167,7 @@ class Report(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("pool", "slots", "prefetch", "partition", "start_offset", "executor", "host", "version", "draining", "metadata", "resources", "trouble")
+    __slots__ = ("pool", "slots", "prefetch", "partition", "start_offset", "executor", "host", "version", "draining", "metadata", "resources", "trouble", "cache")
     POOL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     PREFETCH_FIELD_NUMBER: _ClassVar[int]
@@ -180,6 +180,7 @@ class Hello(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
     pool: str
     slots: int
     prefetch: int
@@ -192,7 +193,8 @@ class Hello(_message.Message):
     metadata: _struct_pb2.Struct
     resources: _model_pb2.Resources
     trouble: str
-    def __init__(self, pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., start_offset: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., version: _Optional[str] = ..., draining: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., trouble: _Optional[str] = ...) -> None: ...
+    cache: _model_pb2.InputCache
+    def __init__(self, pool: _Optional[str] = ..., slots: _Optional[int] = ..., prefetch: _Optional[int] = ..., partition: _Optional[int] = ..., start_offset: _Optional[int] = ..., executor: _Optional[str] = ..., host: _Optional[str] = ..., version: _Optional[str] = ..., draining: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., resources: _Optional[_Union[_model_pb2.Resources, _Mapping]] = ..., trouble: _Optional[str] = ..., cache: _Optional[_Union[_model_pb2.InputCache, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("inbox_offset", "held", "finished")

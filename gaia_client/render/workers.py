@@ -17,13 +17,13 @@ def workers(reply: Sequence[dict[str, Any]]) -> list[Block]:
     rows = tuple(
         (
             each["name"], each["pool"], _health(each), f"{each['attempts']}/{each['slots']}", _share(each, "cpus"),
-            _share(each, "memory"), _share(each, "gpus"), each["executor"], each["host"], each["version"],
+            _share(each, "memory"), _share(each, "gpus"), _cache(each), each["executor"], each["host"], each["version"],
             ", ".join(f"{name}={_shown(value)}" for name, value in sorted(each["metadata"].items())),
         )
         for each in reply
     )  # fmt: skip
     columns = (
-        "WORKER", "POOL", "HEALTH", "ATTEMPTS/SLOTS", "CPUS", "MEMORY", "GPUS", "EXECUTOR", "HOST", "VERSION",
+        "WORKER", "POOL", "HEALTH", "ATTEMPTS/SLOTS", "CPUS", "MEMORY", "GPUS", "CACHE", "EXECUTOR", "HOST", "VERSION",
         "METADATA",
     )  # fmt: skip
     return [Grid(columns, rows), *_troubles(reply), *_held(reply)]
@@ -64,6 +64,16 @@ def _share(worker: dict[str, Any], name: str) -> str:
     if name == "memory":
         return f"{size(used)}/{'any' if there is None else size(there)}"
     return f"{used:g}/{'any' if there is None else f'{there:g}'}"
+
+
+def _cache(worker: dict[str, Any]) -> str:
+    """Return "1.2 GiB/10.0 GiB, 95%": how full the cache of inputs is, and how often an input was in it."""
+    cache = worker["cache"]
+    if cache is None:
+        return "-"
+    asked = cache["hits"] + cache["misses"]
+    share = f", {cache['hits'] / asked:.0%}" if asked else ""
+    return f"{size(cache['bytes'])}/{size(cache['bytes_max'])}{share}"
 
 
 def _shown(value: object) -> str:

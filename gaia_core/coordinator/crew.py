@@ -185,7 +185,9 @@ class Crew:
         """Compare a worker's heartbeats with what it should hold; return the orders that it missed."""
         missed: list[Effect] = []
         for report in said.reports:
-            if isinstance(report, Heartbeat):
+            if isinstance(report, Hello):
+                self._watchers.caches.note(worker.name, report.cache)
+            elif isinstance(report, Heartbeat):
                 self._inboxes.note_deliveries()
                 self._inboxes.prune(worker)
                 claimed, finished = _attempts(report.held), _attempts(report.finished)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
+from gaia_core.coordinator.caches import CacheBoard
 from gaia_core.coordinator.progress import ProgressBoard
 from gaia_core.coordinator.ring import Ring
 from gaia_core.errors import NoLongerKept, Unavailable, UnknownName
@@ -78,11 +79,13 @@ class WatchHub:
     Attributes:
         told: number of events there ever were.
         progress: how far attempts are, as the leader hears from their workers.
+        caches: of inputs, as workers tell the leader.
     """
 
     def __init__(self) -> None:
         self.told = 0
         self.progress = ProgressBoard()
+        self.caches = CacheBoard()
         self._lock = threading.Lock()
         self._all = Feed()
         self._feeds: dict[int, Feed] = {}

@@ -187,16 +187,16 @@ def _objection(decision: Decision, said: rp.WorkerReports, fence: Fence, is_of_t
 
 
 def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
-    """Enter a new incarnation, and that a known one drains, or is in trouble; the earlier one of a name is lost.
+    """Enter a new incarnation, or what is new about a known one; the earlier one of a name is lost.
 
     One that left before and wakes up, as its heartbeats tell, is taken in again only while nobody has its name: two
     processes of one name would otherwise push each other out for ever.
     """
     fleet = decision.state.fleet
     known = fleet.workers.get(said.worker)
-    trouble = hello.trouble[:TROUBLE_TOLD_MAX]
+    trouble, prefetch = hello.trouble[:TROUBLE_TOLD_MAX], min(hello.prefetch, PREFETCH_MAX)
     if known is not None and known.incarnation == said.incarnation:
-        if (known.draining, known.trouble) == (hello.draining, trouble):
+        if (known.draining, known.trouble, known.prefetch) == (hello.draining, trouble, prefetch):
             return
         hello = replace(hello, resources=known.resources)  # attempts were given by these
     if known is not None and known.incarnation != said.incarnation:
@@ -206,7 +206,7 @@ def _hello(decision: Decision, said: rp.WorkerReports, hello: rp.Hello) -> None:
         lose_worker(decision, rq.LoseWorker(known.name, known.incarnation, reason))
     decision.emit(
         own.WorkerJoined(
-            said.worker, said.incarnation, hello.pool, max(1, hello.slots), min(hello.prefetch, PREFETCH_MAX),
+            said.worker, said.incarnation, hello.pool, max(1, hello.slots), prefetch,
             hello.partition, hello.executor, hello.host, hello.draining, hello.metadata, hello.resources, trouble,
             hello.version[:VERSION_TOLD_MAX],
         )

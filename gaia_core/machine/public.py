@@ -293,10 +293,14 @@ class Announcer:
             self.rests.pop(uid, None)
 
     def _about_workers(self, event: own.Event, now_ms: int) -> Iterator[Announcement]:
-        """Yield what watchers are told of workers; nobody numbers it."""
+        """Yield what watchers are told of workers; nobody numbers it. How much one may hold concerns none of them."""
         if isinstance(event, own.WorkerJoined):
             known = self.state.fleet.workers.get(event.worker)
             was_in_trouble = known is not None and bool(known.trouble)
+            if known is not None and (known.incarnation, known.draining, known.trouble) == (
+                event.incarnation, event.draining, event.trouble,
+            ):  # fmt: skip
+                return
             change = "draining" if event.draining else "trouble" if event.trouble else "joined"
             change = "well" if change == "joined" and was_in_trouble else change
             yield Announcement("", 0, 0, now_ms, WorkerChanged(event.worker, change, event.pool, event.trouble))

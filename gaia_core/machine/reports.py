@@ -9,12 +9,25 @@ from gaia_core.workflow.model import Failure, Fence, Publication, Resources
 
 
 @dataclass(frozen=True, slots=True)
+class CacheFigures:
+    """How full a worker's cache of inputs is, and what it was good for since the worker began."""
+
+    files: int
+    size_bytes: int
+    size_bytes_max: int
+    hits: int
+    misses: int
+    hit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
     """What an incarnation is and where its inbox starts: its first word, and part of every heartbeat.
 
     Attributes:
         resources: what attempts on it may demand together; what it does not tell is no limit.
         trouble: why it takes nothing new for now; "" when it is well.
+        cache: of inputs, for people; None where it keeps none.
     """
 
     pool: str
@@ -29,6 +42,7 @@ class Hello:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     resources: Resources = UNTOLD
     trouble: str = ""
+    cache: CacheFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from gaia_core.service.replies import (
 from gaia_core.service.watching import Pace, watching
 from gaia_core.wire.model import struct_to_properties
 from gaia_core.wire.public import progress_message
+from gaia_core.wire.reports import cache_to_proto
 from gaia_core.workflow.metadata import parse_metadata
 from gaia_core.workflow.states import FlowState, StepState
 
@@ -116,6 +117,7 @@ class GaiaService(DataMethods):
             steps, following = await self._ask(page)
             message.debug.CopyFrom(debug_message(steps, following, await self._ask(rq.ListWorkers())))
             self._add_progress(request.workflow, message.debug.steps)
+            self._add_caches(message.debug.workers)
         return message
 
     async def Steps(self, request: pb.StepsRequest, context: Any) -> pb.StepsResponse:
@@ -150,7 +152,17 @@ class GaiaService(DataMethods):
 
     async def Workers(self, request: pb.WorkersRequest, context: Any) -> pb.WorkersResponse:
         """List the workers."""
-        return pb.WorkersResponse(workers=worker_messages(await self._ask(rq.ListWorkers())))
+        response = pb.WorkersResponse(workers=worker_messages(await self._ask(rq.ListWorkers())))
+        self._add_caches(response.workers)
+        return response
+
+    def _add_caches(self, workers: Iterable[pb.WorkerDebug]) -> None:
+        """Add what workers say of their caches; only a leader hears that."""
+        board = self._desk.present.watchers.caches
+        for worker in workers:
+            said = board.of(worker.name)
+            if said is not None:
+                worker.cache.CopyFrom(cache_to_proto(said))
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         """Follow workflows."""

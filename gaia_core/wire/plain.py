@@ -247,6 +247,19 @@ def worker(message: api_pb2.WorkerDebug) -> dict[str, Any]:
             }
             for each in message.held
         ],
+        "cache": _cache(message.cache) if message.HasField("cache") else None,
+    }
+
+
+def _cache(message: model_pb2.InputCache) -> dict[str, Any]:
+    """Return how full a cache is, and what it was good for."""
+    return {
+        "files": message.files,
+        "bytes": message.size_bytes,
+        "bytes_max": message.size_bytes_max,
+        "hits": message.hits,
+        "misses": message.misses,
+        "hit_bytes": message.hit_bytes,
     }
 
 

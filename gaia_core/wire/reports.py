@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
-from gaia.v1 import worker_pb2
+from gaia.v1 import model_pb2, worker_pb2
 from gaia_core.errors import RequestError
 from gaia_core.machine.reports import (
+    CacheFigures,
     Cancelled,
     Completed,
     Failed,
@@ -203,6 +204,30 @@ def _hello_to_proto(report: Hello) -> worker_pb2.Hello:
         metadata=properties_to_struct(report.metadata) if report.metadata else None,
         resources=resources_to_proto(report.resources),
         trouble=report.trouble,
+        cache=cache_to_proto(report.cache) if report.cache is not None else None,
+    )
+
+
+def cache_to_proto(cache: CacheFigures) -> model_pb2.InputCache:
+    """Encode the figures of a cache."""
+    return model_pb2.InputCache(
+        files=cache.files,
+        size_bytes=cache.size_bytes,
+        size_bytes_max=cache.size_bytes_max,
+        hits=cache.hits,
+        misses=cache.misses,
+        hit_bytes=cache.hit_bytes,
+    )
+
+
+def _cache_from_proto(message: model_pb2.InputCache) -> CacheFigures:
+    return CacheFigures(
+        message.files,
+        message.size_bytes,
+        message.size_bytes_max,
+        message.hits,
+        message.misses,
+        message.hit_bytes,
     )
 
 
@@ -220,6 +245,7 @@ def _hello_from_proto(message: worker_pb2.Hello) -> Hello:
         metadata=_metadata(message),
         resources=resources_from_proto(message.resources),
         trouble=message.trouble,
+        cache=_cache_from_proto(message.cache) if message.HasField("cache") else None,
     )
 
 

@@ -23,6 +23,7 @@ from docker.errors import APIError  # type: ignore[import-untyped,unused-ignore]
 from gaia_core.workflow.model import Resources
 from gaia_worker.executors.base import EngineFailed, Exit, Exited, OutOfMemory, Sink, Task
 from gaia_worker.executors.docker_area import Area, AreaBroken, Shape, shapes_of
+from gaia_worker.executors.docker_changes import Change, Changes
 from gaia_worker.executors.docker_container import NOT_EXECUTABLE, NOT_FOUND, creation, environment, refused_code
 from gaia_worker.executors.docker_engine import Engine, words_of
 from gaia_worker.executors.docker_images import Image, Images
@@ -231,7 +232,9 @@ class _Warm:
         self._engine = engine
         self._api = engine.api
         self._held: Held | None = None
-        self._changes: frozenset[tuple[str, int]] = frozenset()
+        self._changes: Changes | None = None
+        self._changed: frozenset[Change] | None = None
+        """What its start left in it."""
 
     def start(self, task: Task) -> None:
         """Create and start it, with this task's settings but without its variables and its name."""
@@ -243,7 +246,8 @@ class _Warm:
         self.container = str(created["Id"])
         self._held = Held(self._api.attach_socket(self.container, params={"stdin": 1, "stream": 1}))
         self._api.start(self.container)
-        self._changes = self._changed()
+        self._changes = Changes(self._api, self.container)
+        self._changed = self._changes.found()
 
     def run(self, task: Task, cancelled: threading.Event, sink: Sink, grace_s: float) -> Exit:
         """Run a task's program in it to its end."""
@@ -306,7 +310,9 @@ class _Warm:
 
     def is_clean(self) -> bool:
         """Tell whether nothing is left of the last task but what it wrote where it may."""
-        return self._processes() <= self._own_processes and self._changed() == self._changes
+        if self._processes() > self._own_processes or self._changes is None or self._changed is None:
+            return False
+        return self._changes.found() == self._changed
 
     def give_back(self, task: Task, *, is_dead: bool) -> None:
         """Put what the task wrote where its attempt looks for it; kill first what may still write."""
@@ -365,10 +371,6 @@ class _Warm:
             self._api.kill(self.container)
         with suppress(APIError):
             self._api.wait(self.container, condition="not-running")
-
-    def _changed(self) -> frozenset[tuple[str, int]]:
-        """Return what differs from the image in the root file system."""
-        return frozenset((change["Path"], change["Kind"]) for change in self._api.diff(self.container) or ())
 
 
 def _kind(task: Task, shapes: Sequence[Shape], image: Image, area: Path) -> Kind:

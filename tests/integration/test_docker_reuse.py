@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gaia_core.workflow.model import Resources
-from gaia_worker.executors import docker, docker_area, docker_warm
+from gaia_worker.executors import docker, docker_area, docker_changes, docker_warm
 from gaia_worker.executors.base import Exit, Exited, OutOfMemory, Stopped, TimedOut
 from gaia_worker.scratch import remove_folder
 from tests.support.docker_tasks import Tasks
@@ -99,8 +99,13 @@ def test_other_places_or_limits_are_another_kind(tasks: Tasks) -> None:
 
 
 @pytest.mark.parametrize("left", ["sleep 1000 >/dev/null 2>&1 &", "echo x > /left", "rm /bin/wget", "chmod 700 /home"])
-def test_container_with_anything_left_in_it_is_not_used_again(tasks: Tasks, left: str) -> None:
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_container_with_anything_left_in_it_is_not_used_again(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch, left: str, is_asked: bool
+) -> None:
     """A process, a new file, a changed or removed one outside of the task's own places: the next gets a fresh one."""
+    if is_asked:  # as one whose files are not here
+        monkeypatch.setattr(docker_changes, "_upper_folder", lambda facts: None)
     assert warm(tasks, "true")[0] == Exited(0)
     (first,) = tasks.warm()
     assert warm(tasks, left)[0] == Exited(0)

@@ -356,7 +356,7 @@ class Oracle:
         """Let an incarnation say hello; one that left before may not take its name from another one."""
         known = self.workers.get(name)
         if known is not None and known.incarnation == worker.incarnation:
-            known.draining, known.trouble = worker.draining, worker.trouble
+            known.draining, known.trouble, known.prefetch = worker.draining, worker.trouble, worker.prefetch
             return
         if known is not None and (name, worker.incarnation) in self.left:
             return

@@ -306,15 +306,21 @@ class Deployment(RuleBasedStateMachine):
         incarnation=incarnations,
         draining=st.sampled_from([False, False, False, True]),
         trouble=st.sampled_from(["", "", "", "ill"]),
+        prefetch=st.sampled_from([1, 1, 1, 0, 3]),
     )
-    def join(self, name: str, incarnation: str, draining: bool = False, trouble: str = "") -> None:
-        """Let an incarnation say hello: at first, with heartbeats, when it drains, is ill or well, or has woken up."""
+    def join(self, name: str, incarnation: str, draining: bool = False, trouble: str = "", prefetch: int = 1) -> None:
+        """Let an incarnation say hello: at first, with heartbeats, or when it drains, is ill or well, or has woken up.
+
+        It may want more or less than before.
+        """
         pool = "gpu" if name == "g" else "default"
         slots = 2 if incarnation == "i1" else 1
         cpus = 3 if incarnation == "i1" else 2
-        self.oracle.join(name, naive.Worker(incarnation, pool, slots, 1, draining, trouble, cpus))
+        self.oracle.join(name, naive.Worker(incarnation, pool, slots, prefetch, draining, trouble, cpus))
         resources = Resources(cpus=cpus)
-        hello = rp.Hello(pool, slots, 1, 0, 0, "noop", "host", draining=draining, resources=resources, trouble=trouble)
+        hello = rp.Hello(
+            pool, slots, prefetch, 0, 0, "noop", "host", draining=draining, resources=resources, trouble=trouble
+        )
         self.driver.say(name, hello, rp.Heartbeat(0, ()), incarnation=incarnation)
         self.follow()
 

@@ -72,6 +72,18 @@ def test_a_worker_is_given_what_counts_for_workers(tmp_path: Path) -> None:
     assert set(worker_environ(environ)) == {"GAIA_KAFKA_BOOTSTRAP", "GAIA_S3_SECRET_KEY", "GAIA_CONFIG"}
 
 
+def test_a_launched_workers_share_is_what_the_server_was_given(tmp_path: Path) -> None:
+    """Launched workers know nothing of each other: what each may announce is said to the server, and handed on."""
+    share = {"GAIA_CPUS": "4", "GAIA_MEMORY": "16G", "GAIA_GPUS": "0", "GAIA_SLOTS": "4"}
+    assert worker_environ(share) == share
+    made = launcher_of(Config(launch_logs=tmp_path), share)
+    assert isinstance(made, ProcessLauncher)
+    made._command = (sys.executable, "-c", SHOW)
+    wait_until(made.launch("a", {}).ended, "it ended")
+    told = load({}, json.loads((tmp_path / "a.log").read_text()), {})
+    assert (told.cpus, told.memory, told.gpus, told.slots) == (4.0, 16 * 1024**3, 0, 4)
+
+
 def test_the_launcher_is_the_one_that_is_set(tmp_path: Path) -> None:
     """Processes unless said otherwise; containers need an image."""
     assert isinstance(launcher_of(Config(launch_logs=tmp_path), {}), ProcessLauncher)

@@ -93,7 +93,7 @@ def test_other_answers_have_lines() -> None:
     assert "… more with --page-start 9" in lines
     assert "revision 7" in lines
     assert "revision 7" not in blocks.lines(workflows.status(status()))
-    assert lines[-1].split() == ["w", "well", "1/2", "0/any", "0", "B/any", "0/any", "noop", "h"]
+    assert lines[-1].split() == ["w", "well", "1/2", "0/any", "0", "B/any", "0/any", "-", "noop", "h"]
 
 
 def test_a_worker_is_shown_with_its_health_and_what_it_holds() -> None:
@@ -101,11 +101,13 @@ def test_a_worker_is_shown_with_its_health_and_what_it_holds() -> None:
     used, there = model_pb2.Resources(cpus=1.5, memory_bytes=2**30), model_pb2.Resources(cpus=4, memory_bytes=2**33)
     held = [api_pb2.HeldAttempt(workflow="f", step=f"s{n}", attempt=1, stopping=n == 1) for n in range(3)]
     sick = api_pb2.WorkerDebug(
-        name="a", pool="p", slots=2, attempts=30, resources=there, used=used, trouble="the disk is full", held=held
-    )
+        name="a", pool="p", slots=2, attempts=30, resources=there, used=used, trouble="the disk is full", held=held,
+        cache=model_pb2.InputCache(files=3, size_bytes=2**31, size_bytes_max=2**33, hits=19, misses=1, hit_bytes=2**34),
+    )  # fmt: skip
     leaving = api_pb2.WorkerDebug(name="b", pool="p", draining=True, version="0.1.0")
     shown = [line.split() for line in blocks.lines(workers.workers([plain.worker(sick), plain.worker(leaving)]))]
     assert shown[1][:9] == ["a", "p", "trouble", "30/2", "1.5/4", "1.0", "GiB/8.0", "GiB", "0/any"]
+    assert shown[1][9:13] == ["2.0", "GiB/8.0", "GiB,", "95%"]
     assert shown[2][:4] == ["b", "p", "leaving", "0/0"]
     assert shown[2][-1] == "0.1.0"
     assert " ".join(shown[3]) == "a takes nothing new: the disk is full"

@@ -121,9 +121,9 @@ class Hand:
         """Report."""
         self.bus.report(encode_reports(rp.WorkerReports(self.name, self.incarnation, said)))
 
-    def hello(self, trouble: str = "") -> None:
+    def hello(self, trouble: str = "", **more: Any) -> None:
         """Say hello."""
-        self.say(rp.Hello("default", self.slots, 0, 0, self.bus.start_offset, "noop", "host", trouble=trouble))
+        self.say(rp.Hello("default", self.slots, 0, 0, self.bus.start_offset, "noop", "host", trouble=trouble, **more))
 
     def beat(self, *held: Fence) -> None:
         """Say what is held, as the inbox was read until now."""

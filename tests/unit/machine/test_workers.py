@@ -61,6 +61,23 @@ def test_workers_are_listed_with_all_that_is_known_of_them() -> None:
     assert {one.workflow for one in driver.ask(rq.ListWorkers())[1].held} == {""}
 
 
+def test_a_worker_may_hold_more_or_less_than_it_said_first() -> None:
+    """Its hello is heeded where it says so; what it holds already stays, and watchers hear nothing of it."""
+    driver, announcer = Driver(), Announcer()
+    driver.join("w", slots=1, prefetch=1)
+    announcer.follow(driver.now_ms, driver.events)
+    wide(driver, 9)
+    announcer.follow(driver.now_ms, driver.events)
+    for prefetch, holds, credit in ((4, 5, 0), (2, 5, 0), (10**6, 9, 4_088)):
+        driver.join("w", slots=1, prefetch=prefetch)
+        told = announcer.follow(driver.now_ms, driver.events)
+        assert not [one for one in told if isinstance(one.fact, WorkerChanged)]
+        (worker,) = driver.ask(rq.ListWorkers())
+        assert (worker.attempts, worker.credit) == (holds, credit)
+    driver.join("w", slots=1, prefetch=10**6)
+    assert driver.events == []
+
+
 # -- draining
 
 

@@ -13,7 +13,7 @@ from gaia.client import Gaia
 from gaia.v1 import api_pb2
 from gaia_core.errors import GaiaError, InvalidWorkflow, NotAllowedNow, UnknownName
 from gaia_core.machine.orders import Drain
-from gaia_core.machine.reports import Completed, Failed
+from gaia_core.machine.reports import CacheFigures, Completed, Failed
 from gaia_core.workflow.model import Failure, FailureClass, FileVersion, Publication
 from tests.support.waiting import wait_until
 from tests.unit.coordinator.shard import Hand
@@ -156,11 +156,24 @@ def test_workers_are_listed(flow: Gaia) -> None:
         "draining": False,
         "trouble": "",
         "version": "",
+        "cache": None,
     }
     assert [(one["workflow"], one["step"], one["attempt"], one["stopping"]) for one in held] == [
         ("flow", f"s-{n}", 1, False) for n in (1, 2, 3)
     ]
     assert all(one["since"].endswith("Z") for one in held)
+
+
+def test_a_workers_cache_is_told_as_it_said_last(flow: Gaia, hand: Hand) -> None:
+    """With any hello, in `workers` and in `status`; nothing is journaled for it."""
+    for hits in (1, 3):
+        hand.hello(cache=CacheFigures(5, 500, 1000, hits, 1, 50))
+        wait_until(lambda hits=hits: (flow.workers()[0]["cache"] or {}).get("hits") == hits, "what it says")
+    told = {"files": 5, "bytes": 500, "bytes_max": 1000, "hits": 3, "misses": 1, "hit_bytes": 50}
+    assert flow.workers()[0]["cache"] == told
+    assert flow.status("flow", debug=True)["debug"]["workers"][0]["cache"] == told
+    hand.hello()
+    wait_until(lambda: flow.workers()[0]["cache"] is None, "that it has none")
 
 
 def test_workers_are_asked_to_leave(flow: Gaia, hand: Hand) -> None:

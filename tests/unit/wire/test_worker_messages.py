@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gaia_core.errors import RequestError
 from gaia_core.machine.orders import Cancel, Dispatch, Drain, Inbox
 from gaia_core.machine.reports import (
+    CacheFigures,
     Cancelled,
     Completed,
     Failed,
@@ -73,7 +74,18 @@ EXECUTIONS = st.builds(
 ORDERS = st.one_of(st.builds(Dispatch, EXECUTIONS), st.builds(Cancel, FENCES, WORDS), st.builds(Drain))
 REPORTS = st.one_of(
     st.builds(
-        Hello, WORDS, UINT32, UINT32, st.integers(0, 2**31 - 1), INT64, WORDS, WORDS, WORDS, st.booleans(), METADATA
+        Hello,
+        WORDS,
+        UINT32,
+        UINT32,
+        st.integers(0, 2**31 - 1),
+        INT64,
+        WORDS,
+        WORDS,
+        WORDS,
+        st.booleans(),
+        METADATA,
+        cache=st.none() | st.builds(CacheFigures, *[UINT64] * 6),
     ),
     st.builds(Heartbeat, INT64, st.lists(FENCES, max_size=4).map(tuple)),
     st.builds(Started, FENCES),

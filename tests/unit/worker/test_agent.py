@@ -18,6 +18,7 @@ from gaia_core.workflow.model import Execution, Failure, FailureClass, Resources
 from gaia_worker.agent import Agent, RunAttempt
 from gaia_worker.control import Control
 from gaia_worker.outbox import Outbox
+from gaia_worker.pace import Pace
 from gaia_worker.settings import WorkerSettings
 from tests.support.waiting import wait_until
 from tests.unit.worker.fakes import INCARNATION, WORKER, ScriptedBus, cancel, dispatch, execution, inbox
@@ -248,6 +249,23 @@ def test_heartbeat_lists_what_runs_and_waits_and_how_far_the_inbox_was_followed(
     agent(bus, programs.run, clock=clock).run()
     (heartbeat,) = bus.reports(Heartbeat)
     assert heartbeat == Heartbeat(103, (execution(0).fence, execution(1).fence))
+
+
+@pytest.mark.parametrize(("told", "said"), [({}, [2, 40, 4]), ({"prefetch": 7}, [7, 7, 7])])
+def test_what_a_worker_may_hold_follows_its_pace(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, int], said: list[int]
+) -> None:
+    """Each heartbeat's hello says what quick or slow programs need, unless that was configured."""
+    needed = [40, 4]
+    monkeypatch.setattr(Pace, "adapt", lambda pace: setattr(pace, "prefetch", needed.pop(0)))
+    clock, bus = Clock(), ScriptedBus()
+    worker = agent(bus, Programs().run, clock=clock, **told)
+    bus.at_end = lambda: None
+    worker.begin()
+    for beat in (5.0, 10.0):
+        clock.now = beat
+        worker.turn()
+    assert [hello.prefetch for hello in bus.reports(Hello)] == said
 
 
 def test_heartbeat_lists_ends_that_may_not_have_arrived() -> None:

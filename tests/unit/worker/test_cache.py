@@ -191,6 +191,24 @@ def test_of_several_who_want_the_same_one_fetches(desk: Desk) -> None:
     assert len(fetched) == 1
 
 
+def test_a_file_that_another_worker_drops_meanwhile_is_fetched_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two tries to link it a cached file may be driven out; that is no failure of the attempt."""
+    desk.want(b"content")
+    link = os.link
+
+    def drop(source: str | Path, target: str | Path) -> None:
+        Path(target).write_bytes(b"in the way")
+        monkeypatch.setattr(os, "link", link)
+        desk.place(b"content").unlink()
+        raise FileExistsError(target)
+
+    monkeypatch.setattr(os, "link", drop)
+    assert desk.want(b"content").read_bytes() == b"content"
+    assert desk.fetched == [b"content", b"content"]
+
+
 def test_where_one_fails_to_fetch_the_next_one_tries(desk: Desk) -> None:
     """A failed fetch is its own attempt's failure and keeps nothing."""
 

@@ -126,6 +126,16 @@ def test_spoiled_content_is_fetched_again_and_never_given_out(
         fetch(store, job(store, data, tmp_path / "other"))
 
 
+@pytest.mark.parametrize("more", [b"", b"more"])
+def test_a_small_file_is_written_once_it_is_known_to_be_right(store: Breaking, tmp_path: Path, more: bytes) -> None:
+    """Content of another hash or size leaves no file behind, not even for a moment."""
+    wanted = job(store, b"content", tmp_path / "target")
+    store.touch = lambda chunk: chunk + more if more else chunk.upper()
+    with pytest.raises(ContentDiffers):
+        fetch(store, wanted)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_version_is_not_asked_for_twice(store: Breaking, tmp_path: Path) -> None:
     """What the store no longer has will not come back."""
     wanted = job(store, b"x", tmp_path / "target")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from gaia_core.workflow.model import FailureClass
 from gaia_worker.executors.base import Mount, Task
 from gaia_worker.failing import AttemptFailed
+from gaia_worker.secret_files import SecretFiles
 from gaia_worker.secrets import VALUE_BYTES_MAX, Given, Secrets
 
 TASK = Task("t", "img", ("x",), mounts=(Mount(Path("/host"), "/in", read_only=True),), env={"A": "own"})
@@ -95,10 +97,12 @@ def test_any_bytes_may_be_a_file(folder: Path) -> None:
 
 def test_files_are_there_as_long_as_the_program_runs(tmp_path: Path) -> None:
     """They are readable for the owner alone and mounted read-only; nothing of them is left, whatever happens."""
-    given, place = Given(files={"a": b"x", "b": b"y"}), tmp_path / "secrets"
+    given, files = Given(files={"a": b"x", "b": b"y"}), SecretFiles(tmp_path / "secrets")
+    place = files.place("attempt")
 
     def program() -> None:
-        with given.given_to(TASK, place) as task:
+        with given.given_to(replace(TASK, reuse=True), files, "attempt") as task:
+            assert not task.reuse, "a container that stays would keep them where nobody looks"
             assert task.mounts == (*TASK.mounts, Mount(place, "/run/secrets", read_only=True))
             assert task.env == {"A": "own"}
             assert {file.name: file.read_bytes() for file in place.iterdir()} == {"a": b"x", "b": b"y"}
@@ -109,9 +113,10 @@ def test_files_are_there_as_long_as_the_program_runs(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         program()
     assert not place.exists()
-    with Given({"B": "x"}).given_to(TASK, place) as task:
+    with Given({"B": "x"}).given_to(TASK, files, "attempt") as task:
         assert (task.mounts, task.env) == (TASK.mounts, {"A": "own", "B": "x"})
         assert not place.exists()
+    files.close()
 
 
 def test_what_must_not_be_seen() -> None:

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gaia_core.backends.memory_store import MemoryStore
 from gaia_core.errors import ObjectMissing, StoreError
-from gaia_core.machine.reports import Cancelled, Completed, Failed, Started
+from gaia_core.machine.reports import CacheFigures, Cancelled, Completed, Failed, Started
 from gaia_core.workflow.model import Failure, FailureClass, Fence
 from gaia_worker.control import Control
 from gaia_worker.executors.base import Exited
@@ -99,6 +99,23 @@ def test_a_put_that_fails_is_counted() -> None:
         meter.store(Away()).put_bytes(None, "a", b"")  # type: ignore[arg-type]
     assert value(meter, "gaia_worker_store_errors_total") == 1
     assert value(meter, "gaia_worker_files_total", direction="up") == 0
+
+
+def test_caches_are_shown_while_there_are_workers() -> None:
+    """Workers of one process share a folder, so what lies there is not added up; what was counted stays counted."""
+    meter = WorkerMeter()
+    one = CacheFigures(files=3, size_bytes=300, size_bytes_max=1000, hits=5, misses=2, hit_bytes=500)
+    other = CacheFigures(files=2, size_bytes=200, size_bytes_max=1000, hits=1, misses=1, hit_bytes=10)
+    with meter.caches.showing(lambda: one):
+        with meter.caches.showing(lambda: other):
+            assert cache_figures(meter) == (3, 300, 1000, 6, 510, 3)
+        assert cache_figures(meter) == (3, 300, 1000, 6, 510, 3)
+    assert cache_figures(meter) == (0, 0, 0, 6, 510, 3)
+
+
+def cache_figures(meter: WorkerMeter) -> tuple[float, ...]:
+    names = ("files", "bytes", "limit_bytes", "hits_total", "hit_bytes_total", "misses_total")
+    return tuple(value(meter, f"gaia_worker_cache_{name}") for name in names)
 
 
 def test_programs_are_timed() -> None:
