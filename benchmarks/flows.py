@@ -17,11 +17,17 @@ _COMMAND: Final = {
 
 
 class Flow(NamedTuple):
-    """One workflow to upload."""
+    """One workflow to upload.
+
+    Attributes:
+        steps: all its Steps.
+        sent: what is uploaded to make them, where that is not themselves.
+    """
 
     name: str
     commands: list[dict[str, Any]]
     steps: list[dict[str, Any]]
+    sent: list[dict[str, Any]] | None = None
 
 
 def wide(name: str, count: int) -> Flow:
@@ -29,12 +35,18 @@ def wide(name: str, count: int) -> Flow:
     return Flow(name, [_COMMAND], [_step(number, START_KEY) for number in range(count)])
 
 
+def sweep(name: str, count: int) -> Flow:
+    """Return the Steps of `wide` as one Step over an array."""
+    step = {**_step("{{N}}", START_KEY), "name": "s", "vars": {"N": list(range(count))}}
+    return Flow(name, [_COMMAND], [{"name": f"s-{number}"} for number in range(count)], [step])
+
+
 def chain(name: str, count: int) -> Flow:
     """Return Steps of which each reads what the one before it writes; the first reads the start Key."""
     return Flow(name, [_COMMAND], [_step(n, f"out/{n - 1}" if n else START_KEY) for n in range(count)])
 
 
-def _step(number: int, before: str) -> dict[str, Any]:
+def _step(number: int | str, before: str) -> dict[str, Any]:
     return {
         "name": f"s{number}",
         "command": "noop",

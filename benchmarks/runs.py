@@ -116,9 +116,10 @@ def run_bare(bootstrap: str, mode: str, steps: int) -> Result:
 def _upload(deployment: Deployment, flow: Flow) -> float:
     """Upload, in parts when it is large; return the seconds that took."""
     began = time.perf_counter()
-    deployment.client.upload(flow.name, {}, flow.commands, flow.steps[:STEPS_PER_UPLOAD])
-    for at in range(STEPS_PER_UPLOAD, len(flow.steps), STEPS_PER_UPLOAD):
-        deployment.client.merge(flow.name, flow.steps[at : at + STEPS_PER_UPLOAD])
+    sent = flow.sent or flow.steps
+    deployment.client.upload(flow.name, {}, flow.commands, sent[:STEPS_PER_UPLOAD])
+    for at in range(STEPS_PER_UPLOAD, len(sent), STEPS_PER_UPLOAD):
+        deployment.client.merge(flow.name, sent[at : at + STEPS_PER_UPLOAD])
     return time.perf_counter() - began
 
 

@@ -73,7 +73,7 @@ class Subjects:
         for peer in peers:
             self._console.print(f"installing {peer.name}", style="dim")
             try:
-                python_of(peer.name)
+                python_of(peer.library)
             except ServiceMissing as problem:
                 self._leave_out(peer, problem)
             else:

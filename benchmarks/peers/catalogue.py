@@ -9,7 +9,8 @@ class Peer:
     """One peer.
 
     Attributes:
-        name: of its requirements, and of its program `programs/with_NAME.py`.
+        name: as it is shown.
+        library: of its requirements, and of its program `programs/with_LIBRARY.py`.
         server: what it stands on: redis, postgresql, restate, or nothing.
         wide: independent tasks; as many as take it a few seconds on two processors.
         chain: tasks of which each waits for the one before.
@@ -17,9 +18,11 @@ class Peer:
         credit: processes and threads, and how much they take in advance.
         task: what counts as a task, and as a chain, where that is not plain.
         counts: whether Gaia is to be five times as fast as the best of these.
+        mode: a variant of its program: celery and dramatiq may be durable, Restate may run steps or calls.
     """
 
     name: str
+    library: str
     server: str
     wide: int
     chain: int
@@ -27,10 +30,18 @@ class Peer:
     credit: str
     task: str = ""
     counts: bool = True
+    mode: str = ""
 
+
+_CELERY_CHAIN: Final = "chain: celery.chain; its messages carry what is left of it, so a long one is slow"
+_DRAMATIQ_CHAIN: Final = "chain: dramatiq.pipeline; its messages carry what is left of it"
+_REDIS_IN_MEMORY: Final = "nothing that ends Redis, which writes nothing to disk here"
+_REDIS_ON_DISK: Final = "everything: Redis, appendonly with appendfsync=always"
+_RESTATE: Final = "everything: its log is on disk, fsync included, before a step is acknowledged"
 
 PEERS: Final = (
     Peer(
+        "dask",
         "dask",
         "",
         2_000,
@@ -40,23 +51,48 @@ PEERS: Final = (
     ),
     Peer(
         "celery",
+        "celery",
         "redis",
         3_000,
         100,
-        "nothing: Redis writes nothing to disk, and a task is acknowledged before it runs",
-        "1 worker with 2 processes, prefetch 128 each",
-        "chain: celery.chain; its messages carry what is left of it, so a long one is slow",
+        f"{_REDIS_IN_MEMORY}; nor the end of a worker, since a task is acknowledged before it runs",
+        "2 workers, pool solo, prefetch 128 each",
+        _CELERY_CHAIN,
+    ),
+    Peer(
+        "celery-durable",
+        "celery",
+        "redis",
+        3_000,
+        100,
+        f"{_REDIS_ON_DISK}, acks_late",
+        "2 workers, pool solo, prefetch 128 each",
+        _CELERY_CHAIN,
+        mode="durable",
     ),
     Peer(
         "dramatiq",
+        "dramatiq",
         "redis",
-        5_000,
+        20_000,
         100,
-        "the end of a worker, not of Redis, which writes nothing to disk",
-        "2 processes with 8 threads each, prefetch 128",
-        "chain: dramatiq.pipeline; its messages carry what is left of it",
+        f"{_REDIS_IN_MEMORY}; but the end of a worker",
+        "2 processes with 2 threads each, prefetch 128 each",
+        _DRAMATIQ_CHAIN,
     ),
     Peer(
+        "dramatiq-durable",
+        "dramatiq",
+        "redis",
+        10_000,
+        100,
+        _REDIS_ON_DISK,
+        "2 processes with 2 threads each, prefetch 128 each",
+        _DRAMATIQ_CHAIN,
+        mode="durable",
+    ),
+    Peer(
+        "ray",
         "ray",
         "",
         5_000,
@@ -67,13 +103,27 @@ PEERS: Final = (
     Peer(
         "restate",
         "restate",
-        2_000,
+        "restate",
+        10_000,
         300,
-        "everything: its log is on disk, fsync included, before a step is acknowledged",
-        "100 invocations at once",
-        "a task is a durable step, `ctx.run`",
+        _RESTATE,
+        "10 invocations at once, all their steps at once",
+        "a task is a durable step, `ctx.run`, which the handler that asks for it runs itself",
+        mode="steps",
     ),
     Peer(
+        "restate-calls",
+        "restate",
+        "restate",
+        2_000,
+        300,
+        _RESTATE,
+        "10 invocations at once, all their calls at once",
+        "a task is a call of another handler, dispatched and acknowledged by itself",
+        mode="calls",
+    ),
+    Peer(
+        "luigi",
         "luigi",
         "",
         500,
@@ -85,6 +135,7 @@ PEERS: Final = (
     ),
     Peer(
         "snakemake",
+        "snakemake",
         "",
         100,
         50,
@@ -94,6 +145,7 @@ PEERS: Final = (
         counts=False,
     ),
     Peer(
+        "procrastinate",
         "procrastinate",
         "postgresql",
         1_000,

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from benchmarks.audit import BenchmarkFailed
 from benchmarks.deployments import Embedded
-from benchmarks.flows import chain, wide
+from benchmarks.flows import chain, sweep, wide
 from benchmarks.peers.catalogue import Peer
 from benchmarks.peers.environments import HERE, python_of
 from benchmarks.peers.servers import serve
+from benchmarks.peers.summary import GAIA, GAIA_SWEEP
 from benchmarks.runs import audit_run, run_flow, warm_up
 
 PROGRAM_S: Final = 240.0
@@ -34,9 +35,10 @@ def run_peer(peer: Peer, scale: float, folder: Path) -> list[Result]:
     with tempfile.TemporaryDirectory(dir=folder, prefix="p-") as place:
         # The user under which PostgreSQL runs must reach its data.
         Path(place).chmod(0o711)
-        with serve(peer.server, Path(place)) as address:
-            program = [python_of(peer.name), HERE / "programs" / f"with_{peer.name}.py", *sizes]
-            told = _said(program, peer.name, {"PEER_FOLDER": place, "PEER_SERVER": address, "TMPDIR": place})
+        with serve(peer, Path(place)) as address:
+            program = [python_of(peer.library), HERE / "programs" / f"with_{peer.library}.py", *sizes]
+            environ = {"PEER_FOLDER": place, "PEER_SERVER": address, "PEER_MODE": peer.mode}
+            told = _said(program, peer.name, {**environ, "TMPDIR": place})
     versions = told["versions"]
     common = {"on": peer.name, "versions": versions, "durability": peer.durability, "credit": peer.credit}
     common |= {"task": peer.task} if peer.task else {}
@@ -44,25 +46,30 @@ def run_peer(peer: Peer, scale: float, folder: Path) -> list[Result]:
 
 
 def run_gaia(steps: int, chain_steps: int, folder: Path) -> list[Result]:
-    """Run Gaia once, embedded, read everything back, and return the same figures.
+    """Run Gaia once, embedded, read everything back, and return the same figures; also of the wide Steps as a sweep.
 
     Raises:
         BenchmarkFailed: it failed, or the counts are not what was asked for.
     """
-    workflows = {"wide": wide("wide", steps), "chain": chain("chain", chain_steps)}
+    workflows = [
+        ("wide", GAIA, wide("wide", steps)),
+        ("wide", GAIA_SWEEP, sweep("sweep", steps)),
+        ("chain", GAIA, chain("chain", chain_steps)),
+    ]
     with tempfile.TemporaryDirectory(dir=folder) as place, Embedded(Path(place)) as deployment:
         warm_up(deployment)
-        found = {benchmark: run_flow(deployment, flow) for benchmark, flow in workflows.items()}
+        found = [run_flow(deployment, flow) for _, _, flow in workflows]
         deployment.stop()
         journal = deployment.journal()
-        audits = {benchmark: audit_run(deployment, flow, journal) for benchmark, flow in workflows.items()}
+        audits = [audit_run(deployment, flow, journal) for _, _, flow in workflows]
     return [
         {
             **figures(benchmark, one["steps"], one["seconds"], one["upload_s"]),
-            **{name: one[name] for name in ("on", "durability", "credit")},
-            "read_back": audits[benchmark],
+            "on": on,
+            **{name: one[name] for name in ("durability", "credit")},
+            "read_back": read_back,
         }
-        for benchmark, one in found.items()
+        for (benchmark, on, _), one, read_back in zip(workflows, found, audits, strict=True)
     ]
 
 

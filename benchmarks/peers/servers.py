@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.peers.catalogue import Peer
 from benchmarks.peers.environments import restate_program
 from tests.integration.gaia_processes import free_address
 from tests.support.machine import ensure_programs, find_program
@@ -25,25 +26,31 @@ POSTGRES_USER: Final = "postgres"
 """Debian's package makes it; PostgreSQL refuses to run as root."""
 
 
-def serve(kind: str, folder: Path) -> AbstractContextManager[str]:
-    """Start a server of a kind, if there is one; gives the address for the peer's program.
+def serve(peer: Peer, folder: Path) -> AbstractContextManager[str]:
+    """Start what a peer stands on, if anything; gives the address for the peer's program.
 
     Raises:
         ServiceMissing: it is not installed and cannot be.
         TooLate: it does not answer.
     """
-    if not kind:
-        return nullcontext("")
-    return {"redis": _redis, "postgresql": _postgresql, "restate": _restate}[kind](folder)
+    match peer.server:
+        case "redis":
+            return _redis(folder, durable=peer.mode == "durable")
+        case "postgresql":
+            return _postgresql(folder)
+        case "restate":
+            return _restate(folder)
+    return nullcontext("")
 
 
 @contextmanager
-def _redis(folder: Path) -> Iterator[str]:
-    """Redis that writes nothing to disk: the fastest it can be."""
+def _redis(folder: Path, *, durable: bool) -> Iterator[str]:
+    """Redis that writes nothing to disk, the fastest it can be; or each command before it is acknowledged."""
     ensure_programs("redis-server")
     port = free_address().rpartition(":")[2]
-    command = [find_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--dir", folder]
-    with _process([*command, "--save", "", "--appendonly", "no"], folder / "redis.log"):
+    command: list[Any] = [find_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--dir", folder]
+    command += ["--save", "", "--appendonly", "yes" if durable else "no", "--appendfsync", "always"]
+    with _process(command, folder / "redis.log"):
         wait_until(lambda: _accepts(port), "Redis to answer", deadline_s=START_S)
         yield f"redis://127.0.0.1:{port}/0"
 

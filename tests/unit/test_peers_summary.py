@@ -42,6 +42,13 @@ def test_handing_work_in_counts_on_the_second_clock_only():
     assert figures("wide", 1000, 0.5, 1.5)["steps_per_s_with_submission"] == 500
 
 
+def test_the_sweep_is_shown_and_compared_with_nobody():
+    """Gaia's Steps uploaded as a sweep have figures of their own and are no peer."""
+    found = summaries(results("embedded", wide_s=[0.1]) + results("embedded sweep", wide_s=[0.1]))
+    assert {one["on"] for one in found} == {"embedded", "embedded sweep"}
+    assert ratios(found) == {"wide": {}, "wide with submission": {}, "chain": {}}
+
+
 def test_a_peer_without_chains_is_compared_by_its_wide_runs():
     """A subject that did not run a benchmark has no figure and no ratio of it."""
     only_wide = [one for one in results("other", wide_s=[1.0]) if one["benchmark"] == "wide"]
@@ -64,6 +71,6 @@ def test_without_a_peer_that_counts_there_is_no_bar():
 def test_each_peer_has_a_program_and_pinned_requirements():
     """What the catalogue names is there, with every version pinned."""
     for peer in PEERS:
-        assert (HERE / "programs" / f"with_{peer.name}.py").exists()
-        lines = (HERE / "requirements" / f"{peer.name}.txt").read_text().splitlines()
+        assert (HERE / "programs" / f"with_{peer.library}.py").exists()
+        lines = (HERE / "requirements" / f"{peer.library}.txt").read_text().splitlines()
         assert all("==" in line for line in lines)

@@ -1,7 +1,7 @@
 """The task, for celery's workers and for the program that sends it."""
 
 from celery import Celery
-from harness import SERVER
+from harness import MODE, SERVER
 
 app = Celery("peer", broker=SERVER, backend=SERVER)
 app.conf.update(
@@ -10,7 +10,8 @@ app.conf.update(
     # Celery's guide: a large number for many short tasks.
     worker_prefetch_multiplier=128,
     worker_send_task_events=False,
-    worker_enable_remote_control=True,
+    # By default a task is lost with the worker that took it.
+    task_acks_late=MODE == "durable",
 )
 
 

@@ -5,7 +5,7 @@ import os
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import Middleware, Pipelines, Retries
+from dramatiq.middleware import Middleware, default_middleware
 from harness import FOLDER, SERVER
 
 
@@ -26,8 +26,7 @@ class Count(Middleware):
         (FOLDER / f"{os.getpid()}.count").write_text(str(next(self._numbers) - 1))
 
 
-# Age and time limits, which cost a little for each message, are left out.
-broker = RedisBroker(url=SERVER, middleware=[Pipelines(), Retries(), Count()])
+broker = RedisBroker(url=SERVER, middleware=[*(each() for each in default_middleware), Count()])
 dramatiq.set_broker(broker)
 
 

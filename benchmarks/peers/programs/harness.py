@@ -17,6 +17,9 @@ FOLDER = Path(os.environ["PEER_FOLDER"])
 SERVER = os.environ["PEER_SERVER"]
 """The address of the server that the peer stands on; empty if there is none."""
 
+MODE = os.environ["PEER_MODE"]
+"""Which variant of the program is asked for; empty if there is one only."""
+
 LOOK_S = 0.002
 """How often is asked whether all is done; this is the error of a clock that ends with such a question."""
 

@@ -6,9 +6,11 @@ import sys
 from celery import chain
 from celery_tasks import app, noop
 from fleet import Fleet, end_when_told
-from harness import WARM_TASKS, arguments, await_that, expect, tell, timed
+from harness import SERVER, WARM_TASKS, arguments, await_that, expect, tell, timed
+from redis import Redis
 
 PROCESSES = 2
+REDIS = Redis.from_url(SERVER)
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=ERROR"]
 
 
@@ -16,7 +18,7 @@ def main() -> None:
     """Measure."""
     given = arguments()
     end_when_told()
-    pool = os.environ.get("PEER_POOL", "prefork")
+    pool = os.environ.get("PEER_POOL", "solo")
     command = [sys.executable, "-m", "celery", "-A", "celery_tasks", "worker", *QUIET]
     commands = [[*command, f"--pool={pool}", f"--concurrency={PROCESSES}", "--hostname=one@%h"]]
     if pool == "solo":
@@ -27,6 +29,7 @@ def main() -> None:
         _drain()
         fleet.pause()
         submit_s = timed(lambda: _send(given.wide))
+        expect("messages held back", _left(), given.wide)
         seconds = timed(lambda: (fleet.resume(), _drain()))
         await_that(lambda: _ran() >= WARM_TASKS + given.wide, "all to have run")
         chain_s = timed(lambda: _chain(given.chain))
@@ -43,9 +46,11 @@ def _send(tasks: int) -> None:
 
 def _drain() -> None:
     """Wait until no message is left, queued or taken and not yet acknowledged."""
-    with app.connection_for_read() as connection:
-        redis = connection.default_channel.client
-        await_that(lambda: not redis.llen("celery") and not redis.hlen("unacked"), "the queue to be empty")
+    await_that(lambda: not _left(), "the queue to be empty")
+
+
+def _left() -> int:
+    return REDIS.llen("celery") + REDIS.hlen("unacked")
 
 
 def _chain(tasks: int) -> None:

@@ -9,7 +9,7 @@ from fleet import Fleet, end_when_told
 from harness import FOLDER, WARM_TASKS, arguments, await_that, expect, tell, timed
 
 PROCESSES = 2
-THREADS = int(os.environ.get("PEER_THREADS", "8"))
+THREADS = int(os.environ.get("PEER_THREADS", "2"))
 PREFETCH = int(os.environ.get("PEER_PREFETCH", "128"))
 
 
@@ -17,6 +17,7 @@ def main() -> None:
     """Measure."""
     given = arguments()
     os.environ["dramatiq_queue_prefetch"] = str(PREFETCH)  # noqa: SIM112 - so dramatiq spells it
+    os.environ["dramatiq_worker_timeout"] = os.environ.get("PEER_TIMEOUT", "1000")  # noqa: SIM112
     end_when_told()
     command = [sys.executable, "-m", "dramatiq", "dramatiq_tasks:broker"]
     command += [f"--processes={PROCESSES}", f"--threads={THREADS}"]
@@ -25,6 +26,7 @@ def main() -> None:
         _drain()
         fleet.pause()
         submit_s = timed(lambda: _send(given.wide))
+        expect("messages held back", _left(), given.wide)
         seconds = timed(lambda: (fleet.resume(), _drain()))
         chain_s = timed(lambda: (_chain(given.chain), _drain()))
     ran = sum(int(file.read_text()) for file in FOLDER.glob("*.count"))
@@ -40,7 +42,12 @@ def _send(tasks: int) -> None:
 
 def _drain() -> None:
     """Wait until every message is acknowledged; the next of a chain is queued before that."""
-    await_that(lambda: not broker.client.hlen("dramatiq:default.msgs"), "the queue to be empty")
+    await_that(lambda: not _left(), "the queue to be empty")
+
+
+def _left() -> int:
+    """Return how many messages are not yet acknowledged."""
+    return broker.client.hlen("dramatiq:default.msgs")
 
 
 def _chain(tasks: int) -> None:
