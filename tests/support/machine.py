@@ -23,6 +23,7 @@ PACKAGES = {
     "docker-compose": "docker-compose",
     "dockerd": "docker.io",
     "go": "golang-go",
+    "initdb": "postgresql",
     "iptables": "iptables",
     "java": "openjdk-17-jdk-headless",
     "javac": "openjdk-17-jdk-headless",
@@ -30,6 +31,7 @@ PACKAGES = {
     "mvn": "maven",
     "node": "nodejs",
     "npm": "npm",
+    "redis-server": "redis-server",
 }
 ERROR_TAIL_LINES = 15
 
