@@ -70,8 +70,10 @@ class DispatchEncoder:
             ],
         )
         inputs = b"".join(
-            self._input(workflow, name, frame.inputs[name], key)
-            for name, key in zip(step.input_names, step.inputs, strict=True)
+            [
+                self._input(workflow, name, frame.inputs[name], key)
+                for name, key in zip(step.input_names, step.inputs, strict=True)
+            ]
         )
         if len(inputs) > INLINE_BYTES_MAX:
             own.inputs_by_rpc = True
@@ -89,7 +91,7 @@ class DispatchEncoder:
                 self._commands.clear()
             frames = _Frames(command, spliced_names(command), {})
             self._commands[workflow.uid, command.name] = frames
-        values = (step.options, tuple(step.values.get(name) for name in frames.names))
+        values = (step.options, tuple(map(step.values.get, frames.names)))
         framed = frames.known.get(values)
         if framed is None:
             if len(frames.known) >= FRAMES_MAX:

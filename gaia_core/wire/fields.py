@@ -19,10 +19,13 @@ def embedded(number: int, message: bytes) -> bytes:
         number: of the field, below 16.
         message: the encoded message.
     """
-    head = bytearray((number << 3 | _LENGTH_DELIMITED,))
-    length = len(message)
+    tag, length = number << 3 | _LENGTH_DELIMITED, len(message)
+    if length < 1 << 7:  # these two are nearly all there are
+        return bytes((tag, length)) + message
+    if length < 1 << 14:
+        return bytes((tag, length & 0x7F | _MORE, length >> 7)) + message
+    head = [tag]
     while length >= _MORE:
         head.append(length & 0x7F | _MORE)
         length >>= 7
-    head.append(length)
-    return bytes(head) + message
+    return bytes((*head, length)) + message

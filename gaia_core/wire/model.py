@@ -5,6 +5,7 @@ Two ways back: `command_from_proto` and `step_from_proto` believe what they read
 """
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Any
 
 from google.protobuf import struct_pb2
@@ -13,7 +14,7 @@ from gaia.v1 import model_pb2
 from gaia_core.errors import Problem
 from gaia_core.workflow import parse
 from gaia_core.workflow.form.commands import KEEP
-from gaia_core.workflow.model import NO_OPTIONS, Command, Options, Resources, StepSpec, VarValue
+from gaia_core.workflow.model import EMPTY, NO_OPTIONS, Command, Options, Resources, StepSpec, VarValue
 from gaia_core.workflow.unknown import UNKNOWN_VALUE
 
 
@@ -79,12 +80,17 @@ def step_from_proto(message: model_pb2.Step) -> StepSpec:
     """Decode a Step that was checked before."""
     return StepSpec(
         name=message.name,
-        command=message.command,
-        inputs=dict(message.inputs),
-        outputs=dict(message.outputs),
-        vars={name: _var_value(value) for name, value in message.vars.items()},
+        command=intern(message.command),
+        inputs=_named(message.inputs),
+        outputs=_named(message.outputs),
+        vars={intern(name): _var_value(value) for name, value in message.vars.items()} or EMPTY,
         options=_options_from_proto(message.options) if message.HasField("options") else NO_OPTIONS,
     )
+
+
+def _named(message: Mapping[str, str]) -> Mapping[str, str]:
+    """Return a map of names; the names are a few, used by very many Steps."""
+    return {intern(name): text for name, text in message.items()} or EMPTY
 
 
 def commands_from_proto(messages: Iterable[model_pb2.Command]) -> tuple[list[Command], list[Problem]]:
@@ -230,7 +236,7 @@ def _plain_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """Turn the containers of protobuf among a message's fields into plain ones, and spread its options."""
     for name in ("inputs", "outputs", "env", "secrets"):
         if name in fields:
-            fields[name] = dict(fields[name])
+            fields[name] = {intern(each): value for each, value in fields[name].items()}
     for name in ("command", "entrypoint"):
         if name in fields and not isinstance(fields[name], str):
             fields[name] = list(fields[name])

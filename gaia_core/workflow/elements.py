@@ -10,7 +10,7 @@ from math import prod
 from typing import Final
 
 from gaia_core.workflow.interface import texts_of
-from gaia_core.workflow.model import Command, StepSpec
+from gaia_core.workflow.model import EMPTY, Command, StepSpec
 from gaia_core.workflow.splice import scalar_text, splice
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9-]")
@@ -44,6 +44,6 @@ def _resolve(values: dict[str, str], outer: Mapping[str, str]) -> Mapping[str, s
     So an inner Step may hand a var on under its own name: `vars: {N: "{{N}}"}`.
     """
     if not any("{{" in value for value in values.values()):
-        return values
+        return values or EMPTY
     words = {**values, **outer}
     return {name: splice(value, words) for name, value in values.items()}

@@ -6,13 +6,16 @@ touches the Keys it feeds. Owns structure and these counters, and no Step's stat
 """
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gaia_core.workflow.keys import folder_of, is_tree
 from gaia_core.workflow.model import Publication
 
 if TYPE_CHECKING:
     from gaia_core.workflow.state import Step
+
+_NONE: Final[dict["Key", None]] = {}
+"""What a Key feeds that overlaps no other, as nearly all do: one for them all, to which nothing is ever added."""
 
 
 class Key:
@@ -41,7 +44,7 @@ class Key:
         self.folder = folder
         self.writer: Step | None = None
         self.readers: list[Step] = []
-        self.feeds: dict[Key, None] = {}
+        self.feeds = _NONE
         self.writers = 0
         self.pending = 0
         self.available = False
@@ -232,7 +235,7 @@ class Graph:
         for part in (key, *self.under(key.name)):
             part.arrived = None
         key.left_behind = False
-        key.feeds = {other: None for other in self.overlapping(key.name) if other.readers}
+        key.feeds = {other: None for other in self.overlapping(key.name) if other.readers} or _NONE
         for fed in self._fed_by(key):
             fed.writers += 1
             fed.pending += 1
@@ -248,7 +251,7 @@ class Graph:
         key.writer = None
         key.available = False
         key.left_behind = key.was_written = True
-        key.feeds = {}
+        key.feeds = _NONE
 
     def _begin_read(self, key: Key) -> None:
         written = [other for other in self.all_over(key.name) if other.writer is not None]
@@ -256,12 +259,14 @@ class Graph:
         key.pending = sum(not other.available for other in written)
         for other in written:
             if other is not key:
+                other.feeds = other.feeds or {}
                 other.feeds[key] = None
 
     def _end_read(self, key: Key) -> None:
         for other in self.overlapping(key.name):
             if other.writer is not None:
                 del other.feeds[key]
+                other.feeds = other.feeds or _NONE
         key.writers = key.pending = 0
         self._note(key)
         self._note_origin(key)
@@ -271,7 +276,7 @@ class Graph:
         while self.keys:
             _, key = self.keys.popitem()
             key.writer = None
-            key.feeds = {}
+            key.feeds = _NONE
             while key.readers:
                 key.readers.pop()
                 yield

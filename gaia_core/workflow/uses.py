@@ -5,7 +5,8 @@ Called by expansion.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from gaia_core.workflow.bindings import Bindings
 from gaia_core.workflow.form.paths import file_path_problem, input_path_problem, output_path_problem, workdir_problem
@@ -13,6 +14,8 @@ from gaia_core.workflow.form.texts import TextCheck
 from gaia_core.workflow.model import EMPTY, NO_OPTIONS, Command, Options, StepSpec
 from gaia_core.workflow.size import EXECUTION_BYTES_MAX, execution_bytes_most
 from gaia_core.workflow.splice import splice
+
+SHARED_MOST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,10 @@ class Shape(NamedTuple):
         """Return what all elements of one use share."""
         spec, command, scope, _ = use
         return cls(
-            (*scope.commands, command.name),
+            _shared((*scope.commands, command.name)),
             scope.options.over(spec.options).over(scope.defaults),
-            tuple(sorted(spec.inputs)),
-            tuple(sorted(spec.outputs)),
+            _shared(tuple(sorted(spec.inputs))),
+            _shared(tuple(sorted(spec.outputs))),
             _spliced_paths(command),
             execution_bytes_most(spec, command, scope.values) > EXECUTION_BYTES_MAX,
         )
@@ -111,3 +114,9 @@ def _spliced_paths(command: Command) -> list[tuple[str, TextCheck]]:
         (command.workdir, workdir_problem),
     ]
     return [(path, check) for path, check in paths if path is not None and "{{" in path]
+
+
+@lru_cache(SHARED_MOST)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the same tuple for the same names: a workflow has a few Commands and may have a million specs."""
+    return names

@@ -1,6 +1,7 @@
 """One Step as users write it, of a workflow or of a composite. Called for each item of a list."""
 
 from collections.abc import Sequence
+from sys import intern
 from typing import Any, Final
 
 from gaia_core.errors import Problem
@@ -17,7 +18,7 @@ from gaia_core.workflow.form.texts import (
 )
 from gaia_core.workflow.form.values import number_kept, scalar_problem
 from gaia_core.workflow.form.wording import at
-from gaia_core.workflow.model import StepSpec, VarValue
+from gaia_core.workflow.model import EMPTY, StepSpec, VarValue
 from gaia_core.workflow.unknown import UNKNOWN, UNKNOWN_VALUE
 
 STEP_FIELDS: Final = ("name", "command", "inputs", "outputs", "vars", *OPTION_FIELDS)
@@ -49,10 +50,10 @@ def _read(form: Form, key_check: TextCheck) -> StepSpec:
     form.need("name", "command")
     return StepSpec(
         name=form.text("name", step_name_problem) or "",
-        command=form.text("command", name_problem) or "",
-        inputs=form.texts("inputs", part_name_problem, key_check),
-        outputs=form.texts("outputs", part_name_problem, key_check),
-        vars=_vars(form),
+        command=intern(form.text("command", name_problem) or ""),
+        inputs=form.texts("inputs", part_name_problem, key_check) or EMPTY,
+        outputs=form.texts("outputs", part_name_problem, key_check) or EMPTY,
+        vars=_vars(form) or EMPTY,
         options=read_options(form),
     )
 

@@ -1,6 +1,7 @@
 """Commands, Steps and properties survive protobuf; what an untrusted client sends is checked with its places."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from google.protobuf import json_format
@@ -71,7 +72,7 @@ JSON = st.recursive(
 
 def typed(value: object) -> object:
     """Pair every value with its type, since 1 == 1.0 == True."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: typed(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [typed(each) for each in value]
