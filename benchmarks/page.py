@@ -50,8 +50,9 @@ def _machine(lines: Sequence[Line]) -> str:
     runs = [line["run"] for line in lines if "run" in line and "environment" in line["run"]]
     if not runs:
         return ""
-    latest: dict[str, Any] = max(runs, key=lambda run: run["began"])
-    rows = [(name, str(value)) for name, value in latest["environment"].items() if value != ""]
+    latest: dict[str, Any] = max(runs, key=lambda run: run["began"])["environment"]
+    told = {name: value for line in lines for name, value in line.get("environment", {}).items()}
+    rows = [(name, str(value)) for name, value in {**told, **latest}.items() if value != ""]
     return "## The machine\n\n" + table(("what", "which"), rows)
 
 

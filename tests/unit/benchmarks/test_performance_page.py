@@ -15,6 +15,7 @@ RUN = {"arguments": [], "quick": False, "commit": "abc", "began": "2026-01-02T03
 MACHINE = {"processor": "some", "processors": 2}
 LINES = [
     {"of": "throughput", "run": {**RUN, "environment": MACHINE}},
+    {"of": "throughput", "environment": {"kafka": "image", "processors": 1}},
     {"of": "throughput", "benchmark": "wide", "on": "bare", "repetition": 1, "steps_per_s": 60_000.0},
     {"of": "throughput", "benchmark": "wide", "on": "kafka", "repetition": 1, "steps_per_s": 12_000.0},
     {"of": "throughput", "benchmark": "wide", "on": "kafka", "repetition": 2, "steps_per_s": 14_000.0},
@@ -109,6 +110,8 @@ def test_a_page_keeps_what_people_wrote() -> None:
         "| of_nobody events | 0.86 |",
         "![a title](performance/wide.svg)",
         "| processor | some |",
+        "| processors | 2 |",
+        "| kafka | image |",
         "`python -m benchmarks.peers`, 2026-01-02, commit abc, 1.5 minutes. A quick look: these figures say little.",
     ],
 )
