@@ -29,7 +29,7 @@ ENTRIES: Final = (
         "Durable no-op Steps beside the bare loop",
         KAFKA,
         ("--repetitions", "5"),
-        ("--steps", "2000", "--chain-steps", "50", "--repetitions", "1"),
+        ("--steps", "2000", "--chain-steps", "200", "--repetitions", "1"),
     ),
     Entry(
         "simulated",

@@ -50,8 +50,12 @@ def _machine(lines: Sequence[Line]) -> str:
     runs = [line["run"] for line in lines if "run" in line and "environment" in line["run"]]
     if not runs:
         return ""
-    latest: dict[str, Any] = max(runs, key=lambda run: run["began"])
-    rows = [(name, str(value)) for name, value in latest["environment"].items() if value != ""]
+    latest: dict[str, Any] = max(runs, key=lambda run: run["began"])["environment"]
+    told = {name: value for line in lines for name, value in line.get("environment", {}).items()}
+    found = {
+        name: number(value) if isinstance(value, float) else str(value) for name, value in {**told, **latest}.items()
+    }
+    rows = [(name, value) for name, value in found.items() if value]
     return "## The machine\n\n" + table(("what", "which"), rows)
 
 
@@ -72,7 +76,7 @@ def _told(entry: Entry, lines: Sequence[Line]) -> str:
     run = next(line["run"] for line in lines if "run" in line)
     command = " ".join(["python -m", f"benchmarks.{entry.name}", *run["arguments"]])
     look = " A quick look: these figures say little." if run["quick"] else ""
-    return f"`{command}`, {run['began'][:10]}, commit {run['commit']}, {number(run['took_s'] / 60)} minutes.{look}"
+    return f"`{command}`, {run['began'][:10]}, commit {run['commit']}, {number(run['took_s'])} s.{look}"
 
 
 def _medians(lines: Sequence[Line]) -> str:

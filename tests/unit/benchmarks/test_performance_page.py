@@ -12,9 +12,10 @@ from benchmarks.catalogue import ENTRIES
 from benchmarks.charts import CHARTS, Bars, Curves
 
 RUN = {"arguments": [], "quick": False, "commit": "abc", "began": "2026-01-02T03:04:05", "took_s": 90.0}
-MACHINE = {"processor": "some", "processors": 2}
+MACHINE = {"processor": "some", "processors": 2, "load": 1.87451, "memory": ""}
 LINES = [
     {"of": "throughput", "run": {**RUN, "environment": MACHINE}},
+    {"of": "throughput", "environment": {"kafka": "image", "processors": 1}},
     {"of": "throughput", "benchmark": "wide", "on": "bare", "repetition": 1, "steps_per_s": 60_000.0},
     {"of": "throughput", "benchmark": "wide", "on": "kafka", "repetition": 1, "steps_per_s": 12_000.0},
     {"of": "throughput", "benchmark": "wide", "on": "kafka", "repetition": 2, "steps_per_s": 14_000.0},
@@ -109,7 +110,10 @@ def test_a_page_keeps_what_people_wrote() -> None:
         "| of_nobody events | 0.86 |",
         "![a title](performance/wide.svg)",
         "| processor | some |",
-        "`python -m benchmarks.peers`, 2026-01-02, commit abc, 1.5 minutes. A quick look: these figures say little.",
+        "| processors | 2 |",
+        "| load | 1.87 |",
+        "| kafka | image |",
+        "`python -m benchmarks.peers`, 2026-01-02, commit abc, 90 s. A quick look: these figures say little.",
     ],
 )
 def test_a_page_tells_what_was_found(line: str) -> None:
