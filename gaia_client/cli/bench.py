@@ -66,13 +66,14 @@ def bench(session: Session, keep: bool, **given: Any) -> None:
 @contextmanager
 def phase(what: str, steps: int, before: int) -> Iterator[Progress]:
     """Show one part of the measure on stderr: a live bar on a terminal, else lines."""
-    with progress_on_stderr() as show:
+    with progress_on_stderr(what) as show:
 
         def show_update(update: dict[str, Any]) -> None:
             counts = update["steps"]
             complete = max(counts["complete"] - before, 0)
-            left = {"to come": steps - complete, "retrying": counts["retrying"], "failed": counts["failed"]}
-            show({"state": what, "stalled": False, "steps": {"complete": complete, **left}})
+            troubled = {state: counts[state] for state in ("retrying", "failed")}
+            left = steps - complete - sum(troubled.values())
+            show({**update, "steps": {"complete": complete, "to come": left, **troubled}})
 
         yield show_update
 
