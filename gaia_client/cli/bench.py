@@ -7,12 +7,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from gaia_client.bench import crew, flows
 from gaia_client.bench.course import Progress
+from gaia_client.bench.flows import IMAGE_DEFAULT
 from gaia_client.bench.made import Made
 from gaia_client.bench.measure import Measure, Plan
 from gaia_client.cli.look import progress_on_stderr
@@ -21,15 +22,11 @@ from gaia_client.client import Gaia
 from gaia_client.render import bench as render
 from gaia_client.render.blocks import counted
 
-IMAGE: Final = flows.IMAGE_DEFAULT
-
 
 @click.command()
 @click.option("--steps", metavar="N", type=click.IntRange(1, 1_000_000), help="Steps side by side [10000].")
 @click.option("--chain", metavar="N", type=click.IntRange(1, 10_000), help="Steps one after the other [100].")
-@click.option(
-    "--image", metavar="IMAGE", default=flows.IMAGE_DEFAULT, help=f"What they run in [{flows.IMAGE_DEFAULT}]."
-)
+@click.option("--image", metavar="IMAGE", default=IMAGE_DEFAULT, help=f"What they run in [{IMAGE_DEFAULT}].")
 @click.option("--command", "program", metavar="WORDS", default="true", help="What they run [true].")
 @click.option("--pool", metavar="NAME", help=f"Which workers run them [{crew.POOL_DEFAULT}].")
 @click.option("--timeout", "timeout_s", metavar="S", type=click.FloatRange(1), default=300,

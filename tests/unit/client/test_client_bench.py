@@ -87,7 +87,7 @@ def test_workflows_are_named_by_custom() -> None:
     assert flows.owner_of("_") == "somebody"
 
 
-@pytest.mark.parametrize("steps", [flows.wide(7), flows.chain(7), flows.arrival(3, 7), flows.warm(7)])
+@pytest.mark.parametrize("steps", [*flows.wide(7), flows.chain(7), flows.arrival(3, 7), flows.warm(7)])
 def test_what_is_made_is_sound(steps: Sequence[flows.Plain]) -> None:
     """Every workflow of a measure is one that the client would take from anybody."""
     commands = parse.read_commands(flows.commands(flows.Program("image", ("echo", "x"), "fast")))
@@ -96,6 +96,13 @@ def test_what_is_made_is_sound(steps: Sequence[flows.Plain]) -> None:
     assert not these.problems
     assert not list(validate.check(commands, these))
     assert {command.options.pool for command in commands.items} == {"fast"}
+
+
+def test_many_steps_are_made_in_parts() -> None:
+    """No change has more Steps than a server takes in a few seconds, and together they are those that were wanted."""
+    parts = [len(sweep["vars"]["N"]) for (sweep,) in flows.wide(120_000)]
+    assert parts == [50_000, 50_000, 20_000]
+    assert len({sweep["name"] for (sweep,) in flows.wide(120_000)}) == 3
 
 
 # ---- figures ----
