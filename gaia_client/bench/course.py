@@ -13,6 +13,7 @@ from gaia_client.client import Gaia
 from gaia_client.feed import Feed
 from gaia_client.waiting import progress_words
 from gaia_core.errors import GaiaError, NotAllowedNow, Problem, UnknownName
+from gaia_core.workflow.model import FailureClass
 
 EVENTS: Final = "events"
 UPDATES: Final = "updates"
@@ -147,7 +148,9 @@ class Course:
         """Return the error that tells which Steps failed, and why."""
         failed = self._flow.status(self.workflow)["failed"]
         problems = [Problem(each["step"], _failure_words(each)) for each in failed[:FAILURES_SHOWN]]
-        return StepsFailed("The Steps that were to be measured fail.", problems=problems)
+        lacks_image = any(each["class"] == FailureClass.IMAGE.name for each in failed)
+        hint = "name an image that the workers have, or can get, with --image" if lacks_image else ""
+        return StepsFailed("The Steps that were to be measured fail.", hint=hint, problems=problems)
 
     def _gone(self) -> NotAllowedNow:
         return NotAllowedNow(f"Somebody deleted {self.workflow}: nothing can be measured.")

@@ -62,7 +62,7 @@ def clocks_apart_s(events: Iterable[Mapping[str, Any]]) -> float:
     Args:
         events: with the moments at which they came.
     """
-    return min(event["came-s"] - dated_s(event) for event in events)
+    return min(float(event["came-s"]) - dated_s(event) for event in events)
 
 
 def latencies_ms(

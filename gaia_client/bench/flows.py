@@ -8,6 +8,9 @@ from typing import Any, Final, NamedTuple
 START_KEY: Final = "start"
 """The Steps that are measured wait for it, so that they can be uploaded at leisure and started at a known instant."""
 
+STEPS_PER_CHANGE: Final = 50_000
+"""Taking them in costs a server some seconds."""
+
 IMAGE_DEFAULT: Final = "busybox:1.36"
 COMMAND_DEFAULT: Final = ("true",)
 
@@ -61,9 +64,11 @@ def warm(count: int) -> list[Plain]:
     return [_sweep("warm", count, {"command": _FREE})]
 
 
-def wide(count: int) -> list[Plain]:
-    """Return Steps that all wait for the start Key alone."""
-    return [_sweep("wide", count, {"command": _AFTER, "inputs": {"before": START_KEY}})]
+def wide(count: int) -> list[list[Plain]]:
+    """Return Steps that all wait for the start Key alone, in parts of a size that a server takes in its stride."""
+    sizes = [min(STEPS_PER_CHANGE, count - begun) for begun in range(0, count, STEPS_PER_CHANGE)]
+    waiting = {"command": _AFTER, "inputs": {"before": START_KEY}}
+    return [[_sweep(f"wide-{part}", size, waiting)] for part, size in enumerate(sizes)]
 
 
 def chain(count: int) -> list[Plain]:

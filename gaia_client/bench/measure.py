@@ -12,7 +12,7 @@ from gaia_client.bench import crew, figures, flows
 from gaia_client.bench.course import TICK_S, Course, Progress
 from gaia_client.bench.made import Made
 from gaia_client.client import Gaia
-from gaia_core.errors import GaiaError
+from gaia_core.errors import NotAllowedNow
 from gaia_core.version import VERSION
 
 WARM_STEPS: Final = 10
@@ -88,8 +88,11 @@ class Measure:
         count = self._plan.size.wide
         slots = sum(each["slots"] for each in self._plan.crew)
         warm = min(max(slots, WARM_STEPS), WARM_STEPS_MOST)
+        first, *others = flows.wide(count)
         began_s = self._now_s()
-        name = self._made.upload("wide", self._commands, flows.wide(count))
+        name = self._made.upload("wide", self._commands, first)
+        for part in others:
+            self._made.merge(name, part).result()
         upload_s = self._now_s() - began_s
         self._made.merge(name, flows.warm(warm)).result()
         course = Course(self._flow, name, self._plan.timeout_s)
@@ -171,12 +174,12 @@ class Measure:
         """Return how many attempts the wide Steps took, and remember who made them.
 
         Raises:
-            GaiaError: the list of Steps says otherwise than the counts.
+            NotAllowedNow: somebody has changed the workflow since it was complete.
         """
         found = list(self._flow.steps(name, prefix="wide-"))
         states = Counter(step["state"] for step in found)
         if states != {"complete": count}:
-            raise GaiaError(f"{count} Steps were complete, and are now: {dict(states)}.")
+            raise NotAllowedNow(f"Somebody changed {name}: {count} Steps were complete, and are now {dict(states)}.")
         self._workers += {step["worker"] for step in found}
         return sum(step["attempt"] for step in found)
 

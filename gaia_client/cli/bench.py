@@ -7,12 +7,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from gaia_client.bench import crew, flows
 from gaia_client.bench.course import Progress
+from gaia_client.bench.flows import IMAGE_DEFAULT
 from gaia_client.bench.made import Made
 from gaia_client.bench.measure import Measure, Plan
 from gaia_client.cli.look import progress_on_stderr
@@ -21,15 +22,11 @@ from gaia_client.client import Gaia
 from gaia_client.render import bench as render
 from gaia_client.render.blocks import counted
 
-IMAGE: Final = flows.IMAGE_DEFAULT
-
 
 @click.command()
 @click.option("--steps", metavar="N", type=click.IntRange(1, 1_000_000), help="Steps side by side [10000].")
 @click.option("--chain", metavar="N", type=click.IntRange(1, 10_000), help="Steps one after the other [100].")
-@click.option(
-    "--image", metavar="IMAGE", default=flows.IMAGE_DEFAULT, help=f"What they run in [{flows.IMAGE_DEFAULT}]."
-)
+@click.option("--image", metavar="IMAGE", default=IMAGE_DEFAULT, help=f"What they run in [{IMAGE_DEFAULT}].")
 @click.option("--command", "program", metavar="WORDS", default="true", help="What they run [true].")
 @click.option("--pool", metavar="NAME", help=f"Which workers run them [{crew.POOL_DEFAULT}].")
 @click.option("--timeout", "timeout_s", metavar="S", type=click.FloatRange(1), default=300,
@@ -66,13 +63,14 @@ def bench(session: Session, keep: bool, **given: Any) -> None:
 @contextmanager
 def phase(what: str, steps: int, before: int) -> Iterator[Progress]:
     """Show one part of the measure on stderr: a live bar on a terminal, else lines."""
-    with progress_on_stderr() as show:
+    with progress_on_stderr(what) as show:
 
         def show_update(update: dict[str, Any]) -> None:
             counts = update["steps"]
             complete = max(counts["complete"] - before, 0)
-            left = {"to come": steps - complete, "retrying": counts["retrying"], "failed": counts["failed"]}
-            show({"state": what, "stalled": False, "steps": {"complete": complete, **left}})
+            troubled = {state: counts[state] for state in ("retrying", "failed")}
+            left = steps - complete - sum(troubled.values())
+            show({**update, "steps": {"complete": complete, "to come": left, **troubled}})
 
         yield show_update
 

@@ -65,10 +65,14 @@ def wait(session: Session, workflow: str, timeout_s: float | None) -> None:
 
 
 @contextmanager
-def progress_on_stderr() -> Iterator[Progress]:
-    """Give what shows a status: a live bar on a terminal, else a line per change."""
+def progress_on_stderr(what: str = "") -> Iterator[Progress]:
+    """Give what shows a status: a live bar on a terminal, else a line per change.
+
+    Args:
+        what: is shown in the place of the state.
+    """
     if not sys.stderr.isatty():
-        yield _plain_progress()
+        yield _plain_progress(what)
         return
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.progress import BarColumn, TextColumn  # noqa: PLC0415
@@ -79,10 +83,10 @@ def progress_on_stderr() -> Iterator[Progress]:
     console = Console(stderr=True)
     drawn = (BarColumn(bar_width=24),) if console.width >= WIDE else ()
     with Bar(state, *drawn, TextColumn("{task.description}"), console=console, transient=True) as bar:
-        yield _live_progress(bar)
+        yield _live_progress(bar, what)
 
 
-def _plain_progress() -> Progress:
+def _plain_progress(what: str) -> Progress:
     pace, lines = Pace(), Lines()
     told: set[str] = set()
 
@@ -90,7 +94,8 @@ def _plain_progress() -> Progress:
         now = time.monotonic()
         pace.add(now, status)
         if lines.worth(now, status, final=at_rest(status)):
-            click.echo(f"{pace.words(status)} ({_state(status)})", err=True)
+            words = pace.words(status)
+            click.echo(f"{what}: {words}" if what else f"{words} ({_state(status)})", err=True)
         for remark in status.get("remarks", ()):
             if remark not in told:
                 told.add(remark)
@@ -99,7 +104,7 @@ def _plain_progress() -> Progress:
     return show
 
 
-def _live_progress(bar: Any) -> Progress:
+def _live_progress(bar: Any, what: str) -> Progress:
     pace = Pace()
     task = bar.add_task("", total=None, state="")
 
@@ -112,7 +117,7 @@ def _live_progress(bar: Any) -> Progress:
             total=total,
             completed=steps["complete"],
             description="; ".join([pace.words(status), *status.get("remarks", ())[:1]]),
-            state=f"[{render.state_style(status) or 'default'}]{_state(status)}[/]",
+            state=f"{what}:" if what else f"[{render.state_style(status) or 'default'}]{_state(status)}[/]",
         )
 
     return show

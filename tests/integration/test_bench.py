@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gaia_processes import GaiaProcess, Up
+from tests.integration.cluster import Cluster
+from tests.integration.gaia_processes import GaiaProcess, Up, free_address
 from tests.support.waiting import wait_until
 
 SMALL = ("--steps", "40", "--chain", "5")
@@ -33,7 +34,11 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 def bench(up: Up, *flags: str) -> subprocess.CompletedProcess[str]:
     """Measure, and wait for the end."""
-    command = [*GaiaProcess.program, "--host", up.address, "bench", *flags]
+    return bench_at(up.address, *flags)
+
+
+def bench_at(hosts: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [*GaiaProcess.program, "--host", hosts, "bench", *flags]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -86,6 +91,25 @@ def test_figures_for_a_person(noop: Up) -> None:
     assert (names(noop), data_left(noop)) == ([], [])
 
 
+def test_a_cluster_is_measured_the_same_way(cluster: Cluster) -> None:
+    """Asked through a standby, it measures the workers of the pool that is named, and no others."""
+    other = free_address()
+    cluster.server()
+    cluster.standby(other)
+    cluster.worker("one", "noop", "--pool", "bench")
+    cluster.worker("two", "noop", "--pool", "bench")
+    cluster.worker("three", "noop")
+    flow = cluster.client()
+    wait_until(lambda: len(flow.workers()) == 3, "the workers have joined", deadline_s=60)
+    done = bench_at(f"{other},{cluster.address}", "--steps", "400", "--chain", "5", "--pool", "bench", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [(each["name"], each["pool"]) for each in found["workers"]] == [("one", "bench"), ("two", "bench")]
+    assert found["credit"] == {"slots": 4, "prefetch": 2 * 4096}
+    assert (found["wide"]["steps"], found["wide"]["attempts"], found["chain"]["steps"]) == (400, 400, 5)
+    assert flow.workflows() == []
+
+
 def test_workflows_are_kept_where_that_is_wanted(noop: Up) -> None:
     """With --keep all of them are there, complete, and named together with how to delete them."""
     done = bench(noop, *SMALL, "--keep", "--json")
@@ -111,7 +135,7 @@ def test_programs_really_run(sandbox: Up) -> None:
     wide, chain, _ = found["workflows"]
     with sandbox.client() as flow:
         try:
-            assert [flow.get(wide, f"wide/{number}") for number in range(6)] == [b"so be it\n"] * 6
+            assert [flow.get(wide, f"wide-0/{number}") for number in range(6)] == [b"so be it\n"] * 6
             assert flow.get(chain, "link/2") == b"so be it\n"
         finally:
             for name in found["workflows"]:

@@ -87,7 +87,7 @@ def test_workflows_are_named_by_custom() -> None:
     assert flows.owner_of("_") == "somebody"
 
 
-@pytest.mark.parametrize("steps", [flows.wide(7), flows.chain(7), flows.arrival(3, 7), flows.warm(7)])
+@pytest.mark.parametrize("steps", [*flows.wide(7), flows.chain(7), flows.arrival(3, 7), flows.warm(7)])
 def test_what_is_made_is_sound(steps: Sequence[flows.Plain]) -> None:
     """Every workflow of a measure is one that the client would take from anybody."""
     commands = parse.read_commands(flows.commands(flows.Program("image", ("echo", "x"), "fast")))
@@ -96,6 +96,13 @@ def test_what_is_made_is_sound(steps: Sequence[flows.Plain]) -> None:
     assert not these.problems
     assert not list(validate.check(commands, these))
     assert {command.options.pool for command in commands.items} == {"fast"}
+
+
+def test_many_steps_are_made_in_parts() -> None:
+    """No change has more Steps than a server takes in a few seconds, and together they are those that were wanted."""
+    parts = [len(sweep["vars"]["N"]) for (sweep,) in flows.wide(120_000)]
+    assert parts == [50_000, 50_000, 20_000]
+    assert len({sweep["name"] for (sweep,) in flows.wide(120_000)}) == 3
 
 
 # ---- figures ----
@@ -175,8 +182,8 @@ class FakeFlow:
 
 
 def course(flow: FakeFlow, timeout_s: float = 60.0) -> Course:
-    """Follow with a clock that goes on by two seconds whenever it is looked at."""
-    moments = iter(range(0, 10_000, 2))
+    """Follow with a clock that goes on by twenty seconds whenever it is looked at."""
+    moments = iter(range(0, 10_000, 20))
     return Course(flow, "w", timeout_s, now_s=lambda: float(next(moments)))  # type: ignore[arg-type]
 
 
@@ -211,10 +218,19 @@ def test_steps_that_fail_end_a_course() -> None:
               "log-tail": "oh\n\ndear\n"}  # fmt: skip
     with pytest.raises(StepsFailed) as problem:
         course(FakeFlow(update(), update("error", failed=1), failed=[failed])).await_complete(2)
-    assert problem.value.exit_code == 1
+    assert (problem.value.exit_code, problem.value.hint) == (1, "")
     assert [str(each) for each in problem.value.problems] == [
         "warm-0: COMMAND, attempt 1 on a: exit code 3 | oh | dear"
     ]
+
+
+def test_an_image_that_nobody_has_is_told_with_what_to_do() -> None:
+    """Where the image is missing, the error says how to name another one."""
+    failed = {"step": "warm-0", "attempt": 6, "worker": "a", "class": "IMAGE", "message": "no such host",
+              "log-tail": ""}  # fmt: skip
+    with pytest.raises(StepsFailed) as problem:
+        course(FakeFlow(update("error", failed=1), failed=[failed])).await_complete(2)
+    assert "--image" in problem.value.hint
 
 
 # ---- what was made is taken away ----
