@@ -57,6 +57,9 @@ def run_flow(deployment: Deployment, flow: Flow, uploaded: Callable[[], None] = 
         "steps_per_s": round(steps / took_s, 1),
         "ms_per_step": round(1000 * took_s / steps, 4),
         "upload_s": round(upload_s, 3),
+        "upload_cpu_us_per_step": {
+            role: round(1e6 * (ready[role].cpu_s - before[role].cpu_s) / steps, 1) for role in deployment.processes
+        },
         "put_s": round(put_s, 4),
         "cpu_us_per_step": {
             role: round(1e6 * (after[role].cpu_s - ready[role].cpu_s) / steps, 1) for role in deployment.processes

@@ -43,6 +43,7 @@ EXPIRE_ONE_MS_MAX: Final = 10.0
 
 FIGURES: Final = (
     "upload_us_per_step",
+    "upload_cpu_us_per_step",
     "us_per_step",
     "cpu_us_per_step",
     "memory_bytes_per_waiting_step",
@@ -107,6 +108,7 @@ def _live(deployment: Deployment, flow: Flow) -> tuple[Result, list[str]]:
     (up,) = deployment.processes
     figures = {
         "upload_us_per_step": round(1e6 * run["upload_s"] / steps, 2),
+        "upload_cpu_us_per_step": run["upload_cpu_us_per_step"][up],
         "us_per_step": round(1e6 * run["seconds"] / steps, 2),
         "cpu_us_per_step": run["cpu_us_per_step"][up],
         "memory_bytes_per_waiting_step": run["memory_bytes_per_waiting_step"][up],
