@@ -13,7 +13,7 @@ class Peer:
         library: of its requirements, and of its program `programs/with_LIBRARY.py`.
         server: what it stands on: redis, postgresql, restate, or nothing.
         wide: independent tasks; as many as take it a few seconds on two processors.
-        chain: tasks of which each waits for the one before.
+        chain: tasks of which each waits for the one before; none where a peer has no such thing, as `task` says.
         durability: what a task survives once it is acknowledged.
         credit: processes and threads, and how much they take in advance.
         task: what counts as a task, and as a chain, where that is not plain.
@@ -44,7 +44,7 @@ PEERS: Final = (
         "dask",
         "dask",
         "",
-        2_000,
+        4_000,
         300,
         "nothing: tasks and results are in the memory of scheduler and workers",
         "2 worker processes with 1 thread each",
@@ -77,17 +77,17 @@ PEERS: Final = (
         20_000,
         100,
         f"{_REDIS_IN_MEMORY}; but the end of a worker",
-        "2 processes with 2 threads each, prefetch 128 each",
+        "2 processes with 8 threads each, prefetch 128 each",
         _DRAMATIQ_CHAIN,
     ),
     Peer(
         "dramatiq-durable",
         "dramatiq",
         "redis",
-        10_000,
+        3_000,
         100,
         _REDIS_ON_DISK,
-        "2 processes with 2 threads each, prefetch 128 each",
+        "2 processes with 8 threads each, prefetch 128 each",
         _DRAMATIQ_CHAIN,
         mode="durable",
     ),
@@ -115,7 +115,7 @@ PEERS: Final = (
         "restate-calls",
         "restate",
         "restate",
-        2_000,
+        3_000,
         300,
         _RESTATE,
         "10 invocations at once, all their calls at once",
@@ -126,8 +126,8 @@ PEERS: Final = (
         "luigi",
         "luigi",
         "",
-        500,
-        200,
+        1_000,
+        300,
         "everything that is complete: its file is there",
         "1 worker in the scheduler's process",
         "a task writes an empty file",
@@ -137,8 +137,8 @@ PEERS: Final = (
         "snakemake",
         "snakemake",
         "",
+        400,
         100,
-        50,
         "everything that is complete: its file is there",
         "2 cores",
         "a job touches a file, with no process; making the graph of jobs is on the clock",
@@ -149,10 +149,10 @@ PEERS: Final = (
         "procrastinate",
         "postgresql",
         1_000,
-        200,
+        0,
         "everything: PostgreSQL, synchronous_commit=on",
-        "2 processes with 10 jobs at a time each",
-        "chain: jobs with one lock, which run one after the other; none waits for another's result",
+        "2 processes with 20 jobs at a time each",
+        "no chain: a job cannot wait for another; of jobs with one lock the next is found by polling only",
         counts=False,
     ),
 )

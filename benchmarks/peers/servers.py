@@ -87,7 +87,7 @@ def _restate(folder: Path) -> Iterator[str]:
         "RESTATE_LISTEN_MODE": "tcp",
         "RESTATE_DISABLE_TELEMETRY": "true",
         "TMPDIR": str(folder),
-        "RESTATE_DEFAULT_NUM_PARTITIONS": os.environ.get("PEER_PARTITIONS", "4"),
+        "RESTATE_DEFAULT_NUM_PARTITIONS": "2",
     }
     command = [restate_program(), "--base-dir", folder / "restate", "--no-logo", "--node-name", "peer"]
     with _process(command, folder / "restate.log", environ):

@@ -1,6 +1,8 @@
-"""celery on Redis: two worker processes; messages are acknowledged as they are taken, which is celery's default."""
+"""celery on Redis: two workers that run tasks in their own process, the fastest of its pools for tasks this short.
 
-import os
+A message is acknowledged as it is taken, which is celery's default, or durable: once its task has run.
+"""
+
 import sys
 
 from celery import chain
@@ -9,7 +11,7 @@ from fleet import Fleet, end_when_told
 from harness import SERVER, WARM_TASKS, arguments, await_that, expect, tell, timed
 from redis import Redis
 
-PROCESSES = 2
+WORKERS = 2
 REDIS = Redis.from_url(SERVER)
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=ERROR"]
 
@@ -18,18 +20,16 @@ def main() -> None:
     """Measure."""
     given = arguments()
     end_when_told()
-    pool = os.environ.get("PEER_POOL", "solo")
-    command = [sys.executable, "-m", "celery", "-A", "celery_tasks", "worker", *QUIET]
-    commands = [[*command, f"--pool={pool}", f"--concurrency={PROCESSES}", "--hostname=one@%h"]]
-    if pool == "solo":
-        commands = [[*command, "--pool=solo", f"--hostname=w{n}@%h"] for n in range(PROCESSES)]
+    command = [sys.executable, "-m", "celery", "-A", "celery_tasks", "worker", "--pool=solo", *QUIET]
+    commands = [[*command, f"--hostname=w{number}@%h"] for number in range(WORKERS)]
     with Fleet(commands) as fleet:
-        await_that(lambda: len(app.control.ping(timeout=1.0)) == len(commands), "workers")
+        await_that(lambda: len(app.control.ping(timeout=1.0)) == WORKERS, "workers")
         _send(WARM_TASKS)
         _drain()
         fleet.pause()
         submit_s = timed(lambda: _send(given.wide))
-        expect("messages held back", _left(), given.wide)
+        # A worker that was waiting for a message has one by now, in its socket.
+        expect("messages held back", _left() + WORKERS >= given.wide, True)
         seconds = timed(lambda: (fleet.resume(), _drain()))
         await_that(lambda: _ran() >= WARM_TASKS + given.wide, "all to have run")
         chain_s = timed(lambda: _chain(given.chain))

@@ -1,14 +1,15 @@
 """dask.distributed: a scheduler and two workers of one thread each on this machine."""
 
-import os
-
 import dask
 from distributed import Client, LocalCluster, wait
 from harness import FOLDER, WARM_TASKS, arguments, expect, tell, timed
 
-WORKERS = int(os.environ.get("PEER_WORKERS", "2"))
-THREADS = int(os.environ.get("PEER_THREADS", "1"))
-PROCESSES = os.environ.get("PEER_PROCESSES", "1") == "1"
+SETTINGS = {
+    "temporary-directory": str(FOLDER),
+    # Tasks go to workers as they come and stay there: for tasks this short the other ways cost more than they win.
+    "distributed.scheduler.worker-saturation": float("inf"),
+    "distributed.scheduler.work-stealing": False,
+}
 
 
 def noop(number: int) -> int:
@@ -24,10 +25,8 @@ def following(number: int) -> int:
 def main() -> None:
     """Measure."""
     given = arguments()
-    dask.config.set({"temporary-directory": str(FOLDER), "distributed.scheduler.work-stealing": False})
-    cluster = LocalCluster(
-        n_workers=WORKERS, threads_per_worker=THREADS, processes=PROCESSES, dashboard_address=None, memory_limit=0
-    )
+    dask.config.set(SETTINGS)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0)
     with cluster, Client(cluster) as client:
         wait(client.map(noop, range(WARM_TASKS), pure=False))
         seconds = _wide(client, given.wide)

@@ -9,15 +9,19 @@ from fleet import Fleet, end_when_told
 from harness import FOLDER, WARM_TASKS, arguments, await_that, expect, tell, timed
 
 PROCESSES = 2
-THREADS = int(os.environ.get("PEER_THREADS", "2"))
-PREFETCH = int(os.environ.get("PEER_PREFETCH", "128"))
+THREADS = 8
+PREFETCH = 128
+SETTINGS = {
+    "dramatiq_queue_prefetch": str(PREFETCH),
+    # Milliseconds that an idle worker waits at most before it asks for work again: 1,000 by default, which chains see.
+    "dramatiq_worker_timeout": "1",
+}
 
 
 def main() -> None:
     """Measure."""
     given = arguments()
-    os.environ["dramatiq_queue_prefetch"] = str(PREFETCH)  # noqa: SIM112 - so dramatiq spells it
-    os.environ["dramatiq_worker_timeout"] = os.environ.get("PEER_TIMEOUT", "1000")  # noqa: SIM112
+    os.environ.update(SETTINGS)
     end_when_told()
     command = [sys.executable, "-m", "dramatiq", "dramatiq_tasks:broker"]
     command += [f"--processes={PROCESSES}", f"--threads={THREADS}"]

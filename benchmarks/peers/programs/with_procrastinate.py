@@ -5,7 +5,6 @@ only by polling, every five seconds by default; so there is no chain here.
 """
 
 import asyncio
-import os
 import sys
 
 from fleet import Fleet, end_when_told
@@ -13,7 +12,7 @@ from harness import DEADLINE_S, LOOK_S, WARM_TASKS, arguments, expect, tell
 from procrastinate_tasks import app, noop
 
 PROCESSES = 2
-CONCURRENCY = int(os.environ.get("PEER_CONCURRENCY", "10"))
+CONCURRENCY = 20
 PER_BATCH = 1000
 
 

@@ -1,7 +1,6 @@
 """ray on this machine: tasks, not actors, on as many workers as there are processors."""
 
 import logging
-import os
 
 import ray
 from harness import FOLDER, WARM_TASKS, arguments, expect, tell, timed
@@ -23,7 +22,7 @@ def main() -> None:
     """Measure."""
     given = arguments()
     ray.init(
-        num_cpus=int(os.environ.get("PEER_CPUS", "2")),
+        num_cpus=2,
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,

@@ -5,7 +5,6 @@ Handing a task in by an HTTP request of its own was slower than handlers that ru
 
 import asyncio
 import json
-import os
 import socket
 import sys
 import time
@@ -15,9 +14,7 @@ import httpx
 from fleet import Fleet, end_when_told
 from harness import DEADLINE_S, MODE, SERVER, WARM_TASKS, arguments, await_that, expect, tell
 
-INVOCATIONS = int(os.environ.get("PEER_INVOCATIONS", "10"))
-WORKERS = int(os.environ.get("PEER_WORKERS", "1"))
-ASGI = os.environ.get("PEER_ASGI", "granian")
+INVOCATIONS = 10
 
 
 async def main() -> None:
@@ -28,10 +25,7 @@ async def main() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "granian", "--interface=asgi", f"--port={port}", f"--workers={WORKERS}"]
-    command += ["--no-access-log", "restate_service:app"]
-    if ASGI == "hypercorn":
-        command = [sys.executable, "-m", "hypercorn", f"--bind=127.0.0.1:{port}", "restate_service:app"]
+    command = [sys.executable, "-m", "granian", "--interface=asgi", f"--port={port}", "restate_service:app"]
     with Fleet([command]):
         await_that(lambda: _listens(port), "the service")
         versions = _register(admin, port)
