@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -106,14 +105,21 @@ def _said(command: list[Any], name: str, environ: Mapping[str, str]) -> Result:
     try:
         out, errors = process.communicate(timeout=PROGRAM_S)
     except subprocess.TimeoutExpired as problem:
-        # It stops its workers when it is asked to end.
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
         raise BenchmarkFailed(f"{name} did not end within {PROGRAM_S:g} s") from problem
+    finally:
+        if process.poll() is None:
+            _end(process)
     if process.returncode:
         raise BenchmarkFailed(f"{name} failed with code {process.returncode}:\n{errors[-3000:]}")
     found: Result = json.loads(out.splitlines()[-1])
     return found
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Ask a program to end, so that it stops its workers; kill it if it does not."""
+    process.terminate()
+    try:
+        process.communicate(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
