@@ -35,7 +35,7 @@ def run_peer(peer: Peer, scale: float, folder: Path) -> list[Result]:
         # The user under which PostgreSQL runs must reach its data.
         Path(place).chmod(0o711)
         with serve(peer, Path(place)) as address:
-            program = [python_of(peer.library), HERE / "programs" / f"with_{peer.library}.py", *sizes]
+            program = [python_of(peer.installed_as), HERE / "programs" / f"with_{peer.installed_as}.py", *sizes]
             environ = {"PEER_FOLDER": place, "PEER_SERVER": address, "PEER_MODE": peer.mode}
             told = _said(program, peer.name, {**environ, "TMPDIR": place})
     versions = told["versions"]
