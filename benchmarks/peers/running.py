@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -36,7 +35,7 @@ def run_peer(peer: Peer, scale: float, folder: Path) -> list[Result]:
         # The user under which PostgreSQL runs must reach its data.
         Path(place).chmod(0o711)
         with serve(peer, Path(place)) as address:
-            program = [python_of(peer.library), HERE / "programs" / f"with_{peer.library}.py", *sizes]
+            program = [python_of(peer.installed_as), HERE / "programs" / f"with_{peer.installed_as}.py", *sizes]
             environ = {"PEER_FOLDER": place, "PEER_SERVER": address, "PEER_MODE": peer.mode}
             told = _said(program, peer.name, {**environ, "TMPDIR": place})
     versions = told["versions"]
@@ -106,14 +105,21 @@ def _said(command: list[Any], name: str, environ: Mapping[str, str]) -> Result:
     try:
         out, errors = process.communicate(timeout=PROGRAM_S)
     except subprocess.TimeoutExpired as problem:
-        # It stops its workers when it is asked to end.
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
         raise BenchmarkFailed(f"{name} did not end within {PROGRAM_S:g} s") from problem
+    finally:
+        if process.poll() is None:
+            _end(process)
     if process.returncode:
         raise BenchmarkFailed(f"{name} failed with code {process.returncode}:\n{errors[-3000:]}")
     found: Result = json.loads(out.splitlines()[-1])
     return found
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Ask a program to end, so that it stops its workers; kill it if it does not."""
+    process.terminate()
+    try:
+        process.communicate(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()

@@ -1,6 +1,6 @@
 """From the runs of Gaia and its peers to medians, ratios and the bar. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.report import Bar, summary
@@ -44,15 +44,20 @@ def ratios(found: Iterable[Result]) -> dict[str, dict[str, float]]:
     return compared
 
 
-def bars(compared: dict[str, dict[str, float]], counted: Iterable[str]) -> list[tuple[Bar, str]]:
-    """Return Gaia's wide figures over the best of the peers that count, on either clock, with the name of that peer."""
-    names = set(counted)
+def bars(compared: dict[str, dict[str, float]], groups: Mapping[str, Iterable[str]]) -> list[tuple[Bar, str]]:
+    """Return Gaia's wide figures over the best of each group of peers, on either clock, with the name of that peer.
+
+    Args:
+        compared: as `ratios` gives it.
+        groups: names of peers by what the group is called; who was not measured is passed over.
+    """
     found = []
-    for what in ("wide", "wide with submission"):
-        measured = {peer: ratio for peer, ratio in compared.get(what, {}).items() if peer in names}
-        if measured:
-            best = min(measured, key=measured.__getitem__)
-            found.append((Bar(f"{what}, Gaia / the best peer", measured[best], True, TIMES_THE_BEST), best))
+    for group, names in groups.items():
+        for what in ("wide", "wide with submission"):
+            measured = {peer: ratio for peer in names if (ratio := compared[what].get(peer)) is not None}
+            if measured:
+                best = min(measured, key=measured.__getitem__)
+                found.append((Bar(f"{what}, Gaia / {group}", measured[best], True, TIMES_THE_BEST), best))
     return found
 
 

@@ -59,18 +59,18 @@ def test_the_bar_is_over_the_best_of_the_peers_that_count():
     """The bar looks at the fastest peer that counts, and at no other."""
     gaia = results("embedded", wide_s=[0.1])
     slow, fast, other = (results(name, wide_s=[s]) for name, s in (("slow", 5.0), ("fast", 0.4), ("other", 0.1)))
-    (bar, best), (_, again) = bars(compared(gaia, slow, fast, other), ["slow", "fast"])
-    assert (best, again, bar.value, bar.is_met) == ("fast", "fast", 4.0, False)
+    (bar, best), (_, again) = bars(compared(gaia, slow, fast, other), {"the best": ["slow", "fast", "absent"]})
+    assert (best, again, bar.what, bar.value, bar.is_met) == ("fast", "fast", "wide, Gaia / the best", 4.0, False)
 
 
 def test_without_a_peer_that_counts_there_is_no_bar():
     """A bar needs somebody to compare with."""
-    assert bars(compared(results("embedded", wide_s=[0.1])), ["fast"]) == []
+    assert bars(compared(results("embedded", wide_s=[0.1])), {"the best": ["fast"]}) == []
 
 
 def test_each_peer_has_a_program_and_pinned_requirements():
     """What the catalogue names is there, with every version pinned."""
     for peer in PEERS:
-        assert (HERE / "programs" / f"with_{peer.library}.py").exists()
-        lines = (HERE / "requirements" / f"{peer.library}.txt").read_text().splitlines()
+        assert (HERE / "programs" / f"with_{peer.installed_as}.py").exists()
+        lines = (HERE / "requirements" / f"{peer.installed_as}.txt").read_text().splitlines()
         assert all("==" in line for line in lines)

@@ -33,7 +33,7 @@ async def main() -> None:
             await _call(client, "wide", WARM_TASKS)
             await _call(client, "chain", WARM_TASKS)
             began = time.perf_counter()
-            each = given.wide // INVOCATIONS
+            each = max(1, given.wide // INVOCATIONS)
             ran = await asyncio.gather(*(_call(client, "wide", each) for _ in range(INVOCATIONS)))
             seconds = time.perf_counter() - began
             began = time.perf_counter()
