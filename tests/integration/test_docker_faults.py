@@ -25,6 +25,9 @@ from tests.support.machine import ServiceMissing
 from tests.support.own_engine import OwnEngine, own_engine
 from tests.support.waiting import wait_until
 
+# docker's library leaves a socket behind for a connection that it could not make, which it is told here to try.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+
 UP = "echo up; while [ ! -e /gate/open ]; do sleep 0.1; done; echo done"
 
 
