@@ -1,8 +1,9 @@
 """One file from the store into a new local file: hashed on the way, continued where it broke, large ones in ranges.
 
-Ranges of one file are fetched side by side and written in order, so that the hash needs no second reading; what waits
-for its turn is bounded over all files of a worker. A small file is held as a whole and written once it is known to be
-right: of thousands each costs little more than its request. Called by `gaia_worker.transfer`.
+Ranges of one file are fetched side by side, each written where it belongs, and hashed in order, so that the hash needs
+no second reading; what waits for its turn is bounded over all files of a worker. A small file is held as a whole and
+written once it is known to be right: of thousands each costs little more than its request. Called by
+`gaia_worker.transfer`.
 """
 
 import hashlib
@@ -101,25 +102,33 @@ class Fetcher:
         verify(job.file, len(data), hashlib.sha256(data).digest())
         descriptor = _new_file(job.target, job.mode)
         try:
-            _write_all(descriptor, data)
+            _write_all(descriptor, data, 0)
             _set_mode(descriptor, job.mode)
         finally:
             os.close(descriptor)
 
     def _fetch(self, job: Download, stopped: threading.Event) -> None:
         large = job.file.size_bytes > 2 * RANGE_BYTES
-        chunks = self._in_ranges(job, stopped) if large else self._stream(job, stopped, 0, None)
-        with closing(chunks), os.fdopen(_new_file(job.target, job.mode), "wb", buffering=0) as out:
-            _write(job.file, chunks, out.fileno())
-            _set_mode(out.fileno(), job.mode)
+        descriptor = _new_file(job.target, job.mode)
+        try:
+            chunks = self._in_ranges(job, stopped, descriptor) if large else self._stream(job, stopped, descriptor)
+            with closing(chunks):
+                _check(job.file, chunks)
+            _set_mode(descriptor, job.mode)
+        finally:
+            os.close(descriptor)
 
     def _stream(
-        self, job: Download, stopped: threading.Event, start: int, size_bytes: int | None
+        self, job: Download, stopped: threading.Event, descriptor: int, start: int = 0, size_bytes: int | None = None
     ) -> Generator[bytes, None, None]:
-        """Yield a part of the content; a connection that breaks is made anew, and goes on where it broke."""
+        """Yield a part of the content, once it is written; what is more than the part should have is not.
+
+        A connection that breaks is made anew, and goes on where it broke.
+        """
         patience = Patience(stopped)
         source, version = job.source, job.file.version
         end = None if size_bytes is None else start + size_bytes
+        most = job.file.size_bytes if end is None else end
         place = start
         has_ended = False
         while not has_ended:
@@ -128,6 +137,8 @@ class Fetcher:
                 for chunk in self._store.open(source.bucket, source.path, version, place, left):
                     patience.check()
                     patience.progress()
+                    if place + len(chunk) <= most:
+                        _write_all(descriptor, chunk, place)
                     place += len(chunk)
                     yield chunk
                 has_ended = True
@@ -135,16 +146,16 @@ class Fetcher:
                 patience.bear(problem)
                 has_ended = place == end
 
-    def _in_ranges(self, job: Download, stopped: threading.Event) -> Generator[bytes, None, None]:
+    def _in_ranges(self, job: Download, stopped: threading.Event, descriptor: int) -> Generator[bytes, None, None]:
         """Yield the whole content in order, several ranges of it on their way."""
         waiting: deque[Future[list[bytes]]] = deque()
         starts = iter(range(0, job.file.size_bytes, RANGE_BYTES))
         ahead = next(starts, None)
         try:
             while waiting or ahead is not None:
-                # Whoever holds ranges waits for none: it makes room by writing those.
+                # Whoever holds ranges waits for none: it makes room by hashing those.
                 while ahead is not None and self._room.acquire(blocking=not waiting):
-                    waiting.append(self._begin(job, stopped, ahead))
+                    waiting.append(self._begin(job, stopped, descriptor, ahead))
                     ahead = next(starts, None)
                 try:
                     chunks = waiting[0].result()
@@ -159,10 +170,10 @@ class Fetcher:
             for _ in waiting:
                 self._room.release()
 
-    def _begin(self, job: Download, stopped: threading.Event, start: int) -> Future[list[bytes]]:
+    def _begin(self, job: Download, stopped: threading.Event, descriptor: int, start: int) -> Future[list[bytes]]:
         size_bytes = min(RANGE_BYTES, job.file.size_bytes - start)
         try:
-            return self._threads.submit(lambda: list(self._stream(job, stopped, start, size_bytes)))
+            return self._threads.submit(lambda: list(self._stream(job, stopped, descriptor, start, size_bytes)))
         except BaseException:
             self._room.release()
             raise
@@ -180,8 +191,8 @@ def verify(file: FileVersion, size_bytes: int, digest: bytes) -> None:
         raise ContentDiffers(f"{file.key!r} came with another content than was stored (sha256 differs)")
 
 
-def _write(file: FileVersion, chunks: Iterable[bytes], descriptor: int) -> None:
-    """Write what comes, and make sure that it is what was stored; no more is written than the file should have."""
+def _check(file: FileVersion, chunks: Iterable[bytes]) -> None:
+    """Make sure that what comes is what was stored; no more is asked for than the file should have."""
     digest = hashlib.sha256()
     size_bytes = 0
     for chunk in chunks:
@@ -189,15 +200,14 @@ def _write(file: FileVersion, chunks: Iterable[bytes], descriptor: int) -> None:
         if size_bytes > file.size_bytes:
             break
         digest.update(chunk)
-        _write_all(descriptor, chunk)
     verify(file, size_bytes, digest.digest())
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    """Write all of it, in as many calls as that takes."""
-    written = os.write(descriptor, data) if data else 0
+def _write_all(descriptor: int, data: bytes, place: int) -> None:
+    """Write all of it at a place in a file, in as many calls as that takes."""
+    written = os.pwrite(descriptor, data, place) if data else 0
     while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
+        written += os.pwrite(descriptor, memoryview(data)[written:], place + written)
 
 
 def _set_mode(descriptor: int, mode: int) -> None:

@@ -136,6 +136,18 @@ def test_a_small_file_is_written_once_it_is_known_to_be_right(store: Breaking, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_more_than_was_stored_is_not_written(
+    store: Breaking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that sends more than it was asked for, at the end or in the middle, fills no disk."""
+    monkeypatch.setattr(fetching, "RANGE_BYTES", MIB)
+    wanted = job(store, bytes(5 * MIB), tmp_path / "target")
+    store.touch = lambda chunk: chunk + b"more"
+    with pytest.raises(ContentDiffers, match="bytes instead of"):
+        fetch(store, wanted)
+    assert wanted.target.stat().st_size <= 5 * MIB
+
+
 def test_a_missing_version_is_not_asked_for_twice(store: Breaking, tmp_path: Path) -> None:
     """What the store no longer has will not come back."""
     wanted = job(store, b"x", tmp_path / "target")
