@@ -11,6 +11,13 @@ Result = dict[str, Any]
 
 SCALING_RATIO_MAX: Final = 1.5
 
+RATIO_BARS: Final = (
+    ("kafka wide / bare wide", True, 0.15),
+    ("kafka chain / bare chain", False, 2.5),
+    ("embedded chain / bare chain", False, 0.5),
+)
+"""(ratio, whether it is to be at least that, the limit)."""
+
 
 class Bar(NamedTuple):
     """A figure to reach."""
@@ -83,15 +90,9 @@ def scaling(results: Sequence[Result]) -> dict[str, float]:
     }
 
 
-def bars(found: Sequence[Result], grown: dict[str, float]) -> list[Bar]:
-    """Return the figures to reach, of those that were measured."""
-    medians = {(one["benchmark"], one["on"]): one["median"] for one in found}
-    wanted = [
-        ("wide on Kafka, Steps/s", ("wide", "kafka"), True, 3_000.0),
-        ("wide embedded, Steps/s", ("wide", "embedded"), True, 3_000.0),
-        ("chain on Kafka, ms per Step", ("chain", "kafka"), False, 10.0),
-    ]
-    measured = [Bar(what, medians[key], least, limit) for what, key, least, limit in wanted if key in medians]
+def bars(compared: dict[str, float], grown: dict[str, float]) -> list[Bar]:
+    """Return the ratios to reach, of those that were measured."""
+    measured = [Bar(what, compared[what], least, limit) for what, least, limit in RATIO_BARS if what in compared]
     return [*measured, *(Bar(what, value, False, SCALING_RATIO_MAX) for what, value in grown.items())]
 
 

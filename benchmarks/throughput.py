@@ -160,7 +160,7 @@ def _conclude(output: Output, console: Console) -> None:
     """Print summaries, ratios and bars."""
     found = report.summaries(output.results)
     compared, grown = report.ratios(found), report.scaling(output.results)
-    reached = report.bars(found, grown)
+    reached = report.bars(compared, grown)
     for one in found:
         output.line({"summary": one})
     output.line({"ratios": {**compared, **grown}})
