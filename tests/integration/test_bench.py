@@ -152,13 +152,22 @@ def test_a_command_that_fails_ends_it(sandbox: Up) -> None:
     assert (names(sandbox), data_left(sandbox)) == ([], [])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_measure_leaves_nothing_behind(sandbox: Up, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.fixture
+def heeded(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that processes begun here heed, also where the tests themselves were told to ignore it (nohup)."""
+    number: signal.Signals = request.param
+    before = signal.signal(number, signal.default_int_handler)
+    yield number
+    signal.signal(number, before)
+
+
+@pytest.mark.parametrize("heeded", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], indirect=True)
+def test_an_interrupted_measure_leaves_nothing_behind(sandbox: Up, tmp_path: Path, heeded: signal.Signals) -> None:
     """Ctrl-C, SIGTERM and a terminal that is gone end it with exit code 130, and its workflows are deleted."""
     with begun(sandbox, tmp_path, "--command", "sleep 3600") as measure, sandbox.client() as flow:
         wait_until(lambda: [each for each in flow.workflows() if each["steps"]["running"]], "something runs",
                    deadline_s=60, evidence=measure.said)  # fmt: skip
-        measure.process.send_signal(number)
+        measure.process.send_signal(heeded)
         assert measure.process.wait(60) == 130, measure.said()
         assert flow.workflows() == []
         wait_until(lambda: not flow.workers()[0]["attempts"], "the programs are gone", deadline_s=60)
