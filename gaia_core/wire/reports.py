@@ -40,8 +40,9 @@ from gaia_core.wire.model import (
 )
 from gaia_core.workflow.metadata import parse_metadata
 
-RECORD_BYTES_FULL: Final = 256 * 1024
-"""A record that has grown this far is closed: half of what a bus takes, so that one more report always fits."""
+RECORD_BYTES_FULL: Final = 16 * 1024
+"""A record that has grown this far is closed: a thousand ends of Steps or so, which the coordinator enters at once. A
+bus takes far more, so one more report always fits."""
 
 WORDS_MAX: Final = 200
 """Characters of what a program says of how far it is."""

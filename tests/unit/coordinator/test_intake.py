@@ -5,10 +5,18 @@ import threading
 import pytest
 
 from gaia_core.coordinator import intake as module
-from gaia_core.coordinator.intake import REPORT_BATCHES_WAITING_MAX, Intake
+from gaia_core.coordinator.intake import (
+    REPORT_BATCHES_WAITING_MAX,
+    REPORT_BYTES_AT_ONCE,
+    REPORT_BYTES_BESIDE_REQUESTS,
+    STEPS_BESIDE_OTHERS_MAX,
+    Intake,
+)
 from gaia_core.errors import Overloaded, Unavailable
-from gaia_core.machine.requests import ListWorkers
+from gaia_core.machine.requests import CheckSteps, ListWorkers, Merge, Upload
 from gaia_core.ports import ReportBatch
+from gaia_core.workflow.form.items import Reading
+from gaia_core.workflow.model import StepSpec
 from tests.support.waiting import wait_until
 
 
@@ -22,6 +30,54 @@ def test_everything_that_waits_comes_in_order() -> None:
     assert [submission.answer for submission in batch.submissions] == answers
     assert [reports.next_offset for reports in batch.reports] == [1, 2]
     assert intake.drain(0) == module.Batch([], [])
+
+
+def upload(*steps: StepSpec) -> Upload:
+    return Upload("flow", {}, (), steps)
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        upload(*(StepSpec(f"s{n}", "c") for n in range(STEPS_BESIDE_OTHERS_MAX + 1))),
+        Merge("flow", (StepSpec("s", "c", vars={"n": tuple(range(STEPS_BESIDE_OTHERS_MAX + 1))}),)),
+        CheckSteps("flow", Reading([StepSpec("s", "c", vars={"n": tuple(range(40)), "m": tuple(range(40))})])),
+    ],
+)
+def test_what_came_before_a_large_request_does_not_wait_for_it(large: Upload | Merge | CheckSteps) -> None:
+    """A request about very many Steps is a batch of its own, in its turn; others come together."""
+    intake = Intake()
+    given = [ListWorkers(), upload(StepSpec("s", "c")), large, ListWorkers(), ListWorkers()]
+    for request in given:
+        intake.submit(request)
+    batches = [[one.request for one in intake.drain(0).submissions] for _ in range(3)]
+    assert batches == [given[:2], [large], given[3:]]
+
+
+@pytest.mark.parametrize(("waits", "most"), [(False, REPORT_BYTES_AT_ONCE), (True, REPORT_BYTES_BESIDE_REQUESTS)])
+def test_a_batch_has_not_too_many_reports(*, waits: bool, most: int) -> None:
+    """Each batch takes some of them, fewer while somebody waits for an answer; none is lost or out of order."""
+    intake = Intake()
+    records = [bytes([n]) * 1_000 for n in range(200)]
+    intake.put_reports(ReportBatch(records[:150], 1_150))
+    intake.put_reports(ReportBatch(records[150:], 1_200))
+    found: list[bytes] = []
+    while len(found) < len(records):
+        if waits:
+            intake.submit(ListWorkers())
+        reports = intake.drain(0).reports
+        assert 0 < sum(len(record) for batch in reports for record in batch.records) < most + 1_000
+        for batch in reports:
+            found += batch.records
+            assert batch.next_offset == 1_000 + len(found)
+    assert found == records
+
+
+def test_a_record_that_is_larger_than_a_batch_comes_alone() -> None:
+    """However large a record is, it is dealt with."""
+    intake = Intake()
+    intake.put_reports(ReportBatch([bytes(10 * REPORT_BYTES_AT_ONCE), b"next"], 2))
+    assert [len(intake.drain(0).reports[0].records) for _ in range(2)] == [1, 1]
 
 
 def test_too_many_requests_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
