@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from struct import Struct
@@ -97,11 +97,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name
     if is_dataclass(value):
-        given = ((one.name, getattr(value, one.name), one) for one in fields(value))
-        return {name: _plain(each) for name, each, one in given if each != one.default and each not in (EMPTY, ())}
+        return _given((one.name, getattr(value, one.name), one.default) for one in fields(value))
+    if isinstance(value, tuple) and hasattr(value, "_field_defaults"):  # a named tuple
+        return _given((name, each, value._field_defaults.get(name, MISSING)) for name, each in value._asdict().items())
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in sorted(value.items())}
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _given(fields_of: Iterable[tuple[str, Any, Any]]) -> dict[str, Any]:
+    """Return those of (name, value, default) that are not as they are by default."""
+    return {name: _plain(each) for name, each, default in fields_of if each != default and each not in (EMPTY, ())}
 
 
 def _step(step: Step) -> Iterator[str]:
