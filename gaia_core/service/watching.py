@@ -55,9 +55,12 @@ class Pace:
         self._next_s = 0.0
 
     async def rest(self, told: int, sent: int) -> None:
-        """Pause after so many events were sent, when so many were told altogether."""
+        """Pause after so many events were sent, when so many were told altogether.
+
+        Who sent none has only read, which takes next to nothing, and goes on as soon as others had their turn.
+        """
         now_s = self._clock()
-        if self._is_crowded(now_s, told):
+        if self._is_crowded(now_s, told) and sent:
             self._next_s = max(self._next_s, now_s) + sent / CROWD_SENT_PER_S
             await self._sleep(self._next_s - now_s)
         else:
@@ -123,13 +126,15 @@ async def _events(
     while True:
         woken.clear()
         found = hub.read(watcher, EVENTS_AT_ONCE)
+        sent = 0
         for event in found:
             if is_wanted(event):
+                sent += 1
                 yield pb.WatchResponse(event=event_message(event))
             if uid and _is_end(event):
                 return
         if found:
-            await pace.rest(hub.told, len(found))
+            await pace.rest(hub.told, sent)
         else:
             await woken.wait()
 

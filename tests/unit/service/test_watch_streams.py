@@ -467,6 +467,7 @@ def test_streams_go_slowly_together_while_very_much_happens() -> None:
         assert await rest(20) == 0
         hub.told += 1
         assert [await rest(20) for _ in range(3)] == [share_s, 2 * share_s, 3 * share_s]
+        assert await rest(0) == 0
         now_s[0] += CROWD_WINDOW_S
         assert await rest(20) == share_s
         assert await rest(20) == 2 * share_s
@@ -500,5 +501,27 @@ def test_a_stream_of_events_pauses_between_portions() -> None:
             assert numbers == list(range(1, 101))
             assert sum(rests) >= 100 - rests[0]
             assert max(rests) <= service_module.EVENTS_AT_ONCE
+
+    in_a_loop(test)
+
+
+def test_what_a_stream_leaves_out_does_not_slow_it_down() -> None:
+    """Only what is sent counts, so a stream of few kinds keeps up with a busy workflow."""
+
+    async def test() -> None:
+        hub, announcer = WatchHub(), Announcer()
+        created = ev.WorkflowCreated(1, "flow", "me", {})
+        hub.tell(announcer.follow(1, [created, *[ev.WorkflowHalted(1)] * 200, ev.WorkflowDeleted(1, data=False)]))
+        rests: list[int] = []
+
+        class Noting(Pace):
+            async def rest(self, told: int, sent: int) -> None:
+                rests.append(sent)
+
+        request = api_pb2.WatchRequest(workflow="flow", every_event=True, kinds=["step_completed"])
+        with watching(hub, Noting(), 1, request) as watch:
+            assert [one async for one in watch.responses] == []
+        assert len(rests) >= 200 // service_module.EVENTS_AT_ONCE
+        assert set(rests) == {0}
 
     in_a_loop(test)
