@@ -37,15 +37,19 @@ class Fleet:
         self._send(signal.SIGCONT)
 
     def stop(self) -> None:
-        """Ask every worker to end; kill what does not."""
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            try:
+        """Ask every worker to end; kill what does not, and all of it when told to hurry."""
+        try:
+            for process in self._processes:
+                process.terminate()
+            for process in self._processes:
                 process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            for process in self._processes:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
 
     def _send(self, number: signal.Signals) -> None:
         for process in self._processes:

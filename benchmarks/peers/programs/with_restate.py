@@ -25,7 +25,9 @@ async def main() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "granian", "--interface=asgi", f"--port={port}", "restate_service:app"]
+    command = [sys.executable, "-m", "granian", "--interface=asgi", f"--port={port}"]
+    # Restate keeps its connections open, and granian would wait for their end.
+    command += ["--workers-kill-timeout=1", "restate_service:app"]
     with Fleet([command]):
         await_that(lambda: _listens(port), "the service")
         versions = _register(admin, port)
