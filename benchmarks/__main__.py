@@ -26,7 +26,9 @@ from benchmarks import charts, page, results
 from benchmarks.catalogue import ENTRIES, Entry
 from benchmarks.results import Line
 from benchmarks.usage import environment
+from tests.support.machine import ServiceMissing
 from tests.support.services import KafkaService, MinioService
+from tests.support.waiting import TooLate
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = ROOT / "docs"
@@ -49,11 +51,15 @@ def main() -> int:
     given = parser.parse_args()
     docs = given.docs or (LOOKS if given.quick else DOCS)
     chosen = [] if given.page else [entry for entry in ENTRIES if entry.name in given.only]
-    failed = []
-    for needs, entries in groupby(chosen, key=lambda entry: entry.needs):
-        with _services(needs):
-            for entry in entries:
-                failed += [] if _run(entry, docs, quick=given.quick) else [entry.name]
+    failed: list[str] = []
+    for needs, group in groupby(chosen, key=lambda entry: entry.needs):
+        entries = list(group)
+        try:
+            with _services(needs):
+                failed += [entry.name for entry in entries if not _run(entry, docs, quick=given.quick)]
+        except (ServiceMissing, TooLate) as problem:
+            print(problem, file=sys.stderr)
+            failed += [entry.name for entry in entries]
     write_page(docs)
     for name in failed:
         print(f"FAILED: {name}", file=sys.stderr)
