@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gaia_core.workflow.execution import listed_bytes
 from gaia_core.workflow.keys import manifest_location
 from gaia_core.workflow.model import Execution, FileVersion, Output, Publication
 from gaia_worker.transfer import Transfers, upload_of
@@ -19,6 +18,9 @@ INLINE_FILES_MAX: Final = 100
 
 INLINE_BYTES_MAX: Final = 128 * 1024
 """Of all outputs of an attempt together; a record holds 512 KiB."""
+
+_FILE_BYTES: Final = 64
+"""What a file takes in a message beside its Key and version: digest, size, tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Publisher:
         published = []
         for index in sorted(stored):
             output, files = stored[index]
-            size_bytes = listed_bytes(files)
+            size_bytes = _listed_bytes(files)
             if size_bytes <= left_bytes and len(files) <= INLINE_FILES_MAX:
                 left_bytes -= size_bytes
                 published.append(Publication(output.key, files))
@@ -86,3 +88,8 @@ class Publisher:
         place = manifest_location(self._execution.workflow, fence.workflow_uid, fence.step, fence.attempt, index)
         manifest = self._transfers.write_manifest(place, files, self._mark, self._stopped)
         return Publication(output.key, manifest=manifest)
+
+
+def _listed_bytes(files: Sequence[FileVersion]) -> int:
+    """Return about how many bytes a list of files takes in a message."""
+    return sum(len(file.key.encode()) + len(file.version) + _FILE_BYTES for file in files)

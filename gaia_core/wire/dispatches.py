@@ -11,7 +11,7 @@ from gaia.v1 import worker_pb2
 from gaia_core.wire.fields import embedded
 from gaia_core.wire.files import publication_to_proto
 from gaia_core.wire.inbox import execution_to_proto
-from gaia_core.workflow.execution import frame_of, spliced_names
+from gaia_core.workflow.execution import frame_of
 from gaia_core.workflow.graph import Key
 from gaia_core.workflow.model import Command, Options
 from gaia_core.workflow.sources import sources
@@ -89,7 +89,8 @@ class DispatchEncoder:
         if frames is None or frames.command is not command:
             if len(self._commands) >= FRAMES_MAX:
                 self._commands.clear()
-            frames = _Frames(command, spliced_names(command), {})
+            names = tuple(sorted(command.texts.in_paths | command.texts.in_tokens))
+            frames = _Frames(command, names, {})
             self._commands[workflow.uid, command.name] = frames
         values = (step.options, tuple(map(step.values.get, frames.names)))
         framed = frames.known.get(values)

@@ -29,6 +29,9 @@ def elements_of(spec: StepSpec, command: Command, outer: Mapping[str, str]) -> I
         command: the Command it uses; its vars are defaults.
         outer: values of the composite that the Step lies in.
     """
+    if not spec.vars and not command.vars:
+        yield spec.name, EMPTY
+        return
     fixed = {name: scalar_text(value) for name, value in command.vars.items()}
     fixed.update((name, scalar_text(value)) for name, value in spec.vars.items() if not isinstance(value, tuple))
     arrays = {name: texts_of(spec.vars[name]) for name in sorted(spec.vars) if isinstance(spec.vars[name], tuple)}

@@ -1,6 +1,6 @@
 """From a Step to what a worker carries out: tokens spliced, inputs pinned to published versions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,17 +10,13 @@ from gaia_core.workflow.model import (
     Command,
     Execution,
     Fence,
-    FileVersion,
     Input,
     Options,
     Resources,
 )
 from gaia_core.workflow.sources import sources
-from gaia_core.workflow.splice import names_in, splice
+from gaia_core.workflow.splice import splice
 from gaia_core.workflow.state import Step, WorkflowState
-
-_FILE_BYTES: Final = 64
-"""What a file takes beside its Key and version: digest, size, tags."""
 
 _NO_FENCE: Final = Fence(0, 0, 0)
 
@@ -47,7 +43,7 @@ def frame_of(workflow: str, command: Command, own: Options, values: Mapping[str,
         workflow: its name.
         command: the Command.
         own: the options of the Step, which win over the Command's.
-        values: the Step's vars; of those only `spliced_names` matter.
+        values: the Step's vars; of those only names in the Command's `texts` matter.
     """
     options = own.over(command.options)
     inputs = {name: splice(path, values) for name, path in command.inputs.items()}
@@ -75,20 +71,6 @@ def frame_of(workflow: str, command: Command, own: Options, values: Mapping[str,
     return Frame(execution, inputs, {name: _capture(path) for name, path in outputs.items()})
 
 
-def spliced_names(command: Command) -> tuple[str, ...]:
-    """Return every name that a Command splices anywhere, each once."""
-    return tuple(dict.fromkeys(name for text in _texts(command) for name in names_in(text)))
-
-
-def _texts(command: Command) -> Iterator[str]:
-    """Yield all that is spliced in a Command."""
-    yield from command.command
-    yield from command.entrypoint
-    for named in (command.inputs, command.outputs, command.env):
-        yield from named.values()
-    yield from (command.stdout or "", command.workdir or "")
-
-
 def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
     """Return a Step's inputs with the published versions that they are made of."""
     paths = workflow.commands[step.command].inputs
@@ -96,11 +78,6 @@ def pinned_inputs(workflow: WorkflowState, step: Step) -> tuple[Input, ...]:
         Input(name, key.name, splice(paths[name], step.values), tuple(sources(workflow.graph, key)))
         for name, key in zip(step.input_names, step.inputs, strict=True)
     )
-
-
-def listed_bytes(files: Iterable[FileVersion]) -> int:
-    """Return about how many bytes a list of files takes in a message."""
-    return sum(len(file.key.encode()) + len(file.version) + _FILE_BYTES for file in files)
 
 
 def _capture(path: str) -> str:

@@ -72,8 +72,9 @@ def var_problems(spec: StepSpec, command: Command, place: str, outer: Collection
     texts += [(f"inputs.{name}", key) for name, key in spec.inputs.items()]
     texts += [(f"outputs.{name}", key) for name, key in spec.outputs.items()]
     for where, text in texts:
-        yield from _undefined(text, defined, f"{place}.{where}")
-    if not command.steps:
+        if "{{" in text:
+            yield from _undefined(text, defined, f"{place}.{where}")
+    if not command.steps and not (command.texts.in_paths <= own and command.texts.in_tokens <= own):
         yield from _undefined_in_command(command, own, place)
 
 

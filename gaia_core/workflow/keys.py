@@ -25,6 +25,9 @@ _MANIFEST = re.compile(rf"{re.escape(MANIFESTS_PREFIX)}[^/]+/(\d+)/(\d+)-(\d+)-\
 _LOG = re.compile(rf"{re.escape(LOGS_PREFIX)}[^/]+/(\d+)/(\d+)-(\d+)")
 _BUCKET = re.compile(r"(?!(?:\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SLASH = re.compile("/")
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
+"""As nearly all Keys are: of these nothing more has to be asked."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 _DECEIVING = re.compile(r"[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
 """Characters of no width, and those that turn the direction of others. Joiners are none: words and emojis need them."""
@@ -68,6 +71,8 @@ def key_problem(key: str) -> str | None:
 
 def shape_problem(key: str) -> str | None:
     """Return why a text is no Key at all, or None; those of inner Steps are Keys that users may only read."""
+    if len(key) <= KEY_BYTES_MAX and _PLAIN.fullmatch(key):
+        return None
     _, path = split_bucket(key)
     if not path or path == "/":
         return "a Key needs a path"
@@ -98,6 +103,8 @@ def _deception(key: str, segments: list[str]) -> str | None:
 
 def folder_of(key: str) -> str:
     """Return the tree that directly holds a Key: "a/b/c" → "a/b/", "a/b/" → "a/"; the root is "" (or "bucket:")."""
+    if ":" not in key:
+        return "".join(key.rstrip("/").rpartition("/")[:2])
     bucket, path = split_bucket(key)
     root = f"{bucket}:" if bucket is not None else ""
     head, slash, _ = path.rstrip("/").rpartition("/")

@@ -10,6 +10,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from gaia_core.workflow.texts import Texts
+
 Scalar: TypeAlias = str | int | float | bool
 """A value of a var; spliced as its JSON text, strings as they are."""
 
@@ -56,8 +58,10 @@ class Options:
 
     def over(self, base: "Options") -> "Options":
         """Return these settings with the gaps filled from base."""
-        if self == NO_OPTIONS:
+        if self is NO_OPTIONS or self == NO_OPTIONS:
             return base
+        if base is NO_OPTIONS:
+            return self
         return Options(
             *(
                 ours if ours is not None else theirs
@@ -92,6 +96,7 @@ class Command:
         steps: inner Steps of a composite, whose Keys are names within it; () for any other Command.
         var_names: a composite's vars that have no default.
         reuse: its Steps may run one after the other in a container that stays.
+        texts: facts about all of its texts.
     """
 
     name: str
@@ -111,6 +116,11 @@ class Command:
     steps: "tuple[StepSpec, ...]" = ()
     var_names: tuple[str, ...] = ()
     reuse: bool = False
+    texts: Texts = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look through its texts, which never change."""
+        object.__setattr__(self, "texts", Texts.of(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,10 @@ class Overlay:
         """Yield every Key by which others would read what a Step writes."""
         return (key for output in step.outputs for key in self.keys_over(output.name))
 
-    def consumers(self, step: Step, done: Collection[Key]) -> Iterator[Step]:
-        """Yield the Steps that would read what a Step writes, but for those of Keys that are done."""
-        keys = (key for key in self.read_from(step) if key not in done)
-        return (reader for key in keys for reader in key.readers if reader not in self.replaced)
+    def _consumers(self, keys: Collection[Key], done: Collection[Key]) -> Iterator[Step]:
+        """Yield the Steps that would read these Keys, but for those that are done."""
+        left = (key for key in keys if key not in done)
+        return (reader for key in left for reader in key.readers if reader not in self.replaced)
 
     def cycles(self, steps: list[tuple[str, Step]]) -> Iterator[Problem]:
         """Yield a Problem for each cycle found by walking down from the drafted Steps, without recursion."""
@@ -52,15 +52,15 @@ class Overlay:
         for place, root in steps:
             if root in done or not root.outputs:
                 continue
-            path = {root: None}
-            stack = [self.consumers(root, done_keys)]
+            path = {root: [*self.read_from(root)]}
+            stack = [self._consumers(path[root], done_keys)]
             while stack:
                 reader = next(stack[-1], None)
                 if reader is None:
                     stack.pop()
-                    step = path.popitem()[0]
+                    step, keys = path.popitem()
                     done.add(step)
-                    done_keys.update(self.read_from(step))
+                    done_keys.update(keys)
                 elif reader in path:
                     names = [step.name for step in path]
                     circle = " → ".join([*names[names.index(reader.name) :], reader.name])
@@ -68,5 +68,5 @@ class Overlay:
                     done.update(path)
                     break
                 elif reader not in done:
-                    path[reader] = None
-                    stack.append(self.consumers(reader, done_keys))
+                    path[reader] = [*self.read_from(reader)]
+                    stack.append(self._consumers(path[reader], done_keys))

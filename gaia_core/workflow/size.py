@@ -25,6 +25,8 @@ def value_length_most(spec: StepSpec, command: Command, outer: Mapping[str, str]
         command: the Command it uses; its defaults count too.
         outer: values of the composite that the Step lies in.
     """
+    if not spec.vars and not command.vars:
+        return 0
     values = [*_value_texts(spec, command)]
     longest = max(map(len, (*values, *outer.values())), default=0)
     return max((len(value) + value.count("{{") * longest for value in values), default=0)
@@ -32,10 +34,11 @@ def value_length_most(spec: StepSpec, command: Command, outer: Mapping[str, str]
 
 def execution_bytes_most(spec: StepSpec, command: Command, outer: Mapping[str, str]) -> int:
     """Return a bound for the bytes of any attempt of a spec, found without splicing anything."""
-    paths = max(map(len, _paths(command)), default=0)
+    texts, keys = command.texts, "".join((*spec.inputs.values(), *spec.outputs.values()))
     values = value_length_most(spec, command, outer)
-    text = "".join((*_texts(command), *spec.inputs.values(), *spec.outputs.values()))
-    return _CHARACTER_BYTES * (len(text) + text.count("{{") * (paths + paths * values + values))
+    marks = texts.marks + keys.count("{{")
+    spliced = texts.longest_path + texts.longest_path * values + values
+    return _CHARACTER_BYTES * (texts.characters + len(keys) + marks * spliced)
 
 
 def execution_bytes(command: Command, values: Mapping[str, str], keys: Iterable[str]) -> int:

@@ -1,11 +1,14 @@
 """Splicing of `{{name}}` into command tokens, internal paths and Keys. Called by expansion and by execution."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gaia_core.workflow.model import Scalar
+if TYPE_CHECKING:
+    from gaia_core.workflow.model import Scalar
 
 _MARK: Final = re.compile(r"\{\{(\{\{|([A-Za-z0-9_.-]+)\}\})?")
 """`{{{{` (an escaped `{{`), `{{name}}`, or a `{{` that is neither."""

@@ -107,6 +107,8 @@ class Shape(NamedTuple):
 
 def _spliced_paths(command: Command) -> list[tuple[str, TextCheck]]:
     """Return the internal paths of a Command that splice vars, with the check that each has to pass then."""
+    if not command.texts.path_marks:
+        return []
     paths: list[tuple[str | None, TextCheck]] = [
         *((path, input_path_problem) for path in command.inputs.values()),
         *((path, output_path_problem) for path in command.outputs.values()),

@@ -93,11 +93,11 @@ def _workflow(workflow: WorkflowState, sequence: int) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value without what a later version may add to it: fields that are as they are by default."""
+    """Return a value without what a later version may add, and what follows from the rest."""
     if isinstance(value, Enum):
         return value.name
     if is_dataclass(value):
-        return _given((one.name, getattr(value, one.name), one.default) for one in fields(value))
+        return _given((one.name, getattr(value, one.name), one.default) for one in fields(value) if one.repr)
     if isinstance(value, tuple) and hasattr(value, "_field_defaults"):  # a named tuple
         return _given((name, each, value._field_defaults.get(name, MISSING)) for name, each in value._asdict().items())
     if isinstance(value, Mapping):
