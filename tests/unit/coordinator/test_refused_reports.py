@@ -136,7 +136,7 @@ def test_records_that_are_no_reports_are_put_aside(shard: Shard, hand: Hand, cap
     kept: list[Aside] = []
     shard.loop.set_aside = kept.append
     first = shard.bus.end_offset()
-    garbage = [b"", b"\x00", b"\xff" * 1_000_000, b"\x0a\x01w", b"\x1a\x02" * 10_000]
+    garbage = [b"", b"\x00", b"\xff" * 10_000, b"\x0a\x01w", b"\x1a\x02" * 10_000]
     for record in garbage:
         hand.bus.report(record)
     hand.complete("a")
