@@ -47,7 +47,7 @@ ENTRIES: Final = (
         "takeover",
         "A killed leader, and how far consumers of events are behind",
         KAFKA,
-        quick=("--steps", "5000", "--repetitions", "1"),
+        quick=("--steps", "20000", "--repetitions", "1"),
     ),
     Entry(
         "files",

@@ -33,13 +33,13 @@ Points = dict[str, list[float]]
 
 
 class Bars(NamedTuple):
-    """Bars side by side, one for each value of a field (and each figure, where there are several).
+    """Bars side by side, one for each value of some fields (and each figure, where there are several).
 
     Attributes:
         file: its name.
         title: what is measured.
         of: the benchmark.
-        label: the field.
+        labels: the fields.
         figures: what is drawn of each run.
         runs: which runs of the benchmark; "" for all.
     """
@@ -47,7 +47,7 @@ class Bars(NamedTuple):
     file: str
     title: str
     of: str
-    label: str
+    labels: tuple[str, ...]
     figures: tuple[str, ...]
     runs: str = ""
 
@@ -56,8 +56,8 @@ class Bars(NamedTuple):
         found: Points = {}
         for line in _runs(lines, self.of, self.runs):
             for figure in self.figures:
-                if figure in line and self.label in line:
-                    words = [str(line[self.label]), *([figure] if len(self.figures) > 1 else [])]
+                if figure in line and all(label in line for label in self.labels):
+                    words = [str(line[label]) for label in self.labels] + ([figure] if len(self.figures) > 1 else [])
                     found.setdefault(" ".join(words), []).append(float(line[figure]))
         return found
 
@@ -126,23 +126,29 @@ class Curves(NamedTuple):
 Chart = Bars | Curves
 
 CHARTS: Final[tuple[Chart, ...]] = (
-    Bars("wide", "durable no-op Steps a second, one wide workflow", "throughput", "on", ("steps_per_s",), "wide"),
-    Bars("chain", "milliseconds per no-op Step of a chain", "throughput", "on", ("ms_per_step",), "chain"),
+    Bars("wide", "durable no-op Steps a second, one wide workflow", "throughput", ("on",), ("steps_per_s",), "wide"),
+    Bars("chain", "milliseconds per no-op Step of a chain", "throughput", ("on",), ("ms_per_step",), "chain"),
     Curves("workers", "Steps a second", "simulated", "workers", "simulated workers", "on", "steps_per_s"),
+    Bars("small", "small workflows a second", "small", ("on", "benchmark"), ("workflows_per_s",)),
     Bars(
         "half-load",
         "ms from when a single Step was due to its public event, at half load",
         "small",
-        "on",
+        ("on",),
         ("latency_p50_ms", "latency_p99_ms"),
         "half load",
     ),
-    Bars("small", "small workflows a second", "small", "benchmark", ("workflows_per_s",)),
-    Bars("takeover", "seconds", "takeover", "on", ("takeover_s", "first_event_s")),
-    Bars("files", "seconds", "files", "kind", ("bare_up_s", "gaia_up_s", "bare_down_s", "gaia_down_s", "gaia_again_s")),
-    Bars("containers", "containers a second", "containers", "run", ("per_s",)),
-    Bars("peers-wide", "no-op tasks a second, side by side", "peers", "on", ("steps_per_s",), "wide"),
-    Bars("peers-chain", "milliseconds per no-op task of a chain", "peers", "on", ("ms_per_step",), "chain"),
+    Bars("takeover", "seconds", "takeover", ("on",), ("takeover_s", "first_event_s")),
+    Bars(
+        "files",
+        "seconds",
+        "files",
+        ("kind",),
+        ("bare_up_s", "gaia_up_s", "bare_down_s", "gaia_down_s", "gaia_again_s"),
+    ),
+    Bars("containers", "containers a second", "containers", ("run",), ("per_s",)),
+    Bars("peers-wide", "no-op tasks a second, side by side", "peers", ("on",), ("steps_per_s",), "wide"),
+    Bars("peers-chain", "milliseconds per no-op task of a chain", "peers", ("on",), ("ms_per_step",), "chain"),
     Curves("sizes-time", "µs per Step", "sizes", "steps", "Steps of the workflow", "benchmark", "us_per_step"),
     Curves(
         "sizes-memory",
@@ -153,8 +159,8 @@ CHARTS: Final[tuple[Chart, ...]] = (
         "benchmark",
         "memory_bytes_per_waiting_step",
     ),
-    Bars("restart", "seconds to the first dispatch", "restart", "benchmark", ("seconds",)),
-    Bars("watchers", "Steps a second", "watchers", "watched", ("steps_per_s",)),
+    Bars("restart", "seconds to the first dispatch", "restart", ("benchmark",), ("seconds",)),
+    Bars("watchers", "Steps a second", "watchers", ("watched",), ("steps_per_s",)),
 )
 
 

@@ -130,12 +130,23 @@ def test_a_page_without_marks_is_not_written() -> None:
 
 def test_a_chart_is_the_same_each_time_and_has_its_words() -> None:
     """Its text is text, on a white ground; nothing of the time it was drawn is in it."""
-    chart = Bars("wide", "Steps a second", "throughput", "on", ("steps_per_s",), "wide")
+    chart = Bars("wide", "Steps a second", "throughput", ("on",), ("steps_per_s",), "wide")
     assert chart.points(LINES) == {"bare": [60_000.0], "kafka": [12_000.0, 14_000.0]}
     drawn = charts.draw(chart, LINES)
     words = "".join(ET.fromstring(drawn).itertext())
     assert all(word in words for word in ("Steps a second", "bare", "kafka", "13,000"))
     assert charts.draw(chart, LINES) == drawn
+
+
+def test_bars_are_told_apart_by_all_their_fields() -> None:
+    """What ran on something else is another bar, and so is another figure of the same run."""
+    lines = [
+        {"of": "small", "benchmark": "small", "on": on, "repetition": 1, "a": 1, "b": 2} for on in ("kafka", "embedded")
+    ]
+    chart = Bars("x", "x", "small", ("on", "benchmark"), ("a", "b"))
+    assert chart.points(lines) == {
+        "kafka small a": [1], "kafka small b": [2], "embedded small a": [1], "embedded small b": [2],
+    }  # fmt: skip
 
 
 def test_a_curve_has_a_line_for_each_kind() -> None:
