@@ -96,7 +96,7 @@ def _run(entry: Entry, docs: Path, *, quick: bool) -> bool:
     if process.returncode == 0:
         path = docs / "performance" / "results.jsonl"
         order = [each.name for each in ENTRIES]
-        results.write(path, results.replaced(results.read(path), entry.name, [{"run": run}, *lines], order))
+        results.write(path, results.replaced(results.read(path), entry.name, [{"conditions": run}, *lines], order))
     return process.returncode == 0
 
 

@@ -40,14 +40,14 @@ def _bar(goal: Goal, lines: Sequence[Line]) -> tuple[str, str, str, str]:
     figure = goal.figure(lines)
     if figure is None:
         return goal.what, bar, "not measured", ""
-    is_look = any(line["run"]["quick"] for line in results.of(lines, goal.of) if "run" in line)
+    is_look = any(line["conditions"]["quick"] for line in results.of(lines, goal.of) if "conditions" in line)
     verdict = "a quick look" if is_look else "reached" if goal.is_reached(figure) else "**missed**"
     return f"[{goal.what}](#{goal.of})", bar, number(figure), verdict
 
 
 def _machine(lines: Sequence[Line]) -> str:
     """Return what the figures depend on, as the latest run found it, "" where nothing was run."""
-    runs = [line["run"] for line in lines if "run" in line and "environment" in line["run"]]
+    runs = [line["conditions"] for line in lines if "environment" in line.get("conditions", {})]
     if not runs:
         return ""
     latest: dict[str, Any] = max(runs, key=lambda run: run["began"])["environment"]
@@ -73,7 +73,7 @@ def _section(entry: Entry, lines: Sequence[Line], charts: Iterable[tuple[str, st
 
 def _told(entry: Entry, lines: Sequence[Line]) -> str:
     """Return when and how it was run."""
-    run = next(line["run"] for line in lines if "run" in line)
+    run = next(line["conditions"] for line in lines if "conditions" in line)
     command = " ".join(["python -m", f"benchmarks.{entry.name}", *run["arguments"]])
     look = " A quick look: these figures say little." if run["quick"] else ""
     return f"`{command}`, {run['began'][:10]}, commit {run['commit']}, {number(run['took_s'])} s.{look}"

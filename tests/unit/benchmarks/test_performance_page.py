@@ -35,9 +35,9 @@ NAMES = [entry.name for entry in ENTRIES]
 
 def test_the_latest_run_of_each_benchmark_stands() -> None:
     """Its lines take the place of the earlier ones; all are in the order of the catalogue."""
-    fresh = [{"run": RUN}, {"bar": "x"}]
+    fresh = [{"conditions": RUN}, {"bar": "x"}]
     lines = results.replaced(LINES, "peers", fresh, NAMES)
-    assert results.of(lines, "peers") == [{"of": "peers", "run": RUN}, {"of": "peers", "bar": "x"}]
+    assert results.of(lines, "peers") == [{"of": "peers", "conditions": RUN}, {"of": "peers", "bar": "x"}]
     assert results.of(lines, "throughput") == results.of(LINES, "throughput")
     assert [line["of"] for line in lines] == sorted((line["of"] for line in lines), key=NAMES.index)
 
