@@ -14,7 +14,7 @@ from benchmarks.charts import CHARTS, Bars, Curves
 RUN = {"arguments": [], "quick": False, "commit": "abc", "began": "2026-01-02T03:04:05", "took_s": 90.0}
 MACHINE = {"processor": "some", "processors": 2, "load": 1.87451, "memory": ""}
 LINES = [
-    {"of": "throughput", "run": {**RUN, "environment": MACHINE}},
+    {"of": "throughput", "conditions": {**RUN, "environment": MACHINE}},
     {"of": "throughput", "environment": {"kafka": "image", "processors": 1}},
     {"of": "throughput", "benchmark": "wide", "on": "bare", "repetition": 1, "steps_per_s": 60_000.0},
     {"of": "throughput", "benchmark": "wide", "on": "kafka", "repetition": 1, "steps_per_s": 12_000.0},
@@ -23,11 +23,11 @@ LINES = [
                                      "median": 13_000.0, "min": 12_000.0, "max": 14_000.0, "repetitions": 2}},
     {"of": "throughput", "ratios": {"kafka wide / bare wide": 0.217, "kafka chain / bare chain": 3.0}},
     {"of": "throughput", "bar": "a | b", "value": 1.0, "limit": 2.0, "met": False},
-    {"of": "peers", "run": {**RUN, "quick": True, "environment": MACHINE}},
+    {"of": "peers", "conditions": {**RUN, "quick": True, "environment": MACHINE}},
     {"of": "peers", "bar": "wide, Gaia / the best peer", "value": 6.0, "limit": 5.0, "met": True},
     {"of": "peers", "ratios": {"wide": {"celery": 20.5}}},
     {"of": "peers", "left_out": {"ray": "not for\nthis Python"}},
-    {"of": "watchers", "run": {**RUN, "environment": MACHINE}},
+    {"of": "watchers", "conditions": {**RUN, "environment": MACHINE}},
     {"of": "watchers", "summary": "watchers", "of_nobody": {"updates": 0.94, "events": 0.86}},
 ]  # fmt: skip
 NAMES = [entry.name for entry in ENTRIES]
