@@ -22,11 +22,12 @@ CROWD_WINDOW_S: Final = 0.5
 CROWD_EVENTS: Final = 1_000
 """When more events than this come in one window, what makes them goes first."""
 
-CROWD_SENT_PER_S: Final = 2_000
+CROWD_SENT_PER_S: Final = 1_000
 """So many all streams together send then.
 
 Source: benchmarks/watchers.py. Sending one takes 50 µs of the one processor that a Python process has; ten streams that
-send as fast as they can took 40 % of the completions of a workflow that makes 18,000 a second, paced ones take 13 %.
+send as fast as they can took 40 % of the completions of a workflow that makes 18,000 a second, and 2,000 a second in
+all took 14 % of one that makes 32,000.
 """
 
 UPDATE_EVERY_S: Final = 0.25
