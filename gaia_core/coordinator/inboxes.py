@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from gaia_core.machine.effects import Effect, SendCancels, SendDispatches, SendDrain
-from gaia_core.machine.orders import Cancel, Drain, Inbox, Order
+from gaia_core.machine.orders import Cancel, Drain, Inbox
 from gaia_core.ports import CoordinatorBus
 from gaia_core.scheduling.fleet import AttemptId, Fleet, Worker
 from gaia_core.wire.dispatches import DispatchEncoder
 from gaia_core.wire.frame import RECORD_BYTES_MAX
-from gaia_core.wire.inbox import encode_entries, encode_inbox, order_to_proto
+from gaia_core.wire.inbox import encode_entries, encode_inbox, encode_order
 from gaia_core.workflow.model import Fence
 
 ORDERS_PER_RECORD_MAX: Final = 500
@@ -64,7 +64,7 @@ class Inboxes:
             if isinstance(effect, SendDispatches | SendCancels):
                 orders.setdefault(effect.worker, []).extend(self._orders(effect, unsent))
             elif isinstance(effect, SendDrain):
-                orders.setdefault(effect.worker, []).append((None, _encoded(Drain())))
+                orders.setdefault(effect.worker, []).append((None, encode_order(Drain())))
         for name, ordered in orders.items():
             worker = self._fleet.workers.get(name)
             if worker is not None:
@@ -104,7 +104,7 @@ class Inboxes:
         if isinstance(effect, SendCancels):
             for index, number in effect.attempts:
                 fence = Fence(effect.uid, index, number, self._term)
-                yield AttemptId(effect.uid, index, number), _encoded(Cancel(fence, effect.reason))
+                yield AttemptId(effect.uid, index, number), encode_order(Cancel(fence, effect.reason))
             return
         worker = self._fleet.workers.get(effect.worker)
         if worker is None:
@@ -130,10 +130,6 @@ class Inboxes:
         self._open.setdefault(worker.name, deque()).append(attempts)
         record = encode_entries(worker.name, worker.incarnation, self._term, orders)
         self._bus.send(worker.name, worker.partition, record)
-
-
-def _encoded(order: Order) -> bytes:
-    return order_to_proto(order).SerializeToString()
 
 
 def _records(ordered: Iterable[Ordered]) -> Iterator[list[Ordered]]:

@@ -21,7 +21,6 @@ come here (`gaia_core.service.reception`); so many small ones have less than 256
 REPORT_BATCHES_WAITING_MAX: Final = 16
 """Each holds up to a few thousand records; beyond that the bus is made to wait."""
 
-
 REPORT_BYTES_AT_ONCE: Final = 64 * 1024
 """Of reports in one batch: some two thousand ends of Steps, a twentieth of a second. More would gain little, and keep
 waiting what comes meanwhile."""
@@ -35,10 +34,15 @@ STEPS_BESIDE_OTHERS_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request and where its answer goes."""
+    """A request and where its answer goes.
+
+    Attributes:
+        is_large: it is a batch of its own.
+    """
 
     request: Request
     answer: "Future[Any]" = field(default_factory=Future)
+    is_large: bool = False
 
 
 @dataclass(slots=True)
@@ -67,13 +71,13 @@ class Intake:
             Overloaded: too many requests wait already.
             Unavailable: the loop has ended.
         """
+        submission = Submission(request, is_large=_is_large(request))
         with self._changed:
             if self._closed:
                 raise Unavailable("The coordinator is shutting down.")
             if len(self._submissions) >= REQUESTS_WAITING_MAX:
                 words = f"The server has too much to do: {REQUESTS_WAITING_MAX:,} requests wait already."
                 raise Overloaded(words, hint="ask again in a moment")
-            submission = Submission(request)
             self._submissions.append(submission)
             self._changed.notify_all()
         return submission.answer
@@ -121,13 +125,8 @@ class Intake:
     def _take_submissions(self) -> list[Submission]:
         """Take all up to the next large one, or that alone where it is the first."""
         taken: list[Submission] = []
-        while self._submissions:
-            is_large = _is_large(self._submissions[0].request)
-            if is_large and taken:
-                break
+        while self._submissions and not (taken and (taken[-1].is_large or self._submissions[0].is_large)):
             taken.append(self._submissions.popleft())
-            if is_large:
-                break
         return taken
 
     def _take_reports(self, somebody_waits: bool) -> list[ReportBatch]:

@@ -21,29 +21,25 @@ INLINE_BYTES_MAX: Final = 128 * 1024
 """Inputs whose lists of files take more do not travel with the dispatch; a record holds 512 KiB."""
 
 FRAMES_MAX: Final = 1_000
-"""Commands, and different values of one, that are kept encoded; a kilobyte each. Beyond that all are made anew."""
+"""Frames that are kept: one for each Command, and for different values of one. Beyond that all are made anew."""
+
+FRAMES_BYTES_MAX: Final = 16 * 2**20
+"""What these may take, encoded: mostly a kilobyte each, but a Command may have a quarter of a megabyte."""
 
 _DISPATCH: Final = worker_pb2.InboxEntry.DISPATCH_FIELD_NUMBER
 _INPUTS: Final = worker_pb2.Dispatch.INPUTS_FIELD_NUMBER
 
-Values: TypeAlias = tuple[Options, tuple[str | None, ...]]
-"""What tells the Steps of one Command from each other, as far as their frames go."""
+Shared: TypeAlias = tuple[int, str, Options, tuple[str | None, ...]]
+"""What Steps of one frame have in common: workflow, name of the Command, options, values that it splices."""
 
 
 class _Framed(NamedTuple):
-    """A frame, encoded, and the internal paths of inputs and outputs."""
+    """A frame, encoded, with the Command that it was made of, and the internal paths of inputs and outputs."""
 
+    command: Command
     data: bytes
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
-
-
-class _Frames(NamedTuple):
-    """The frames of one Command as it is now."""
-
-    command: Command
-    names: tuple[str, ...]
-    known: dict[Values, _Framed]
 
 
 class DispatchEncoder:
@@ -51,7 +47,8 @@ class DispatchEncoder:
 
     def __init__(self, term: int) -> None:
         self._term = term
-        self._commands: dict[tuple[int, str], _Frames] = {}
+        self._frames: dict[Shared, _Framed] = {}
+        self._frames_bytes = 0
         self._inputs: dict[tuple[str, str, Key], bytes] = {}
 
     def begin(self) -> None:
@@ -85,21 +82,16 @@ class DispatchEncoder:
     def _frame(self, workflow: WorkflowState, step: Step) -> _Framed:
         """Return what a Step shares with others, made at the first of them."""
         command = workflow.commands[step.command]
-        frames = self._commands.get((workflow.uid, command.name))
-        if frames is None or frames.command is not command:
-            if len(self._commands) >= FRAMES_MAX:
-                self._commands.clear()
-            names = tuple(sorted(command.texts.in_paths | command.texts.in_tokens))
-            frames = _Frames(command, names, {})
-            self._commands[workflow.uid, command.name] = frames
-        values = (step.options, tuple(map(step.values.get, frames.names)))
-        framed = frames.known.get(values)
-        if framed is None:
-            if len(frames.known) >= FRAMES_MAX:
-                frames.known.clear()
+        shared = (workflow.uid, command.name, step.options, tuple(map(step.values.get, command.texts.names)))
+        framed = self._frames.get(shared)
+        if framed is None or framed.command is not command:
             frame = frame_of(workflow.name, command, step.options, step.values)
             data = execution_to_proto(frame.execution).SerializeToString()
-            framed = frames.known[values] = _Framed(data, frame.inputs, frame.outputs)
+            self._frames_bytes += len(data)
+            if len(self._frames) >= FRAMES_MAX or self._frames_bytes > FRAMES_BYTES_MAX:
+                self._frames.clear()
+                self._frames_bytes = len(data)
+            framed = self._frames[shared] = _Framed(command, data, frame.inputs, frame.outputs)
         return framed
 
     def _input(self, workflow: WorkflowState, name: str, path: str, key: Key) -> bytes:

@@ -19,13 +19,7 @@ from gaia_core.workflow.model import Execution, Input, Output
 
 def encode_inbox(inbox: Inbox) -> bytes:
     """Encode one inbox record."""
-    record = worker_pb2.InboxRecord(
-        worker=inbox.worker,
-        incarnation=inbox.incarnation,
-        term=inbox.term,
-        entries=[order_to_proto(order) for order in inbox.orders],
-    )
-    return record.SerializeToString()
+    return encode_entries(inbox.worker, inbox.incarnation, inbox.term, map(encode_order, inbox.orders))
 
 
 def encode_entries(worker: str, incarnation: str, term: int, entries: Iterable[bytes]) -> bytes:
@@ -33,6 +27,11 @@ def encode_entries(worker: str, incarnation: str, term: int, entries: Iterable[b
     record = worker_pb2.InboxRecord(worker=worker, incarnation=incarnation, term=term)
     number = worker_pb2.InboxRecord.ENTRIES_FIELD_NUMBER
     return record.SerializeToString() + b"".join(embedded(number, entry) for entry in entries)
+
+
+def encode_order(order: Order) -> bytes:
+    """Return an order as an entry of a record."""
+    return order_to_proto(order).SerializeToString()
 
 
 def decode_inbox(data: bytes) -> Inbox:

@@ -236,7 +236,7 @@ def _plain_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """Turn the containers of protobuf among a message's fields into plain ones, and spread its options."""
     for name in ("inputs", "outputs", "env", "secrets"):
         if name in fields:
-            fields[name] = {intern(each): value for each, value in fields[name].items()}
+            fields[name] = _named(fields[name])
     for name in ("command", "entrypoint"):
         if name in fields and not isinstance(fields[name], str):
             fields[name] = list(fields[name])

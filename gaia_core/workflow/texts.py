@@ -20,6 +20,7 @@ class Texts(NamedTuple):
     Attributes:
         in_paths: names that its internal paths, `stdout` and `workdir` splice.
         in_tokens: names that its tokens, `entrypoint` and `env` splice, but for those of its inputs and outputs.
+        names: all of these.
         characters: of all texts that go to a worker, together.
         marks: how many `{{` are in these.
         path_marks: how many of them in internal paths, `stdout` and `workdir`.
@@ -28,6 +29,7 @@ class Texts(NamedTuple):
 
     in_paths: frozenset[str]
     in_tokens: frozenset[str]
+    names: tuple[str, ...]
     characters: int
     marks: int
     path_marks: int
@@ -41,9 +43,12 @@ class Texts(NamedTuple):
         tokens = (*command.command, *command.entrypoint, *command.env.values())
         named = (*command.env, *command.secrets, *command.secrets.values(), command.image)
         every = "".join((*tokens, *places, *named))
+        in_paths = frozenset(_names(places))
+        in_tokens = frozenset(_names(tokens)) - command.inputs.keys() - command.outputs.keys()
         return cls(
-            frozenset(_names(places)),
-            frozenset(_names(tokens)) - command.inputs.keys() - command.outputs.keys(),
+            in_paths,
+            in_tokens,
+            tuple(sorted(in_paths | in_tokens)),
             len(every),
             every.count("{{"),
             sum(text.count("{{") for text in places),

@@ -92,5 +92,15 @@ def test_what_is_remembered_has_a_bound(driver: Driver, monkeypatch: pytest.Monk
     for number in (*range(10), *range(10)):
         assert read(encoder, driver, f"s{number}").image == f"image{number}"
         assert read(encoder, driver, f"each-{number}").argv[-1] == str(number)
-        assert len(encoder._commands) <= 3
-        assert all(len(frames.known) <= 3 for frames in encoder._commands.values())
+        assert len(encoder._frames) <= 3
+
+
+def test_what_is_remembered_of_large_commands_has_a_bound_too(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted in bytes as well: a Command may be large."""
+    monkeypatch.setattr(dispatches, "FRAMES_BYTES_MAX", 30_000)
+    large = Command("large", "image", ("x" * 10_000, "{{n}}"), {}, {"out": "/out"})
+    driver.upload(StepSpec("s", "large", {}, {"out": "o/{{n}}"}, {"n": tuple(range(10))}), commands=[large])
+    encoder = DispatchEncoder(1)
+    for number in (*range(10), *range(10)):
+        assert read(encoder, driver, f"s-{number}").argv[-1] == str(number)
+        assert 0 < sum(len(frame.data) for frame in encoder._frames.values()) <= 30_000

@@ -415,3 +415,19 @@ def test_a_bad_key_hides_nothing_else() -> None:
         "steps[0].vars",
         "steps[1].command",
     ]
+
+
+class Text(str):
+    """A text as libraries for tables make them."""
+
+    __slots__ = ()
+
+
+def test_texts_of_other_libraries_are_texts() -> None:
+    """Names, Keys and Commands of a Step may be of a class that derives from str."""
+    given = [
+        {Text("name"): Text("s"), "command": Text("c"), "inputs": {Text("in"): Text("a")}, "outputs": {"out": "b"}}
+    ]
+    steps, problems = parse.parse_steps(given)
+    assert problems == []
+    assert steps == [StepSpec("s", "c", {"in": "a"}, {"out": "b"})]
